@@ -1,0 +1,44 @@
+//! A server of its own.
+
+use std::io;
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, task::JoinSet};
+use tower_service::Service;
+
+use super::MockQq;
+
+impl MockQq {
+    /// Serves HTTP/1 on this listener until the future is dropped, which drops all connections too.
+    ///
+    /// ```
+    /// use tokio::net::TcpListener;
+    /// use tower_qq_auth::mock::MockQq;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let qq = MockQq::new("101905280", "key", "http://127.0.0.1:3000/auth/qq/callback");
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// println!("the mock QQ is at http://{}", listener.local_addr()?);
+    /// let server = tokio::spawn(qq.clone().serve(listener));
+    /// # server.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails. A connection that fails is only closed.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let qq = self.clone();
+            let service = service_fn(move |request| qq.clone().call(request));
+            connections
+                .spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            while connections.try_join_next().is_some() {}
+        }
+    }
+}

@@ -1,0 +1,616 @@
+//! The mock QQ, asked by hand.
+
+#![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
+
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tower::ServiceExt;
+use tower_qq_auth::mock::{Call, Endpoint, Fault, MockBody, MockQq, Numbers, Person, Shape};
+
+const CALLBACK: &str = "https%3A%2F%2Fsite.example%2Fauth%2Fqq%2Fcallback";
+const TOKEN: &str =
+    "/oauth2.0/token?grant_type=authorization_code&client_id=101905280&client_secret=app-key";
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn qq() -> MockQq {
+    MockQq::new(
+        "101905280",
+        "app-key",
+        "https://site.example/auth/qq/callback",
+    )
+}
+
+fn authorize_url() -> String {
+    authorize_with(&format!("redirect_uri={CALLBACK}"))
+}
+
+fn authorize_with(more: &str) -> String {
+    format!(
+        "https://graph.qq.com/oauth2.0/authorize?response_type=code&client_id=101905280&state=s-_1&{more}"
+    )
+}
+
+async fn get(qq: &MockQq, uri: &str) -> Response<MockBody> {
+    let request = Request::get(uri).body(()).unwrap();
+    qq.clone().oneshot(request).await.unwrap()
+}
+
+async fn text(qq: &MockQq, uri: &str) -> String {
+    let body = get(qq, uri).await.into_body().collect().await.unwrap();
+    String::from_utf8(body.to_bytes().to_vec()).unwrap()
+}
+
+/// The value of a parameter or of a JSON string.
+#[track_caller]
+fn field(text: &str, name: &str) -> String {
+    let json = format!("\"{name}\":\"");
+    let form = format!("{name}=");
+    let start = text.find(&json).map(|at| at + json.len());
+    let start = start.or_else(|| text.find(&form).map(|at| at + form.len()));
+    let value = &text[start.unwrap_or_else(|| panic!("{name} is not in {text}"))..];
+    value.split(['"', '&']).next().unwrap().to_owned()
+}
+
+fn code(qq: &MockQq) -> String {
+    field(&qq.approve(&authorize_url()).unwrap(), "code")
+}
+
+async fn redeem(qq: &MockQq, code: &str) -> String {
+    text(
+        qq,
+        &format!("{TOKEN}&code={code}&redirect_uri={CALLBACK}&fmt=json"),
+    )
+    .await
+}
+
+async fn sign_in(qq: &MockQq) -> String {
+    field(&redeem(qq, &code(qq)).await, "access_token")
+}
+
+fn profile_uri(token: &str, openid: &str) -> String {
+    format!("/user/get_user_info?access_token={token}&oauth_consumer_key=101905280&openid={openid}")
+}
+
+#[tokio::test]
+async fn the_page_offers_people_and_cancel_with_relative_links_and_no_markup_of_theirs() {
+    let page = text(&qq(), &authorize_url()).await;
+    for part in [
+        "lang=\"zh-CN\"",
+        "模拟",
+        "mock",
+        "&lt;b&gt;小红&lt;/b&gt; &amp; &quot;Co&quot;",
+        "href=\"?response_type=code&amp;",
+        "&amp;cancel=1\"",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert_eq!(page.matches("&amp;as=").count(), 3);
+    assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("src="));
+
+    let page = text(&qq(), &(authorize_url() + "&x='%22")).await;
+    assert!(page.contains("&amp;x=&#39;%22&amp;as="), "{page}");
+}
+
+#[tokio::test]
+async fn a_choice_on_the_page_leads_to_the_callback() {
+    let qq = qq();
+    let person = &qq.people()[1];
+    let answer = get(&qq, &format!("{}&as={}", authorize_url(), person.openid)).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    let callback = answer.headers()[header::LOCATION].to_str().unwrap();
+    assert!(callback.starts_with("https://site.example/auth/qq/callback?code="));
+    assert!(callback.ends_with("&state=s-_1"));
+    let code = field(callback, "code");
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    assert!(code.len() == 32 && code.bytes().all(hex));
+
+    let me = format!(
+        "/oauth2.0/me?access_token={}",
+        field(&redeem(&qq, &code).await, "access_token")
+    );
+    assert_eq!(
+        text(&qq, &me).await,
+        format!(
+            "callback( {{\"client_id\":\"101905280\",\"openid\":\"{}\"}} );\n",
+            person.openid
+        )
+    );
+
+    let answer = get(&qq, &(authorize_url() + "&cancel=1")).await;
+    let callback = &answer.headers()[header::LOCATION];
+    assert_eq!(
+        callback,
+        "https://site.example/auth/qq/callback?usercancel=1&state=s-_1"
+    );
+}
+
+#[tokio::test]
+async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
+    let good = authorize_url();
+    let bad_uri = |uri: &str| authorize_with(&format!("redirect_uri={uri}"));
+    let cases = [
+        (
+            good.replace("response_type=code", "response_type=token"),
+            100000,
+        ),
+        (good.replace("client_id=101905280", "client_id="), 100001),
+        (good.replace("client_id=101905280", "client_id=1"), 100008),
+        (authorize_with(""), 100010),
+        (
+            bad_uri("http%3A%2F%2Fsite.example%2Fauth%2Fqq%2Fcallback"),
+            100010,
+        ),
+        (
+            bad_uri("https%3A%2F%2Fsite.example%3A444%2Fauth%2Fqq%2Fcallback"),
+            100010,
+        ),
+        (
+            bad_uri("https%3A%2F%2Fevil.example%2Fauth%2Fqq%2Fcallback"),
+            100010,
+        ),
+        (
+            bad_uri("https%3A%2F%2Fa@site.example%2Fauth%2Fqq%2Fcallback"),
+            100010,
+        ),
+        (bad_uri("https%3A%2F%2Fsite.example%2Fauth%2Fqq"), 100010),
+        (bad_uri(&format!("{CALLBACK}%23x")), 100010),
+        (good.replace("state=s-_1", "state="), 100029),
+        (good.replace("state=s-_1", "state=a%3D"), 100029),
+        (good.replace("state=s-_1", "state=a+b"), 100029),
+    ];
+    for (url, code) in cases {
+        let qq = qq();
+        assert_eq!(qq.approve(&url).unwrap_err().code(), code, "{url}");
+        assert_eq!(qq.cancel(&url).unwrap_err().code(), code, "{url}");
+        let answer = get(&qq, &(url.clone() + "&as=" + &qq.people()[0].openid)).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(!answer.headers().contains_key(header::LOCATION));
+        assert!(
+            text(&qq, &url)
+                .await
+                .contains(&format!("<code>{code}</code>")),
+            "{url}"
+        );
+    }
+    let qq = qq();
+    assert_eq!(qq.approve_as(&good, "nobody").unwrap_err().code(), 100035);
+    assert_eq!(
+        qq.approve("https://graph.qq.com/").unwrap_err().code(),
+        100029
+    );
+}
+
+#[test]
+fn a_query_of_the_redirect_uri_is_kept() {
+    for (query, joined) in [
+        ("", "?"),
+        ("%3F", "?"),
+        ("%3Fa%3D1", "?a=1&"),
+        ("%3Fa%3D1%26", "?a=1&"),
+    ] {
+        let url = authorize_with(&format!("redirect_uri={CALLBACK}{query}"));
+        let callback = qq().cancel(&url).unwrap();
+        let end = format!("/callback{joined}usercancel=1&state=s-_1");
+        assert!(callback.ends_with(&end), "{callback}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_comes_in_the_shape_that_was_asked_for() {
+    let qq = qq();
+    let openid = qq.people()[0].openid.clone();
+    let form = text(
+        &qq,
+        &format!("{TOKEN}&code={}&redirect_uri={CALLBACK}", code(&qq)),
+    )
+    .await;
+    let (access, refresh) = (field(&form, "access_token"), field(&form, "refresh_token"));
+    assert_eq!(
+        form,
+        format!("access_token={access}&expires_in=5184000&refresh_token={refresh}")
+    );
+
+    let json = redeem(&qq, &(code(&qq) + "&need_openid=1")).await;
+    let (access, refresh) = (field(&json, "access_token"), field(&json, "refresh_token"));
+    let fields =
+        format!(r#""access_token":"{access}","expires_in":"5184000","refresh_token":"{refresh}""#);
+    assert_eq!(json, format!("{{{fields},\"openid\":\"{openid}\"}}"));
+
+    qq.ignore_need_openid(true);
+    assert!(
+        !redeem(&qq, &(code(&qq) + "&need_openid=1"))
+            .await
+            .contains("openid")
+    );
+}
+
+#[tokio::test]
+async fn the_token_endpoint_checks_every_parameter() {
+    let good = format!("{TOKEN}&code=CODE&redirect_uri={CALLBACK}&fmt=json");
+    let cases = [
+        (
+            "grant_type=authorization_code",
+            "grant_type=password",
+            100004,
+        ),
+        ("client_id=101905280", "client_id=", 100001),
+        ("client_id=101905280", "client_id=1", 100008),
+        ("client_secret=app-key", "", 100002),
+        ("client_secret=app-key", "client_secret=wrong", 100009),
+        ("code=CODE", "", 100005),
+        ("code=CODE", "code=0123456789ABCDEF0123456789ABCDEF", 100019),
+        ("callback", "callback%3Fx", 100010),
+        ("authorization_code", "refresh_token", 100006),
+    ];
+    for (right, wrong, error) in cases {
+        let qq = qq();
+        let uri = good.replace(right, wrong).replace("CODE", &code(&qq));
+        let answer = text(&qq, &uri).await;
+        assert!(
+            answer.starts_with(&format!("{{\"error\":{error},\"error_desc")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_code_works_once_and_for_ten_minutes() {
+    let qq = qq();
+    let used = code(&qq);
+    redeem(&qq, &used).await;
+    let reused = text(&qq, &format!("{TOKEN}&code={used}&redirect_uri={CALLBACK}")).await;
+    assert_eq!(
+        reused,
+        "callback( {\"error\":100020,\"error_description\":\"code is reused error\"} );\n"
+    );
+
+    let late = code(&qq);
+    qq.advance(Duration::from_secs(600));
+    assert!(redeem(&qq, &late).await.contains("100067"));
+}
+
+#[tokio::test]
+async fn a_refresh_token_works_once_and_the_chain_for_ninety_days() {
+    let qq = qq();
+    let refresh = async |token: &str| {
+        let uri = TOKEN.replace("authorization_code", "refresh_token");
+        text(&qq, &format!("{uri}&refresh_token={token}&fmt=json")).await
+    };
+    let first = field(&redeem(&qq, &code(&qq)).await, "refresh_token");
+    let second = field(&refresh(&first).await, "refresh_token");
+    assert!(refresh(&first).await.contains("100036"));
+    qq.advance(80 * DAY);
+    let third = field(&refresh(&second).await, "refresh_token");
+    qq.advance(10 * DAY);
+    assert!(refresh(&third).await.contains("100037"));
+
+    let revoked = field(&redeem(&qq, &code(&qq)).await, "refresh_token");
+    qq.revoke_tokens(&qq.people()[0].openid);
+    assert!(refresh(&revoked).await.contains("100038"));
+}
+
+#[tokio::test]
+async fn an_access_token_is_checked_expires_and_can_be_revoked() {
+    let qq = qq();
+    let openid = qq.people()[0].openid.clone();
+    let me =
+        async |token: &str| text(&qq, &format!("/oauth2.0/me?access_token={token}&fmt=json")).await;
+    let profile = async |token: &str| text(&qq, &profile_uri(token, &openid)).await;
+
+    assert!(me("").await.contains("100007"));
+    assert_eq!(
+        me("x").await,
+        r#"{"error":100013,"error_description":"access token is illegal"}"#
+    );
+    assert_eq!(profile("").await, r#"{"ret":1002,"msg":"请先登录"}"#);
+
+    let old = sign_in(&qq).await;
+    qq.advance(60 * DAY);
+    assert!(me(&old).await.contains("100014"));
+    assert_eq!(
+        profile(&old).await,
+        r#"{"ret":-23,"msg":"token is invalid"}"#
+    );
+
+    let revoked = sign_in(&qq).await;
+    qq.revoke_tokens(&openid);
+    assert!(me(&revoked).await.contains("100015"));
+
+    let token = sign_in(&qq).await;
+    let other = text(&qq, &profile_uri(&token, "other")).await;
+    assert_eq!(other, r#"{"ret":-22,"msg":"openid is invalid"}"#);
+    let app = profile_uri(&token, &openid).replace("101905280", "1");
+    assert!(text(&qq, &app).await.contains("100008"));
+}
+
+#[tokio::test]
+async fn union_ids_are_granted_refused_or_left_out() {
+    let qq = qq();
+    let person = &qq.people()[0];
+    let me = format!("/oauth2.0/me?access_token={}&fmt=json", sign_in(&qq).await);
+    let asked = format!("{me}&unionid=1");
+    let plain = format!(
+        r#"{{"client_id":"101905280","openid":"{}"}}"#,
+        person.openid
+    );
+    assert_eq!(
+        text(&qq, &asked).await,
+        r#"{"error":100048,"error_description":"companyid not set"}"#
+    );
+    qq.omit_union_id(true);
+    assert_eq!(text(&qq, &asked).await, plain);
+    qq.grant_union_id(true);
+    assert_eq!(field(&text(&qq, &asked).await, "unionid"), person.unionid);
+    assert_eq!(text(&qq, &me).await, plain);
+}
+
+#[tokio::test]
+async fn the_profile_is_written_as_qq_writes_it() {
+    let qq = qq();
+    let mut person = Person::new("A210B97CFC8AAF903F3ACDEC01B830C9", "路人");
+    person.avatar_40 =
+        "http://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861".into();
+    person.avatar_100.clear();
+    person.avatar_640.clear();
+    qq.set_people([person]);
+    let uri = profile_uri(&sign_in(&qq).await, "A210B97CFC8AAF903F3ACDEC01B830C9");
+    assert_eq!(text(&qq, &uri).await, PROFILE);
+
+    qq.shape(Endpoint::UserInfo, Shape::Json)
+        .numbers(Numbers::Strings)
+        .escape_slashes(true);
+    let compact = text(&qq, &uri).await;
+    assert!(
+        compact.starts_with(r#"{"ret":"0","msg":"","is_lost":"0","nickname""#),
+        "{compact}"
+    );
+    assert!(
+        compact.contains(r"http:\/\/thirdqq.qlogo.cn\/g?"),
+        "{compact}"
+    );
+    qq.numbers(Numbers::Numbers).escape_slashes(false);
+    assert!(text(&qq, &uri).await.contains(r#""vip":0,"#));
+    assert!(!text(&qq, &uri).await.contains('\\'));
+}
+
+/// A real reply with the names changed.
+const PROFILE: &str = r#"{
+    "ret": 0,
+    "msg": "",
+    "is_lost":0,
+    "nickname": "路人",
+    "gender": "男",
+    "gender_type": 2,
+    "province": "广东",
+    "city": "深圳",
+    "year": "1990",
+    "constellation": "",
+    "figureurl": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/30",
+    "figureurl_1": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/50",
+    "figureurl_2": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/100",
+    "figureurl_qq_1": "http://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861",
+    "figureurl_qq_2": "",
+    "figureurl_type": "1",
+    "is_yellow_vip": "0",
+    "vip": "0",
+    "yellow_vip_level": "0",
+    "level": "0",
+    "is_yellow_year_vip": "0"
+}
+"#;
+
+#[tokio::test]
+async fn every_shape_can_be_ordered_for_answers_and_errors() {
+    let cases = [
+        (
+            Shape::Json,
+            r#"{"error":1,"error_description":"system error"}"#,
+        ),
+        (
+            Shape::JsonPretty,
+            "{\n    \"error\": 1,\n    \"error_description\": \"system error\"\n}\n",
+        ),
+        (
+            Shape::Jsonp,
+            "callback( {\"error\":1,\"error_description\":\"system error\"} );\n",
+        ),
+        (
+            Shape::JsonpCompact,
+            r#"callback({"error":1,"error_description":"system error"});"#,
+        ),
+        (
+            Shape::JsonpLines,
+            "callback(\n{\n    \"error\": 1,\n    \"error_description\": \"system error\"\n}\n)\n",
+        ),
+        (Shape::Form, "code=1&msg=system%20error"),
+    ];
+    for (shape, error) in cases {
+        let qq = qq();
+        let code = code(&qq);
+        qq.shape(Endpoint::Token, shape)
+            .fault(Endpoint::Token, 1, Fault::Code(1));
+        assert_eq!(redeem(&qq, &code).await, error);
+        let answer = redeem(&qq, &code).await;
+        assert_eq!(
+            answer.starts_with("callback("),
+            error.starts_with("callback("),
+            "{answer}"
+        );
+        assert!(answer.contains("5184000"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn another_api_wants_token_app_id_openid_and_scope() {
+    let qq = qq();
+    qq.api("/user/get_vip_info", r#"{"ret":0,"vip":"1"}"#);
+    let url = authorize_url() + "&scope=get_user_info,get_vip_info";
+    let token = redeem(&qq, &field(&qq.approve(&url).unwrap(), "code")).await;
+    let uri =
+        |token: &str| profile_uri(token, &qq.people()[0].openid).replace("user_info", "vip_info");
+    assert_eq!(
+        text(&qq, &uri(&field(&token, "access_token"))).await,
+        r#"{"ret":0,"vip":"1"}"#
+    );
+    let narrow = sign_in(&qq).await;
+    assert!(
+        text(&qq, &uri(&narrow))
+            .await
+            .starts_with(r#"{"ret":100030,"#)
+    );
+    assert_eq!(qq.calls(Endpoint::Api), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_happen_in_order_and_then_all_is_well() {
+    let qq = qq();
+    let me = format!("/oauth2.0/me?access_token={}&fmt=json", sign_in(&qq).await);
+    let right = text(&qq, &me).await;
+    let busy = Response::builder().status(503).header("retry-after", "7");
+    qq.fault(Endpoint::Me, 2, Fault::Code(100013))
+        .fault(Endpoint::Me, 1, Fault::Silence)
+        .fault(Endpoint::Me, 1, Fault::Latency(Duration::from_secs(4)))
+        .fault(Endpoint::Me, 1, Fault::CutBody)
+        .fault(Endpoint::Me, 1, Fault::Drip(Duration::from_millis(200)))
+        .fault(Endpoint::Me, 1, Fault::Status(StatusCode::BAD_GATEWAY))
+        .fault(Endpoint::Me, 1, busy.body("later").unwrap())
+        .reply(Endpoint::Me, "anything");
+
+    for _ in 0..2 {
+        assert!(text(&qq, &me).await.contains("100013"));
+    }
+    let minute = Duration::from_secs(60);
+    assert!(tokio::time::timeout(minute, get(&qq, &me)).await.is_err());
+    let start = tokio::time::Instant::now();
+    assert_eq!(text(&qq, &me).await, right);
+    assert_eq!(start.elapsed().as_secs(), 4);
+
+    let cut = get(&qq, &me).await;
+    assert_eq!(
+        cut.headers()[header::CONTENT_LENGTH],
+        right.len().to_string()
+    );
+    let error = cut.into_body().collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "the mock cut the body off");
+
+    let start = tokio::time::Instant::now();
+    assert_eq!(text(&qq, &me).await, right);
+    assert!(start.elapsed() >= Duration::from_millis(200) * right.len() as u32);
+
+    assert_eq!(get(&qq, &me).await.status(), StatusCode::BAD_GATEWAY);
+    let busy = get(&qq, &me).await;
+    assert_eq!(
+        (busy.status().as_u16(), &busy.headers()["retry-after"]),
+        (503, &"7".parse().unwrap())
+    );
+    assert_eq!(text(&qq, &me).await, "anything");
+    assert_eq!(text(&qq, &me).await, right);
+    assert_eq!(qq.calls(Endpoint::Me), 11);
+
+    qq.fault(Endpoint::Me, usize::MAX, Fault::Code(100062));
+    assert!(text(&qq, &me).await.contains("100062"));
+    qq.clear_faults();
+    assert_eq!(text(&qq, &me).await, right);
+}
+
+#[tokio::test]
+async fn the_journal_holds_what_was_asked() {
+    let qq = qq();
+    qq.approve(&(authorize_url() + "&display=mobile")).unwrap();
+    let request = Request::get("/x/oauth2.0/token?code=a%20b&code=c&empty=").header("referer", "r");
+    qq.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+    get(&qq, "/elsewhere").await;
+
+    let journal = qq.journal();
+    let endpoints: Vec<Endpoint> = journal.iter().map(|call| call.endpoint).collect();
+    assert_eq!(endpoints, [Endpoint::Authorize, Endpoint::Token]);
+    assert_eq!(journal[0].param("display"), Some("mobile"));
+    let call: &Call = &journal[1];
+    assert_eq!(
+        (&*call.path, &*call.query),
+        ("/x/oauth2.0/token", "code=a%20b&code=c&empty=")
+    );
+    assert_eq!(
+        (call.param("code"), call.param("empty"), call.param("no")),
+        (Some("a b"), Some(""), None)
+    );
+    assert_eq!(call.params.len(), 3);
+    assert_eq!(call.headers["referer"], "r");
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_not_answered() {
+    let qq = qq();
+    assert_eq!(get(&qq, "/").await.status(), StatusCode::NOT_FOUND);
+    for method in [Method::POST, Method::HEAD, Method::OPTIONS] {
+        let request = Request::builder()
+            .method(method)
+            .uri(authorize_url())
+            .body(())
+            .unwrap();
+        let answer = qq.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()[header::ALLOW], "GET");
+    }
+}
+
+#[test]
+fn debug_does_not_leak_the_key() {
+    let debug = format!("{:?}", qq());
+    assert!(
+        debug.contains("101905280") && !debug.contains("app-key"),
+        "{debug}"
+    );
+}
+
+#[tokio::test]
+async fn it_can_be_mounted_below_a_prefix() {
+    let app = axum::Router::<()>::new().nest_service("/qq", qq());
+    let uri = authorize_url().replace("https://graph.qq.com", "/qq");
+    let request = Request::get(uri).body(axum::body::Body::empty()).unwrap();
+    let answer = app.oneshot(request).await.unwrap();
+    let page = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&page).contains("href=\"?response_type=code"));
+}
+
+#[tokio::test]
+async fn over_a_socket_a_cut_body_breaks_the_connection_and_a_dropped_server_closes_it() {
+    let qq = qq();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(qq.clone().serve(listener));
+    let request = b"GET /oauth2.0/me?fmt=json HTTP/1.1\r\nhost: graph.qq.com\r\n\r\n";
+    let whole = br#"{"error":100007,"error_description":"param access_token is wrong or lost "}"#;
+
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(whole) {
+        assert_ne!(idle.read_buf(&mut answer).await.unwrap(), 0);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n"));
+
+    qq.fault(Endpoint::Me, 1, Fault::CutBody);
+    let mut cut = TcpStream::connect(address).await.unwrap();
+    cut.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // Closed or reset, either is broken.
+    let _ = cut.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.contains(&format!("content-length: {}", whole.len())),
+        "{answer}"
+    );
+    let half = &whole[..whole.len() / 2];
+    assert!(answer.as_bytes().ends_with(half), "{answer}");
+
+    server.abort();
+    assert!(server.await.unwrap_err().is_cancelled());
+    assert!(matches!(idle.read(&mut [0]).await, Ok(0) | Err(_)));
+}
