@@ -1,0 +1,172 @@
+//! Answers of our own: redirects, a page for people, `application/problem+json` for programs.
+
+use std::{sync::LazyLock, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, response};
+use http_body_util::Full;
+
+use super::{
+    messages::Reason,
+    visitor::{Language, Visitor},
+};
+
+pub(crate) type OwnResponse = Response<Full<Bytes>>;
+
+/// What there is to tell somebody who does not get what they asked for.
+pub(super) struct Notice<'a> {
+    pub(super) status: StatusCode,
+    /// The reason as programs see it.
+    pub(super) code: &'static str,
+    pub(super) reason: Reason,
+    /// Where the button leads.
+    pub(super) url: &'a str,
+    pub(super) support_code: Option<&'a str>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Notice<'_> {
+    pub(super) fn respond(&self, visitor: Visitor) -> OwnResponse {
+        let (kind, body) = if visitor.wants_page {
+            ("text/html; charset=utf-8", self.html(visitor.language))
+        } else {
+            ("application/problem+json", self.problem(visitor.language))
+        };
+        let mut response = own(self.status, body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if visitor.wants_page {
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                CONTENT_SECURITY_POLICY.clone(),
+            );
+        }
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        }
+        response
+    }
+
+    fn html(&self, language: Language) -> String {
+        let words = self.reason.words(language);
+        let (lang, label) = match language {
+            Language::Chinese => ("zh-CN", "编号"),
+            Language::English => ("en", "Support code"),
+        };
+        let (title, text, button) = (words.title, words.text, words.button);
+        let url = escaped(self.url);
+        let code = self.support_code.map_or_else(String::new, |code| {
+            format!("<p class=\"code\">{label}: <code>{code}</code></p>")
+        });
+        format!(
+            "<!doctype html>\n<html lang=\"{lang}\">\n<head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\">\
+             <title>{title}</title><style>{STYLE}</style></head>\n\
+             <body><main><h1>{title}</h1><p>{text}</p>\
+             <p><a class=\"button\" href=\"{url}\">{button}</a></p>{code}</main></body>\n</html>\n"
+        )
+    }
+
+    /// RFC 9457.
+    fn problem(&self, language: Language) -> String {
+        let words = self.reason.words(language);
+        let mut problem = serde_json::json!({
+            "type": "about:blank",
+            "title": words.title,
+            "detail": words.text,
+            "status": self.status.as_u16(),
+            "code": self.code,
+        });
+        if self.reason != Reason::CrossSite {
+            problem["login_url"] = self.url.into();
+        }
+        if let Some(code) = self.support_code {
+            problem["support_code"] = code.into();
+        }
+        problem.to_string()
+    }
+}
+
+/// Sends the browser on with a GET.
+pub(super) fn see_other(location: &str) -> OwnResponse {
+    let mut response = own(StatusCode::SEE_OTHER, String::new());
+    // Every location is percent-encoded ASCII; the fallback is where a bad return_to leads as well.
+    let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+pub(super) fn method_not_allowed(allow: &'static str) -> OwnResponse {
+    let mut response = own(StatusCode::METHOD_NOT_ALLOWED, String::new());
+    let allow = HeaderValue::from_static(allow);
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+pub(super) fn no_content() -> OwnResponse {
+    own(StatusCode::NO_CONTENT, String::new())
+}
+
+/// What every answer of ours has: nobody keeps it, and nobody is told where it came from.
+fn own(status: StatusCode, body: String) -> OwnResponse {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = status;
+    for (name, value) in COMMON {
+        head.headers.insert(name, HeaderValue::from_static(value));
+    }
+    uncacheable(&mut head);
+    Response::from_parts(head, Full::from(body))
+}
+
+/// Keeps a response with somebody's cookie out of every cache.
+pub(super) fn uncacheable(head: &mut response::Parts) {
+    let no_store = HeaderValue::from_static("no-store");
+    head.headers.insert(header::CACHE_CONTROL, no_store);
+}
+
+const COMMON: [(HeaderName, &str); 2] = [
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{hash}'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:#f4f6f8;color:#1b1f24;\
+font:16px/1.6 system-ui,-apple-system,\"PingFang SC\",\"Microsoft YaHei\",\"Noto Sans CJK SC\",sans-serif}\
+main{box-sizing:border-box;width:min(26rem,100vw - 2rem);margin:1rem;padding:2rem;background:#fff;\
+border-radius:12px;box-shadow:0 1px 4px #0002}\
+h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3}\
+p{margin:0 0 1.25rem;overflow-wrap:anywhere}p:last-child{margin:0}\
+.button{display:inline-block;padding:.6rem 1.4rem;border-radius:8px;background:#0a63c9;color:#fff;\
+text-decoration:none;font-weight:600}\
+.button:hover{background:#084f9f}\
+.button:focus-visible{outline:3px solid #f5a623;outline-offset:2px}\
+.code{color:#57606a;font-size:.875rem}\
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}main{background:#161b22;box-shadow:none}\
+.code{color:#9198a1}}";
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for it in text.chars() {
+        match it {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(it),
+        }
+    }
+    escaped
+}

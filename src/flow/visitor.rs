@@ -1,0 +1,105 @@
+//! Who is asking: a person or a program, in which language, on what kind of device.
+
+use http::{HeaderMap, HeaderName, header};
+
+/// The languages of our pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    Chinese,
+    English,
+}
+
+/// How to answer somebody.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    /// A page for a person, or JSON for a program.
+    pub(super) wants_page: bool,
+    pub(super) language: Language,
+}
+
+impl Visitor {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self {
+            wants_page: wants_page(headers),
+            language: language(headers),
+        }
+    }
+}
+
+/// Whether this is a browser that goes to a page: it says so by Fetch Metadata, or else by accepting HTML by name.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    match header_text(headers, &SEC_FETCH_MODE) {
+        Some(mode) => {
+            mode == "navigate"
+                && header_text(headers, &SEC_FETCH_DEST).is_none_or(|dest| dest == "document")
+        }
+        None => weighed(headers, &header::ACCEPT)
+            .any(|(range, weight)| range.eq_ignore_ascii_case("text/html") && weight > 0.0),
+    }
+}
+
+/// Whether the browser loads the page before anybody asked for it.
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+    [SEC_PURPOSE, PURPOSE].iter().any(|name| {
+        header_text(headers, name).is_some_and(|value| {
+            let purpose = value.split([';', ',']).next().unwrap_or_default();
+            purpose.trim().eq_ignore_ascii_case("prefetch")
+        })
+    })
+}
+
+/// Whether QQ should show its page for phones.
+pub(super) fn is_phone(headers: &HeaderMap) -> bool {
+    match header_text(headers, &SEC_CH_UA_MOBILE) {
+        Some(hint) => hint.trim() == "?1",
+        None => header_text(headers, &header::USER_AGENT).is_some_and(|agent| {
+            agent.contains("iPhone") || agent.contains("Mobile") && !agent.contains("iPad")
+        }),
+    }
+}
+
+/// Chinese, unless English is preferred to it.
+fn language(headers: &HeaderMap) -> Language {
+    let best = |language: &str| {
+        weighed(headers, &header::ACCEPT_LANGUAGE)
+            .filter(|(range, _)| {
+                let primary = range.split('-').next().unwrap_or_default();
+                primary.eq_ignore_ascii_case(language)
+            })
+            .map(|(_, weight)| weight)
+            .fold(0.0, f32::max)
+    };
+    if best("en") > best("zh") {
+        Language::English
+    } else {
+        Language::Chinese
+    }
+}
+
+/// The ranges of an `Accept…` header and their weights (RFC 9110, section 12.4.2).
+fn weighed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'h str, f32)> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let range = parts.next().unwrap_or_default();
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            (
+                range,
+                weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)),
+            )
+        })
+}
+
+pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");

@@ -1,0 +1,324 @@
+//! QQ's protocol: authorize, token, openid, profile.
+//!
+//! 1. The browser goes to [`QqClient::authorize_url`] and comes back with a code.
+//! 2. The code is exchanged for a token, once: a code is good for one use.
+//! 3. If that reply has no openid, or the UnionID is wanted, `/me` tells them. It must name our own app.
+//! 4. The profile is asked for. A login does not depend on it, unless the app says so.
+//! 5. A reply counts only with status 200, at most 64 KiB, and without any sign of an error in the body.
+//! 6. `/me` and the profile are asked once more after a failure that may pass; the token never is.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::Full;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    LoginError,
+    LoginErrorKind::{AudienceMismatch, Misconfigured, QqBusy, QqTimeout, QqUnavailable},
+    OpenId, UnionId,
+    error::Step,
+};
+
+mod app;
+mod codes;
+#[cfg(feature = "reqwest")]
+mod http_client;
+mod login;
+mod profile;
+mod redirect_uri;
+mod reply;
+mod upstream;
+
+pub use self::{
+    app::{Display, QqApp},
+    login::{QqLogin, QqTokens},
+};
+use self::{
+    codes::Meaning,
+    reply::{Reply, integer},
+    upstream::{Answer, Trouble, Upstream},
+};
+
+/// Speaks to QQ for one [`QqApp`].
+///
+/// The layer has one inside. On its own it serves apps that run the login themselves and calls to QQ's other APIs.
+/// Cloning is cheap; clones share their connections.
+#[derive(Clone)]
+pub struct QqClient {
+    app: Arc<QqApp>,
+    upstream: Upstream,
+}
+
+impl QqClient {
+    /// A client with the built-in upstream: reqwest over rustls, no redirects, no `Referer`, no decompression.
+    ///
+    /// Proxies named in the environment (`HTTPS_PROXY`, `NO_PROXY`) are used.
+    #[cfg(feature = "reqwest")]
+    pub fn new(app: QqApp) -> Self {
+        let app = Arc::new(app);
+        let upstream = http_client::upstream();
+        Self { app, upstream }
+    }
+
+    /// A client that sends its requests through `service`: another HTTP client, a proxy, the mock.
+    ///
+    /// The service must not follow redirects, send a `Referer`, log addresses or repeat requests: the addresses hold
+    /// the app key and codes that are good for one use. Its errors are reported without their texts.
+    ///
+    /// ```
+    /// use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
+    ///
+    /// # fn main() -> Result<(), tower_qq_auth::ConfigError> {
+    /// let callback = "http://127.0.0.1:3000/auth/qq/callback";
+    /// let app = QqApp::new("101905280", "app-key", callback)?;
+    /// let client = QqClient::with_service(app, MockQq::new("101905280", "app-key", callback));
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_service<S, B>(app: QqApp, service: S) -> Self
+    where
+        S: tower_service::Service<Request<Full<Bytes>>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Error: Into<tower::BoxError>,
+        S::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<tower::BoxError>,
+    {
+        let app = Arc::new(app);
+        let upstream = Upstream::new(service, |_| {
+            Trouble::Broken("the upstream service failed".into())
+        });
+        Self { app, upstream }
+    }
+
+    /// The app that this client speaks for.
+    pub(crate) fn app(&self) -> &QqApp {
+        &self.app
+    }
+
+    /// Where to send the browser: QQ's login page, which sends it back to the redirect URI with a code and `state`.
+    ///
+    /// `state` must be of `[0-9A-Za-z_-]` (QQ's app for Android drops any that is not), hard to guess, and known to
+    /// this browser alone. `mobile` asks for the page for phones.
+    pub fn authorize_url(&self, state: &str, mobile: bool) -> String {
+        let mut query = vec![
+            ("response_type", "code"),
+            ("client_id", &self.app.id),
+            ("redirect_uri", self.app.redirect_uri.as_str()),
+            ("scope", &self.app.scope),
+            ("state", state),
+        ];
+        if mobile {
+            query.push(("display", "mobile"));
+        }
+        self.url("/oauth2.0/authorize", &query)
+    }
+
+    /// Asks one of QQ's other APIs, such as `/user/get_user_info`, and gives the whole reply.
+    ///
+    /// `params` are sent beside the three that every API takes: `access_token`, `oauth_consumer_key` and `openid`.
+    ///
+    /// # Errors
+    ///
+    /// As for a login; [`CodeRejected`](crate::LoginErrorKind::CodeRejected) says that the token is not good any more.
+    pub async fn open_api(
+        &self,
+        path: &str,
+        access_token: &str,
+        openid: &OpenId,
+        params: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, LoginError> {
+        let deadline = Instant::now() + self.app.call_timeout;
+        self.api(Step::OpenApi, path, access_token, openid, params, deadline)
+            .await
+    }
+
+    async fn api(
+        &self,
+        step: Step,
+        path: &str,
+        access_token: &str,
+        openid: &OpenId,
+        params: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Map<String, Value>, LoginError> {
+        let mut query = vec![
+            ("access_token", access_token),
+            ("oauth_consumer_key", &self.app.id),
+            ("openid", openid.as_str()),
+        ];
+        query.extend_from_slice(params);
+        let body = self.get(step, path, &query, deadline).await?;
+        let reply = Reply::parse(&body).or_else(|| Reply::parse(&without_controls(&body)));
+        let reply = accepted(step, reply, None)?;
+        match reply.fields.get("ret").map(integer) {
+            Some(Some(0)) if !reply.is_form => Ok(reply.fields),
+            _ => Err(garbage(step)),
+        }
+    }
+
+    async fn me(
+        &self,
+        access_token: &str,
+        union_id: bool,
+        deadline: Instant,
+    ) -> Result<Identity, LoginError> {
+        let step = Step::OpenId;
+        let mut query = vec![("access_token", access_token), ("fmt", "json")];
+        if union_id {
+            query.push(("unionid", "1"));
+        }
+        let body = self.get(step, "/oauth2.0/me", &query, deadline).await?;
+        let reply = accepted(step, Reply::parse(&body), Some("openid"))?;
+        if reply.is_form {
+            return Err(garbage(step));
+        }
+        if reply.text("client_id") != Some(self.app.id.as_str()) {
+            let detail = "qq says that the token belongs to another app, or to none";
+            return Err(LoginError::new(AudienceMismatch, detail).at(step));
+        }
+        let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
+        let unionid = match reply.fields.get("unionid") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(id)) if id.is_empty() => None,
+            Some(Value::String(id)) => Some(UnionId::new(id).map_err(|_| garbage(step))?),
+            Some(_) => return Err(garbage(step)),
+        };
+        let openid = openid.ok_or_else(|| garbage(step))?;
+        Ok(Identity { openid, unionid })
+    }
+
+    /// Asks; `/me` and the profile once more if the first failure may have been a passing one.
+    async fn get(
+        &self,
+        step: Step,
+        path: &str,
+        query: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Bytes, LoginError> {
+        let url = self.url(path, query);
+        let mut again = matches!(step, Step::OpenId | Step::Profile);
+        loop {
+            let request = Request::get(&url).body(Full::default()).map_err(|_| {
+                LoginError::new(Misconfigured, "the address of this api cannot be built").at(step)
+            })?;
+            let deadline = deadline.min(Instant::now() + self.app.call_timeout);
+            let answer = timeout_at(deadline, self.upstream.send(request)).await;
+            match answer.unwrap_or(Err(Trouble::TimedOut)) {
+                Ok(answer) if answer.status == StatusCode::OK => return Ok(answer.body),
+                Ok(answer) if again && is_passing(answer.status) => again = false,
+                Err(Trouble::Broken(_)) if again => again = false,
+                failure => return Err(unusable(failure).at(step)),
+            }
+        }
+    }
+
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let mut url = format!("{}{path}", self.app.base_url);
+        for (at, (name, value)) in query.iter().enumerate() {
+            url.push(if at == 0 { '?' } else { '&' });
+            url.extend([*name, "="]);
+            url.extend(utf8_percent_encode(value, RESERVED));
+        }
+        url
+    }
+}
+
+impl fmt::Debug for QqClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QqClient")
+            .field("app", &self.app)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whose token it is.
+struct Identity {
+    openid: OpenId,
+    unionid: Option<UnionId>,
+}
+
+/// Everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The reply, unless it reports an error. One that reports an error and brings `goods` is neither.
+fn accepted(step: Step, reply: Option<Reply>, goods: Option<&str>) -> Result<Reply, LoginError> {
+    let reply = reply.ok_or_else(|| garbage(step))?;
+    match reply.refusal() {
+        None => Ok(reply),
+        Some(_) if goods.is_some_and(|goods| reply.fields.contains_key(goods)) => {
+            Err(garbage(step))
+        }
+        Some(code) => {
+            let meaning = code.map_or(Meaning::Other, codes::meaning);
+            let error = LoginError::new(meaning.kind(), meaning.advice());
+            let error = match meaning {
+                Meaning::Busy => error.with_retry_after(BUSY),
+                _ => error,
+            };
+            Err(error.with_qq_code(code).at(step))
+        }
+    }
+}
+
+/// Why an answer that is not there, or not with status 200, is no good.
+fn unusable(failure: Result<Answer, Trouble>) -> LoginError {
+    match failure {
+        Ok(answer) if is_busy(answer.status) => {
+            let detail = format!("qq is busy: status {}", answer.status.as_u16());
+            LoginError::new(QqBusy, detail).with_retry_after(retry_after(&answer.headers))
+        }
+        Ok(answer) => {
+            let (status, length) = (answer.status.as_u16(), answer.body.len());
+            let detail = format!("not an answer of qq's: status {status}, {length} bytes");
+            LoginError::new(QqUnavailable, detail)
+        }
+        Err(Trouble::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),
+        Err(Trouble::TooLarge) => LoginError::new(QqUnavailable, "the answer is over 64 KiB"),
+        Err(Trouble::Broken(why)) => LoginError::new(QqUnavailable, format!("no answer: {why}")),
+    }
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() && !is_busy(status)
+}
+
+fn garbage(step: Step) -> LoginError {
+    LoginError::new(QqUnavailable, "the answer is not one that qq gives").at(step)
+}
+
+/// How long to wait where QQ does not say.
+const BUSY: Duration = Duration::from_secs(5);
+
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let seconds = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    match seconds {
+        Some(seconds @ 1..=300) => Duration::from_secs(seconds),
+        _ => BUSY,
+    }
+}
+
+/// A body with its control characters made blanks: QQ sends nicknames with raw ones, which JSON does not allow.
+fn without_controls(body: &[u8]) -> Vec<u8> {
+    let blank = |&byte: &u8| if byte < b' ' { b' ' } else { byte };
+    body.iter().map(blank).collect()
+}

@@ -1,0 +1,88 @@
+//! The one fact about the site: where QQ sends people back to.
+
+use http::{Uri, uri::Authority};
+
+use crate::ConfigError;
+
+const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
+
+/// QQ allows the callback and the state 500 bytes together; a state of ours stays below 40.
+const MAX_LEN: usize = 500 - 40;
+
+/// An absolute URL such as `https://site/auth/qq/callback`, kept exactly as it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct RedirectUri {
+    text: String,
+    secure: bool,
+    /// As browsers write it in the `Origin` header.
+    origin: String,
+    path: String,
+}
+
+impl RedirectUri {
+    pub(crate) fn new(text: String, plain_http_anywhere: bool) -> Result<Self, ConfigError> {
+        let wrong = |problem: &'static str| Err(ConfigError::new(SETTING, problem));
+        if text.len() > MAX_LEN {
+            return wrong("is too long: QQ allows 500 bytes for it and the state together");
+        }
+        if text.contains('#') {
+            return wrong("holds a `#`, which QQ does not allow");
+        }
+        let Some((secure, host, uri)) = absolute_url(&text) else {
+            return wrong("is no URL such as https://example.com/auth/qq/callback");
+        };
+        if !secure && !plain_http_anywhere && !is_loopback(host.host()) {
+            return wrong("must be https, except on localhost");
+        }
+        if uri.path() == "/" {
+            return wrong("needs a path of its own, such as /auth/qq/callback");
+        }
+        let scheme = if secure { "https" } else { "http" };
+        let default_port = if secure { ":443" } else { ":80" };
+        let authority = host.as_str().to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+        Ok(Self {
+            secure,
+            origin: format!("{scheme}://{authority}"),
+            path: uri.path().to_owned(),
+            text,
+        })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Whether it is https, its host and port, and the whole: of an http(s) URL without user info.
+pub(super) fn absolute_url(text: &str) -> Option<(bool, Authority, Uri)> {
+    let uri = Uri::try_from(text).ok().filter(|_| text.is_ascii())?;
+    let secure = match uri.scheme_str()? {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let authority = uri.authority()?.clone();
+    let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
+    plain.then_some((secure, authority, uri))
+}
+
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}

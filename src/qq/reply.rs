@@ -1,0 +1,133 @@
+//! One reply of QQ, whichever of its three shapes it has.
+//!
+//! 1. Blanks around the body do not count.
+//! 2. What starts with `{` is a JSON object.
+//! 3. What starts with `callback`, then `(`, is JSONP: a JSON object, `)`, perhaps `;`, and nothing else.
+//! 4. Anything else is a form: `name=value` pairs joined by `&`.
+//! 5. A name that comes twice makes the whole reply worthless; names nobody asked for do not matter.
+//!
+//! Status and content type say nothing: QQ sends errors with status 200, and JSON as `text/html`.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The fields of a reply.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) fields: Map<String, Value>,
+    pub(super) is_form: bool,
+}
+
+impl Reply {
+    /// Reads a reply; `None` if it is none of the three shapes.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let body = body.trim_ascii();
+        let (fields, is_form) = match jsonp(body) {
+            Some(json) => (object(json)?, false),
+            None if body.first() == Some(&b'{') => (object(body)?, false),
+            None => (form(body)?, true),
+        };
+        Some(Self { fields, is_form })
+    }
+
+    /// Whether QQ reports an error: the outer `Option` is the report, the inner one its number if it has one.
+    ///
+    /// A report is `error` (whatever it holds), `ret` other than 0, or the old `code` with a `msg`.
+    pub(super) fn refusal(&self) -> Option<Option<i64>> {
+        let field = |name| self.fields.get(name);
+        if let Some(error) = field("error") {
+            return Some(integer(error));
+        }
+        if let Some(ret) = field("ret").map(integer).filter(|ret| *ret != Some(0)) {
+            return Some(ret);
+        }
+        match (field("code"), field("msg")) {
+            (Some(code), Some(_)) => Some(integer(code)),
+            _ => None,
+        }
+    }
+
+    /// A field that must be text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.as_str()
+    }
+}
+
+/// The JSON of a body that says `callback(…)`.
+fn jsonp(body: &[u8]) -> Option<&[u8]> {
+    let inside = body.strip_prefix(b"callback")?.trim_ascii_start();
+    let inside = inside.strip_prefix(b"(")?;
+    let inside = inside.strip_suffix(b";").unwrap_or(inside).trim_ascii_end();
+    inside.strip_suffix(b")").map(<[u8]>::trim_ascii)
+}
+
+fn object(json: &[u8]) -> Option<Map<String, Value>> {
+    let Object(fields) = serde_json::from_slice(json).ok()?;
+    Some(fields)
+}
+
+fn form(body: &[u8]) -> Option<Map<String, Value>> {
+    let mut fields = Map::new();
+    for pair in std::str::from_utf8(body).ok()?.split('&') {
+        let (name, value) = pair.split_once('=')?;
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let is_value = |byte: u8| byte.is_ascii_graphic() && !b"<>\"'\\^`{|}".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return None;
+        }
+        if !value.bytes().all(|byte| is_value(byte) || !byte.is_ascii()) {
+            return None;
+        }
+        let value = value.replace('+', " ");
+        let value = percent_decode_str(&value).decode_utf8().ok()?.into_owned();
+        if fields.insert(name.into(), value.into()).is_some() {
+            return None;
+        }
+    }
+    Some(fields)
+}
+
+/// A whole number, which QQ writes as a number or as a string of digits.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| is_number)
+        }
+        _ => None,
+    }
+}
+
+/// A JSON object in which no name comes twice.
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Object, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name comes twice"));
+                    }
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        from.deserialize_map(Fields)
+    }
+}

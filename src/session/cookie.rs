@@ -1,0 +1,63 @@
+//! The `Cookie` and `Set-Cookie` headers, as far as our own cookies go.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Name and attributes of cookies of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct CookieJar {
+    secure: bool,
+}
+
+impl CookieJar {
+    pub(crate) fn new(secure: bool) -> Self {
+        Self { secure }
+    }
+
+    /// The name under which browsers refuse the cookie to any neighbouring host, where that can be had.
+    pub(crate) fn name(&self, name: &str) -> String {
+        let prefix = if self.secure { "__Host-" } else { "" };
+        format!("{prefix}{name}")
+    }
+
+    pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let cookie =
+            format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={max_age}");
+        // Names are ours and values base64url; the fallback is a cookie that does nothing.
+        HeaderValue::try_from(cookie).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    pub(crate) fn clear(&self, name: &str) -> HeaderValue {
+        self.set(name, "", 0)
+    }
+}
+
+/// The value of the cookie called exactly `name`; none if two different values claim that name.
+pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let mut values = cookies(headers)
+        .filter(|(found, _)| *found == name.as_bytes())
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.all(|other| other == value).then_some(value)
+}
+
+/// Every cookie of a request: names as they are, blanks around names and values trimmed, nothing decoded.
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers
+        .get_all(COOKIE)
+        .into_iter()
+        .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| {
+            let at = pair.iter().position(|&byte| byte == b'=')?;
+            Some((trim(&pair[..at]), trim(&pair[at + 1..])))
+        })
+}
+
+const COOKIE: HeaderName = header::COOKIE;
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}

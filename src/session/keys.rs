@@ -1,0 +1,184 @@
+//! The key ring, and sealing with it: AES-256-GCM-SIV under keys derived by HKDF-SHA256 for one purpose each.
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hkdf::{HKDF_SHA256, Salt},
+    rand,
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_URL_SAFE_NO_PAD,
+};
+
+use crate::ConfigError;
+
+const SETTING: &str = "session key (QQ_SESSION_KEY)";
+const MIN_LEN: usize = 32;
+const MIN_DISTINCT: usize = 8;
+/// What browsers keep of a cookie: name, value and attributes.
+const MAX_COOKIE: usize = 4096;
+
+/// The keys that seal this site's cookies.
+///
+/// A ring: the first key seals, every key opens. To change keys without signing anyone out, put the new one in front
+/// and drop the old one when the longest session (30 days) has ended. All machines of a site share one ring.
+///
+/// ```
+/// # use tower_qq_auth::{ConfigError, SessionKeys};
+/// # fn main() -> Result<(), ConfigError> {
+/// // `openssl rand -hex 32` makes such a key.
+/// let today = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+/// let before = "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg=";
+/// let keys = SessionKeys::parse(&format!("{today},{before}"))?;
+/// # drop(keys);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionKeys(Arc<[Vec<u8>]>);
+
+impl SessionKeys {
+    /// One key: 32 random bytes or more.
+    ///
+    /// # Errors
+    ///
+    /// If it is shorter than 32 bytes, or has fewer than 8 different bytes and so cannot be random.
+    pub fn new(key: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self(Arc::new([strong(key.to_vec())?])))
+    }
+
+    /// A fresh random key. Whoever is signed in is signed out when the process ends: for development and tests.
+    pub fn generate() -> Self {
+        Self(Arc::new([random::<32>().to_vec()]))
+    }
+
+    /// One key or several separated by commas, the newest first; each in hex or base64 (any alphabet, padded or not).
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one of them is neither hex nor base64 or too weak.
+    pub fn parse(keys: &str) -> Result<Self, ConfigError> {
+        let keys = keys.split(',').map(|key| strong(decode(key.trim())?));
+        Ok(Self(keys.collect::<Result<_, _>>()?))
+    }
+
+    /// The keys in the environment variable `QQ_SESSION_KEY`, as [`parse`](Self::parse) takes them.
+    ///
+    /// # Errors
+    ///
+    /// If the variable is missing, or as `parse`.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        match std::env::var("QQ_SESSION_KEY") {
+            Ok(keys) if !keys.trim().is_empty() => Self::parse(&keys),
+            Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::new(SETTING, "is not text")),
+            _ => Err(ConfigError::new(
+                SETTING,
+                "is not set; `openssl rand -hex 32` makes one",
+            )),
+        }
+    }
+}
+
+fn decode(key: &str) -> Result<Vec<u8>, ConfigError> {
+    if key.len() % 2 == 0 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let digits = |at| u8::from_str_radix(&key[at..at + 2], 16);
+        if let Ok(key) = (0..key.len()).step_by(2).map(digits).collect() {
+            return Ok(key);
+        }
+    }
+    let either_padding = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    [&alphabet::STANDARD, &alphabet::URL_SAFE]
+        .into_iter()
+        .find_map(|alphabet| {
+            GeneralPurpose::new(alphabet, either_padding)
+                .decode(key)
+                .ok()
+        })
+        .ok_or_else(|| ConfigError::new(SETTING, "is neither hex nor base64"))
+}
+
+fn strong(key: Vec<u8>) -> Result<Vec<u8>, ConfigError> {
+    let distinct = (0..=u8::MAX).filter(|byte| key.contains(byte)).count();
+    if key.len() < MIN_LEN {
+        let problem = "is too short; 32 random bytes are needed, `openssl rand -hex 32` makes them";
+        Err(ConfigError::new(SETTING, problem))
+    } else if distinct < MIN_DISTINCT {
+        let problem = "is not random; `openssl rand -hex 32` makes a key that is";
+        Err(ConfigError::new(SETTING, problem))
+    } else {
+        Ok(key)
+    }
+}
+
+impl fmt::Debug for SessionKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKeys({} keys, [redacted])", self.0.len())
+    }
+}
+
+/// Seals values for one purpose, so that none is accepted in another's place.
+#[derive(Clone)]
+pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
+
+impl Seal {
+    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
+        let derive = |key: &Vec<u8>| {
+            let mut derived = [0; 32];
+            Salt::new(HKDF_SHA256, b"tower-qq-auth 1")
+                .extract(key)
+                .expand(&[purpose.as_bytes()], HKDF_SHA256)
+                .and_then(|okm| okm.fill(&mut derived))
+                .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM_SIV, &derived))
+                // Every length here is fixed, and the one that HKDF-SHA256 and AES-256 ask for.
+                .expect("a 32-byte key can be derived")
+        };
+        Self(keys.0.iter().map(derive).collect())
+    }
+
+    /// `nonce | ciphertext | tag` in base64url, readable only together with the same `context`.
+    pub(crate) fn seal(&self, context: &[u8], plain: &[u8]) -> String {
+        let mut sealed = plain.to_vec();
+        let nonce = self.0[0]
+            .seal_in_place_append_tag(Aad::from(context), &mut sealed)
+            // It fails only for texts of many gigabytes.
+            .expect("a cookie can be sealed");
+        sealed.splice(..0, nonce.as_ref().iter().copied());
+        BASE64_URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// What was sealed, if any key of the ring opens it.
+    pub(crate) fn open(&self, context: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        if value.len() > MAX_COOKIE {
+            return None;
+        }
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        self.0.iter().find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let plain = key
+                .open_in_place(Nonce::from(nonce), Aad::from(context), &mut sealed)
+                .ok()?
+                .len();
+            sealed.truncate(plain);
+            Some(sealed)
+        })
+    }
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // AWS-LC ends the process itself where the system has no randomness to give.
+    rand::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}
+
+/// Bytes as text of `[A-Za-z0-9_-]`.
+pub(crate) fn url_safe(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
