@@ -1,0 +1,8 @@
+//! The crate through its front door: a layered app, a browser with a cookie jar, and a QQ made up.
+
+#![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
+
+mod mock;
+mod site;
+
+mod login;
