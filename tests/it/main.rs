@@ -5,4 +5,10 @@
 mod mock;
 mod site;
 
+mod access;
+mod callback;
+mod config;
 mod login;
+mod quickstart;
+mod return_to;
+mod session;

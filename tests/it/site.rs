@@ -281,6 +281,12 @@ impl Reply {
     }
 }
 
+/// For properties, which are not asynchronous themselves.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().build().unwrap().block_on(future)
+}
+
 /// Path and query of a URL.
 pub(crate) fn path(url: &str) -> String {
     let uri: http::Uri = url.parse().unwrap();

@@ -1,0 +1,226 @@
+//! Pages that need somebody, logout, and what is said to those who may not.
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::site::{SESSION, Site};
+
+#[tokio::test]
+async fn a_page_that_needs_somebody_sends_to_the_login_and_gets_its_visitor_back() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let sent = browser.get("/deep/page?tab=%E4%B8%AD&x=1").await;
+    let login = sent.location().to_owned();
+    assert_eq!(
+        login,
+        "/auth/qq/login?return_to=/deep/page%3Ftab%3D%25E4%25B8%25AD%26x%3D1"
+    );
+    let end = browser.sign_in(&site.qq, &login).await;
+    assert_eq!(end.location(), "/deep/page?tab=%E4%B8%AD&x=1");
+    assert_eq!(browser.get(end.location()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_is_sent_to_the_login_and_who_gets_401() {
+    let cases: [(&str, &[(&str, &str)], u16); 10] = [
+        ("GET", &[], 303),
+        ("HEAD", &[], 303),
+        (
+            "GET",
+            &[
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+            ],
+            303,
+        ),
+        (
+            "GET",
+            &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            401,
+        ),
+        (
+            "GET",
+            &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            401,
+        ),
+        (
+            "GET",
+            &[
+                ("sec-fetch-mode", "websocket"),
+                ("sec-fetch-dest", "websocket"),
+            ],
+            401,
+        ),
+        ("GET", &[("accept", "*/*")], 401),
+        ("GET", &[("accept", "application/json")], 401),
+        ("GET", &[("accept", "application/json, text/html;q=0")], 401),
+        ("GET", &[("accept", "TEXT/HTML;q=0.1")], 303),
+    ];
+    for (method, headers, status) in cases {
+        let mut browser = Site::new().browser();
+        for &(name, value) in headers {
+            browser.headers.insert(name, value.parse().unwrap());
+        }
+        let reply = browser.send(method.parse().unwrap(), "/me").await;
+        assert_eq!(reply.status.as_u16(), status, "{method} {headers:?}");
+        assert_eq!(reply.header("cache-control"), "no-store");
+        if status == 401 {
+            let problem = reply.problem();
+            assert_eq!(problem["code"], "login_required");
+            assert_eq!(problem["login_url"], "/auth/qq/login");
+            assert_eq!(
+                reply.header("www-authenticate"),
+                "QQ login_url=\"/auth/qq/login\""
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_never_redirected_but_told_in_its_language() {
+    let site = Site::new();
+    let reply = site.browser().post("/form").await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
+    assert!(reply.body.contains("请先登录"));
+    assert!(reply.body.contains("href=\"/auth/qq/login\""));
+    let reply = site
+        .browser()
+        .header("accept-language", "en")
+        .post("/form")
+        .await;
+    assert!(reply.body.contains("Please sign in"));
+    assert_eq!(
+        site.browser().program().post("/form").await.problem()["code"],
+        "login_required"
+    );
+
+    let person = site.qq.people()[0].openid.clone();
+    assert_eq!(site.signed_in().await.post("/form").await.body, person);
+}
+
+#[tokio::test]
+async fn logout_is_for_the_own_site_only() {
+    let cases: [(&[(&str, &str)], bool); 14] = [
+        (&[], true),
+        (&[("origin", "https://site.example")], true),
+        (
+            &[
+                ("origin", "https://site.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            true,
+        ),
+        (&[("sec-fetch-site", "same-origin")], true),
+        // A page with `Referrer-Policy: no-referrer` sends its own forms like this.
+        (
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+            true,
+        ),
+        (&[("origin", "null")], false),
+        (&[("origin", "https://evil.example")], false),
+        (&[("origin", "http://site.example")], false),
+        (&[("origin", "https://site.example:8443")], false),
+        (&[("origin", "https://site.example.evil.example")], false),
+        (
+            &[
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            false,
+        ),
+        (&[("sec-fetch-site", "cross-site")], false),
+        (
+            &[
+                ("sec-fetch-site", "same-site"),
+                ("origin", "https://sub.site.example"),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "https://site.example"),
+            ],
+            false,
+        ),
+    ];
+    for (headers, allowed) in cases {
+        let site = Site::new();
+        let mut browser = site.signed_in().await;
+        for &(name, value) in headers {
+            browser.headers.insert(name, value.parse().unwrap());
+        }
+        let reply = browser.post("/auth/qq/logout?return_to=/bye").await;
+        if allowed {
+            assert_eq!(reply.location(), "/bye", "{headers:?}");
+            let [cleared] = reply.cookies()[..] else {
+                panic!("{reply:?}")
+            };
+            assert_eq!(
+                cleared,
+                format!("{SESSION}=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0")
+            );
+            assert_eq!(browser.whoami().await, Value::Null);
+        } else {
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{headers:?}");
+            assert!(reply.cookies().is_empty());
+            assert_ne!(browser.whoami().await, Value::Null);
+        }
+    }
+}
+
+#[tokio::test]
+async fn repeated_origins_are_not_ours() {
+    let site = Site::new();
+    let mut browser = site
+        .signed_in()
+        .await
+        .header("origin", "https://site.example");
+    browser
+        .headers
+        .append("origin", "https://evil.example".parse().unwrap());
+    assert_eq!(
+        browser.post("/auth/qq/logout").await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn get_logout_signs_nobody_out() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    assert_eq!(
+        browser.send(Method::GET, "/auth/qq/logout").await.status,
+        405
+    );
+    assert_ne!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn paths_can_be_moved() {
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            layer
+                .login_path("/signin")
+                .unwrap()
+                .logout_path("/signout")
+                .unwrap()
+        },
+    );
+    let mut browser = site.browser();
+    assert_eq!(
+        browser.get("/auth/qq/login").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(browser.get("/me").await.location(), "/signin?return_to=/me");
+    assert_eq!(
+        browser
+            .sign_in(&site.qq, "/signin?return_to=/signin")
+            .await
+            .location(),
+        "/"
+    );
+    assert_eq!(browser.post("/signout").await.location(), "/");
+}

@@ -1,0 +1,262 @@
+//! The quickstart as a stranger runs it: a process, a socket, a browser that follows redirects.
+
+use std::{path::PathBuf, process::Stdio};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::{Child, ChildStdout, Command},
+};
+use tower_qq_auth::mock::{Endpoint, MockQq};
+
+const KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+
+/// The program, with nothing in its environment but this.
+fn quickstart(environment: &[(&str, &str)]) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let target: PathBuf = test.ancestors().nth(2).unwrap().into();
+    let program = target.join("examples").join("quickstart");
+    assert!(
+        program.exists(),
+        "build it first: cargo build --example quickstart"
+    );
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment.iter().copied());
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// A running site, and the lines that it printed up to the one that starts like this.
+struct Running {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    lines: Vec<String>,
+}
+
+impl Running {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let mut process = quickstart(environment).spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        Self {
+            process,
+            stdout,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The next printed line that starts like this, without that.
+    async fn printed(&mut self, start: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.stdout.read_line(&mut line).await.unwrap();
+            assert_ne!(
+                read,
+                0,
+                "it ended ({:?}) and printed {:?}",
+                self.process.try_wait(),
+                self.lines
+            );
+            let found = line.strip_prefix(start).map(|rest| rest.trim().to_owned());
+            self.lines.push(line);
+            if let Some(rest) = found {
+                return rest;
+            }
+        }
+    }
+}
+
+fn browser() -> reqwest::Client {
+    reqwest::Client::builder()
+        .cookie_store(true)
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+async fn page(browser: &reqwest::Client, url: &str) -> reqwest::Response {
+    browser
+        .get(url)
+        .header("accept", "text/html")
+        .send()
+        .await
+        .unwrap()
+}
+
+async fn whoami(browser: &reqwest::Client, site: &str) -> Value {
+    let body = browser
+        .get(format!("{site}whoami"))
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// The first link on the mock's page, clicked.
+async fn click(browser: &reqwest::Client, mock: reqwest::Response) -> reqwest::Response {
+    let url = mock.url().clone();
+    let body = mock.text().await.unwrap();
+    let link = body
+        .split("href=\"?")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let url = url
+        .join(&format!("?{}", link.replace("&amp;", "&")))
+        .unwrap();
+    page(browser, url.as_str()).await
+}
+
+#[tokio::test]
+async fn with_nothing_configured_one_click_signs_in() {
+    let mut running = Running::start(&[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let callback = running.printed("callback").await;
+    assert!(
+        callback.starts_with(&format!("{site}auth/qq/callback")),
+        "{callback}"
+    );
+
+    let browser = browser();
+    assert_eq!(whoami(&browser, &site).await, Value::Null);
+    let home = page(&browser, &site).await.text().await.unwrap();
+    assert!(home.contains("href=\"/auth/qq/login\""));
+
+    let mock = page(&browser, &format!("{site}me")).await;
+    let end = click(&browser, mock).await;
+    assert_eq!(end.url().as_str(), format!("{site}me"));
+    let user = whoami(&browser, &site).await;
+    let mut fields: Vec<_> = user.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(
+        fields,
+        [
+            "avatar",
+            "nickname",
+            "openid",
+            "profile_complete",
+            "unionid"
+        ]
+    );
+    assert_eq!(user["profile_complete"], true);
+    let home = page(&browser, &site).await.text().await.unwrap();
+    assert!(home.contains(user["openid"].as_str().unwrap()));
+    assert!(home.contains("<img src=\"https://"));
+    assert!(home.contains("<form method=\"post\" action=\"/auth/qq/logout\">"));
+
+    let status = browser
+        .post(format!("{site}me"))
+        .send()
+        .await
+        .unwrap()
+        .status();
+    assert_eq!(status, 405);
+    assert_eq!(
+        page(&browser, &format!("{site}nowhere")).await.status(),
+        404
+    );
+    browser
+        .post(format!("{site}auth/qq/logout"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(whoami(&browser, &site).await, Value::Null);
+}
+
+#[tokio::test]
+async fn with_everything_configured_it_talks_to_the_qq_at_the_base_url() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    // The port of the site is not known before it listens, and QQ wants to know it: ask for one and give it back.
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let callback = format!("http://{free}/auth/qq/callback");
+    let qq = MockQq::new("101905280", "canary-app-key", &callback);
+    tokio::spawn(qq.clone().serve(listener));
+
+    let listen = free.to_string();
+    let mut running = Running::start(&[
+        ("LISTEN", &listen),
+        ("QQ_APP_ID", "101905280"),
+        ("QQ_APP_KEY", "canary-app-key"),
+        ("QQ_REDIRECT_URI", &callback),
+        ("QQ_SESSION_KEY", KEY),
+        ("QQ_BASE_URL", &base_url),
+    ]);
+    assert!(running.printed("callback").await.starts_with(&callback));
+    let (browser, site) = (browser(), format!("http://{free}/"));
+    let mock = page(&browser, &format!("{site}auth/qq/login")).await;
+    assert!(mock.url().as_str().starts_with(&base_url));
+    let end = click(&browser, mock).await;
+    assert_eq!(end.url().as_str(), site);
+    assert_eq!(
+        whoami(&browser, &site).await["openid"],
+        qq.people()[0].openid
+    );
+    assert_eq!(qq.calls(Endpoint::Token), 1);
+    assert_eq!(
+        page(&browser, &format!("{site}mock-qq/oauth2.0/authorize"))
+            .await
+            .status(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_variable() {
+    let right = [
+        ("QQ_APP_ID", "101905280"),
+        ("QQ_APP_KEY", "canary-app-key"),
+        ("QQ_REDIRECT_URI", "https://site.example/auth/qq/callback"),
+        ("QQ_SESSION_KEY", KEY),
+        ("LISTEN", "127.0.0.1:0"),
+    ];
+    let mut cases: Vec<(&str, Option<&str>)> = vec![
+        ("QQ_APP_ID", Some("canary")),
+        ("QQ_APP_KEY", Some("canary with blanks")),
+        ("QQ_APP_KEY_FILE", Some("/nonexistent/canary")),
+        (
+            "QQ_REDIRECT_URI",
+            Some("http://site.example/auth/qq/callback"),
+        ),
+        ("QQ_SESSION_KEY", Some("canary")),
+        ("QQ_BASE_URL", Some("http://graph.qq.com")),
+        ("LISTEN", Some("canary")),
+    ];
+    cases.extend(right[..4].iter().map(|(name, _)| (*name, None)));
+    cases.extend(right[..4].iter().map(|(name, _)| (*name, Some(""))));
+    for (name, value) in cases {
+        let mut environment: Vec<_> = right
+            .into_iter()
+            .filter(|(other, _)| *other != name)
+            .collect();
+        environment.extend(value.map(|value| (name, value)));
+        let output = quickstart(&environment).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{name}={value:?}");
+        assert_eq!(said.lines().count(), 1, "{name}={value:?}: {said}");
+        assert!(said.contains(name), "{name}={value:?}: {said}");
+        assert!(
+            name == "LISTEN" || !said.contains("canary"),
+            "{name}={value:?}: {said}"
+        );
+    }
+    for (name, value) in &right[..4] {
+        let output = quickstart(&[(name, value), ("LISTEN", "127.0.0.1:0")])
+            .output()
+            .await
+            .unwrap();
+        assert!(!output.status.success(), "{name} alone is not enough");
+    }
+}

@@ -1,0 +1,338 @@
+//! The session cookie: who is signed in, for how long, and who is not.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+use serde_json::Value;
+use tower::ServiceExt;
+use tower_qq_auth::{QqAuthLayer, QqClient, SessionKeys};
+
+use crate::site::{self, SESSION, Site};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who the site sees behind these `Cookie` headers.
+async fn whoami(site: &Site, cookies: &[Vec<u8>]) -> Value {
+    let mut request = Request::get("/whoami").body(Body::empty()).unwrap();
+    for cookie in cookies {
+        let value = HeaderValue::from_bytes(cookie).unwrap();
+        request.headers_mut().append(header::COOKIE, value);
+    }
+    let reply = site.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(reply.status(), StatusCode::OK, "a public page stays one");
+    serde_json::from_slice(&reply.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_past_half_of_its_idle_time_and_only_then() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    site.clock.advance(DAY * 7 / 2);
+    assert!(browser.get("/").await.cookies().is_empty());
+
+    site.clock.advance(Duration::from_secs(1));
+    let renewed = browser.get("/").await;
+    let [cookie] = renewed.cookies()[..] else {
+        panic!("{renewed:?}")
+    };
+    assert!(cookie.starts_with(SESSION));
+    assert!(cookie.ends_with("Max-Age=604800"));
+    assert_eq!(renewed.header("cache-control"), "no-store");
+    assert!(browser.get("/").await.cookies().is_empty());
+
+    site.clock.advance(DAY * 7 - Duration::from_secs(1));
+    assert_ne!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_used_ends_after_seven_days() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    site.clock.advance(DAY * 7 - Duration::from_secs(1));
+    assert_ne!(browser.clone().whoami().await, Value::Null);
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    for _ in 0..29 {
+        site.clock.advance(DAY);
+        assert_ne!(browser.whoami().await, Value::Null);
+    }
+    let last = browser.get("/").await;
+    assert!(last.cookies().is_empty());
+    site.clock.advance(DAY - Duration::from_secs(1));
+    assert_ne!(browser.whoami().await, Value::Null);
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_renewed_cookie_does_not_outlive_the_session() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    for _ in 0..6 {
+        site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+        browser.get("/").await;
+    }
+    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    let last = browser.get("/").await;
+    let left = 2 * 24 * 60 * 60;
+    assert!(
+        last.cookies()[0].ends_with(&format!("Max-Age={left}")),
+        "{last:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_session_from_a_clock_that_is_ahead_is_good_within_five_minutes() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    site.clock.turn_back(Duration::from_secs(5 * 60));
+    assert_ne!(browser.clone().whoami().await, Value::Null);
+    site.clock.turn_back(Duration::from_secs(1));
+    assert_eq!(browser.whoami().await, Value::Null);
+    site.clock.turn_back(Duration::from_secs(1_900_000_000));
+    assert_eq!(browser.whoami().await, Value::Null, "before the epoch");
+}
+
+#[tokio::test]
+async fn limits_can_be_set_and_overlong_ones_do_not_overflow() {
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            let layer = layer.session_idle(Duration::from_secs(600)).unwrap();
+            layer.session_lifetime(Duration::MAX).unwrap()
+        },
+    );
+    let mut browser = site.signed_in().await;
+    site.clock.advance(Duration::from_secs(599));
+    assert_ne!(browser.whoami().await, Value::Null);
+    site.clock.advance(Duration::from_secs(600));
+    assert_eq!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn the_cookie_is_found_by_its_exact_name_and_nothing_else() {
+    let site = Site::new();
+    let value = site.signed_in().await.jar[SESSION].clone();
+    let good = [
+        format!("{SESSION}={value}"),
+        format!(" {SESSION}={value} "),
+        format!("\t{SESSION}={value}\t"),
+        format!("{SESSION} = {value}"),
+        format!("a=1; {SESSION}={value}; b=2"),
+        format!("a=1;{SESSION}={value};b=2"),
+        format!("; ;;=; a; {SESSION}={value};;"),
+        format!("{SESSION}={value}; {SESSION}={value}"),
+    ];
+    for cookie in good {
+        assert_ne!(
+            whoami(&site, &[cookie.clone().into()]).await,
+            Value::Null,
+            "{cookie}"
+        );
+    }
+    let bad = [
+        format!("__Host%2dqq_session={value}"),
+        format!("__Host%2Dqq_session={value}"),
+        format!("\u{a0}{SESSION}={value}"),
+        format!("{SESSION}\u{2003}={value}"),
+        format!("__host-qq_session={value}"),
+        format!("qq_session={value}"),
+        format!("x{SESSION}={value}"),
+        format!("{SESSION}x={value}"),
+        format!("{SESSION}=\"{value}\""),
+        format!("{SESSION}={value}; {SESSION}=other"),
+        format!("{SESSION}=; {SESSION}={value}"),
+        format!("{SESSION}=%{value}"),
+    ];
+    for cookie in bad {
+        assert_eq!(
+            whoami(&site, &[cookie.clone().into()]).await,
+            Value::Null,
+            "{cookie}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn neighbours_hide_nothing() {
+    let site = Site::new();
+    let own = format!("{SESSION}={}", site.signed_in().await.jar[SESSION]).into_bytes();
+    let many = (0..3000)
+        .map(|n| format!("c{n}=v; "))
+        .collect::<String>()
+        .into_bytes();
+    let giant = format!("big={}", "x".repeat(400 * 1024)).into_bytes();
+    let foreign = b"lang=\xe4\xb8\xad\xff\xfe; \xf0\x9f=1".to_vec();
+    let neighbours = [many, giant, foreign];
+    for neighbour in neighbours {
+        assert_ne!(
+            whoami(&site, &[neighbour.clone(), own.clone()]).await,
+            Value::Null
+        );
+        assert_ne!(
+            whoami(&site, &[own.clone(), neighbour.clone()]).await,
+            Value::Null
+        );
+        let one = [&neighbour[..], b"; ", &own[..]].concat();
+        assert_ne!(whoami(&site, &[one]).await, Value::Null);
+    }
+    assert_eq!(
+        whoami(&site, &[own, format!("{SESSION}=2").into()]).await,
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn a_cookie_with_any_bit_changed_is_nobodys() {
+    let site = Site::new();
+    let value = site.signed_in().await.jar[SESSION].clone().into_bytes();
+    for at in 0..value.len() {
+        for bit in 0..7 {
+            let mut changed = value.clone();
+            changed[at] ^= 1 << bit;
+            if changed[at].is_ascii_control() || changed[at] == b';' {
+                continue;
+            }
+            let cookie = [SESSION.as_bytes(), b"=", &changed].concat();
+            assert_eq!(
+                whoami(&site, &[cookie]).await,
+                Value::Null,
+                "byte {at} bit {bit}"
+            );
+        }
+    }
+    let text = String::from_utf8(value).unwrap();
+    let reshaped = [
+        format!("{text}="),
+        format!("{text}=="),
+        format!("{text}A"),
+        text[1..].into(),
+        text[..text.len() - 1].into(),
+    ];
+    for changed in reshaped {
+        assert_eq!(
+            whoami(&site, &[format!("{SESSION}={changed}").into()]).await,
+            Value::Null
+        );
+    }
+}
+
+#[tokio::test]
+async fn cookies_of_other_apps_names_and_keys_are_nobodys() {
+    let site = Site::new();
+    let value = site.signed_in().await.jar[SESSION].clone();
+    let layer = |id: &str, uri: &str, keys| {
+        let app = tower_qq_auth::QqApp::new(id, "k", uri).unwrap();
+        QqAuthLayer::with_client(QqClient::with_service(app, site.qq.clone()), keys)
+    };
+    let now = site.clock.clone();
+    let see = async |layer: QqAuthLayer, name: &str| {
+        let now = now.clone();
+        let router = site::pages().layer(layer.clock(move || now.now()));
+        let other = Site {
+            router,
+            ..site.clone()
+        };
+        whoami(&other, &[format!("{name}={value}").into()]).await
+    };
+    let same = layer(site::APP_ID, site::CALLBACK, site::keys());
+    assert_ne!(
+        see(same, SESSION).await,
+        Value::Null,
+        "another machine of the same site"
+    );
+    let other_app = layer("101905281", site::CALLBACK, site::keys());
+    assert_eq!(see(other_app, SESSION).await, Value::Null);
+    let local = layer(
+        site::APP_ID,
+        "http://localhost:3000/auth/qq/callback",
+        site::keys(),
+    );
+    assert_eq!(see(local, "qq_session").await, Value::Null);
+    let other_keys = layer(site::APP_ID, site::CALLBACK, SessionKeys::generate());
+    assert_eq!(see(other_keys, SESSION).await, Value::Null);
+}
+
+#[tokio::test]
+async fn old_keys_open_and_the_first_seals() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    let (old, new) = (
+        "canary-session-key 0123456789abcdef",
+        "fresh-session-key 9876543210 zyxwvut",
+    );
+    let hex = |key: &str| {
+        key.bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let with = |keys: &str| {
+        let client = QqClient::with_service(site::app(), site.qq.clone());
+        let clock = site.clock.clone();
+        let layer = QqAuthLayer::with_client(client, SessionKeys::parse(keys).unwrap());
+        site::pages().layer(layer.clock(move || clock.now()))
+    };
+    let pending = browser
+        .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
+        .await;
+
+    browser.router = with(&format!("{},{}", hex(new), hex(old)));
+    assert_ne!(browser.whoami().await, Value::Null);
+    assert_eq!(
+        browser.get(&pending).await.location(),
+        "/x",
+        "a login under way goes on"
+    );
+
+    let mut stale = site.signed_in().await;
+    browser.router = with(&hex(new));
+    stale.router = browser.router.clone();
+    assert_ne!(browser.whoami().await, Value::Null, "sealed by the new key");
+    assert_eq!(
+        stale.whoami().await,
+        Value::Null,
+        "sealed by a key that is gone"
+    );
+}
+
+#[tokio::test]
+async fn what_an_outer_service_claims_is_not_believed() {
+    let site = Site::new();
+    let mut browser = site
+        .browser()
+        .header("x-qq-user", "admin")
+        .header("x-forwarded-user", "admin");
+    assert_eq!(browser.whoami().await, Value::Null);
+    let openid = tower_qq_auth::OpenId::new("PLANTED").unwrap();
+    let planted = tower_qq_auth::QqUser::new(openid);
+    let mut request = Request::get("/whoami").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(planted);
+    let reply = site.router.oneshot(request).await.unwrap();
+    assert_eq!(
+        reply.into_body().collect().await.unwrap().to_bytes(),
+        "null"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_cookie_header_whatever_is_an_error(cookies in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
+        let cookies: Vec<_> = cookies
+            .into_iter()
+            .filter(|cookie| HeaderValue::from_bytes(cookie).is_ok())
+            .collect();
+        let seen = site::block_on(async { whoami(&Site::new(), &cookies).await });
+        prop_assert_eq!(seen, Value::Null);
+    }
+}
