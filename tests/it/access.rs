@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::site::{SESSION, Site};
 
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
 #[tokio::test]
 async fn a_page_that_needs_somebody_sends_to_the_login_and_gets_its_visitor_back() {
     let site = Site::new();
@@ -22,7 +24,7 @@ async fn a_page_that_needs_somebody_sends_to_the_login_and_gets_its_visitor_back
 
 #[tokio::test]
 async fn who_is_sent_to_the_login_and_who_gets_401() {
-    let cases: [(&str, &[(&str, &str)], u16); 10] = [
+    let cases: [(&str, Headers<'_>, u16); 10] = [
         ("GET", &[], 303),
         ("HEAD", &[], 303),
         (
@@ -101,7 +103,7 @@ async fn a_form_is_never_redirected_but_told_in_its_language() {
 
 #[tokio::test]
 async fn logout_is_for_the_own_site_only() {
-    let cases: [(&[(&str, &str)], bool); 14] = [
+    let cases: [(Headers<'_>, bool); 14] = [
         (&[], true),
         (&[("origin", "https://site.example")], true),
         (
