@@ -50,6 +50,8 @@ pub struct LoginError {
     qq_code: Option<i64>,
     retry_after: Option<Duration>,
     detail: Cow<'static, str>,
+    reason: Option<String>,
+    support_code: Option<String>,
 }
 
 /// What kind of failure a [`LoginError`] is: one for each answer that the web sees.
@@ -135,6 +137,8 @@ impl LoginError {
             qq_code: None,
             retry_after: None,
             detail: detail.into(),
+            reason: None,
+            support_code: None,
         }
     }
 
@@ -153,6 +157,16 @@ impl LoginError {
         self
     }
 
+    pub(crate) fn with_reason(mut self, reason: String) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    pub(crate) fn with_support_code(mut self, code: String) -> Self {
+        self.support_code = Some(code);
+        self
+    }
+
     pub(crate) fn with_kind(mut self, kind: LoginErrorKind) -> Self {
         self.kind = kind;
         self
@@ -168,6 +182,22 @@ impl LoginError {
         self.qq_code
     }
 
+    /// The call to QQ at which it happened: `token`, `openid`, `profile` or `open_api`.
+    pub fn step(&self) -> Option<&'static str> {
+        self.step.map(Step::name)
+    }
+
+    /// What the app said to the person when it refused them, by [`Verdict::Refuse`](crate::Verdict::Refuse).
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The code that the page shows and the log line holds; `None` for an error of a bare
+    /// [`QqClient`](crate::QqClient).
+    pub fn support_code(&self) -> Option<&str> {
+        self.support_code.as_deref()
+    }
+
     /// How long to wait before trying again, where that is known: whole seconds.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -178,7 +208,7 @@ impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.code())?;
         if let Some(step) = self.step {
-            write!(f, " at {step}")?;
+            write!(f, " at {}", step.name())?;
         }
         write!(f, ": {}", self.detail)?;
         match self.qq_code {
@@ -190,13 +220,13 @@ impl fmt::Display for LoginError {
 
 impl std::error::Error for LoginError {}
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Step {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Token => "token",
             Self::OpenId => "openid",
             Self::Profile => "profile",
-            Self::OpenApi => "open api",
-        })
+            Self::OpenApi => "open_api",
+        }
     }
 }

@@ -84,12 +84,20 @@ mod extract;
 mod flow;
 mod future;
 mod guard;
+mod hook;
+mod language;
 mod layer;
+#[cfg(feature = "metrics")]
+mod meter;
 #[cfg(feature = "mock")]
 pub mod mock;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_meter.rs"]
+mod meter;
 mod qq;
 mod service;
 mod session;
+mod tokens;
 mod user;
 
 pub use self::{

@@ -35,7 +35,7 @@ mod upstream;
 
 pub use self::{
     app::{Display, QqApp},
-    login::{QqLogin, QqTokens},
+    login::QqLogin,
 };
 use self::{
     codes::Meaning,

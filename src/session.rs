@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::QqUser;
+use crate::{QqTokens, QqUser};
 
 pub(crate) mod cookie;
 pub(crate) mod keys;
@@ -31,6 +31,7 @@ pub(crate) struct Sessions {
     name: String,
     pub(crate) idle: Duration,
     pub(crate) lifetime: Duration,
+    pub(crate) keeps_tokens: bool,
 }
 
 /// What the cookie holds. The layout belongs to version 1; another one gets a number of its own.
@@ -42,25 +43,53 @@ pub(crate) struct Session {
     issued: u64,
     renewed: u64,
     pub(crate) user: QqUser,
+    tokens: Option<Tokens>,
 }
 
 const VERSION: u8 = 1;
 
+#[derive(Clone, Serialize, Deserialize)]
+struct Tokens {
+    access_token: String,
+    refresh_token: Option<String>,
+    expires: Option<u64>,
+}
+
+/// Browsers drop a cookie of more bytes than this without a word.
+const MAX_COOKIE: usize = 4096;
+
+/// A session that does not fit into a cookie: how many bytes it would take.
+#[derive(Debug)]
+pub(crate) struct TooLarge(pub(crate) usize);
+
 impl Sessions {
     pub(crate) fn new(keys: &SessionKeys, jar: CookieJar, app_id: &str) -> Self {
-        let name = jar.name("qq_session");
-        Self {
+        let mut sessions = Self {
             seal: Seal::new(keys, "session"),
-            context: format!("session\n{name}\n{app_id}").into_bytes(),
-            jar,
-            name,
+            context: Vec::new(),
+            name: String::new(),
+            jar: jar.clone(),
             idle: Duration::from_secs(7 * 24 * 60 * 60),
             lifetime: Duration::from_secs(30 * 24 * 60 * 60),
-        }
+            keeps_tokens: false,
+        };
+        sessions.name_cookies(jar, app_id);
+        sessions
+    }
+
+    pub(crate) fn name_cookies(&mut self, jar: CookieJar, app_id: &str) {
+        self.name = jar.name("session");
+        self.context = format!("session\n{}\n{app_id}", self.name).into_bytes();
+        self.jar = jar;
     }
 
     /// The cookie of a new session.
-    pub(crate) fn start(&self, user: QqUser, now: SystemTime) -> HeaderValue {
+    pub(crate) fn start(
+        &self,
+        user: QqUser,
+        tokens: Option<&QqTokens>,
+        now: SystemTime,
+    ) -> Result<HeaderValue, TooLarge> {
         let now = seconds(now);
         self.write(&Session {
             version: VERSION,
@@ -68,6 +97,9 @@ impl Sessions {
             issued: now,
             renewed: now,
             user,
+            tokens: tokens
+                .filter(|_| self.keeps_tokens)
+                .map(|tokens| Tokens::of(tokens, now)),
         })
     }
 
@@ -85,7 +117,9 @@ impl Sessions {
             && session.issued <= session.renewed
             && session.renewed <= now.saturating_add(CLOCK_SKEW.as_secs())
             && now < session.renewed.saturating_add(self.idle.as_secs())
-            && now < session.issued.saturating_add(self.lifetime.as_secs());
+            && now < session.issued.saturating_add(self.lifetime.as_secs())
+            // Sessions from before tokens were kept: a login brings them.
+            && (session.tokens.is_some() || !self.keeps_tokens);
         good.then_some(session)
     }
 
@@ -93,12 +127,25 @@ impl Sessions {
     pub(crate) fn renew(&self, session: &Session, now: SystemTime) -> Option<HeaderValue> {
         let now = seconds(now);
         let due = session.renewed.saturating_add(self.idle.as_secs() / 2);
-        (now > due).then(|| {
-            self.write(&Session {
-                renewed: now,
-                ..session.clone()
-            })
-        })
+        if now <= due {
+            return None;
+        }
+        let renewed = now;
+        let session = session.clone();
+        self.write(&Session { renewed, ..session }).ok()
+    }
+
+    /// The cookie of the same session with other tokens in it.
+    pub(crate) fn with_tokens(
+        &self,
+        session: &Session,
+        tokens: &QqTokens,
+        now: SystemTime,
+    ) -> Result<HeaderValue, TooLarge> {
+        let renewed = seconds(now);
+        let tokens = Some(Tokens::of(tokens, renewed));
+        let session = session.clone();
+        self.write(&Session { renewed, tokens, ..session })
     }
 
     /// The cookie that takes the session cookie away.
@@ -106,7 +153,7 @@ impl Sessions {
         self.jar.clear(&self.name)
     }
 
-    fn write(&self, session: &Session) -> HeaderValue {
+    fn write(&self, session: &Session) -> Result<HeaderValue, TooLarge> {
         // Strings and numbers into a growing buffer: nothing in it can fail.
         let plain = postcard::to_allocvec(session).unwrap_or_default();
         let ends = session.issued.saturating_add(self.lifetime.as_secs());
@@ -114,8 +161,35 @@ impl Sessions {
             .idle
             .as_secs()
             .min(ends.saturating_sub(session.renewed));
-        self.jar
-            .set(&self.name, &self.seal.seal(&self.context, &plain), max_age)
+        let value = self.seal.seal(&self.context, &plain);
+        let cookie = self.jar.set(&self.name, &value, max_age);
+        if cookie.len() > MAX_COOKIE {
+            return Err(TooLarge(cookie.len()));
+        }
+        Ok(cookie)
+    }
+}
+
+impl Session {
+    /// The tokens that it keeps, with the lifetime that they have left.
+    pub(crate) fn tokens(&self, now: impl Fn() -> SystemTime) -> Option<QqTokens> {
+        let tokens = self.tokens.as_ref()?;
+        let left = |expires: u64| Duration::from_secs(expires.saturating_sub(seconds(now())));
+        Some(QqTokens {
+            access_token: tokens.access_token.clone(),
+            refresh_token: tokens.refresh_token.clone(),
+            expires_in: tokens.expires.map(left),
+        })
+    }
+}
+
+impl Tokens {
+    fn of(tokens: &QqTokens, now: u64) -> Self {
+        Self {
+            access_token: tokens.access_token.clone(),
+            refresh_token: tokens.refresh_token.clone(),
+            expires: tokens.expires_in.map(|left| now.saturating_add(left.as_secs())),
+        }
     }
 }
 

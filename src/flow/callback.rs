@@ -2,121 +2,223 @@
 //!
 //! 1. The state first: without the login that this browser started, nothing else is looked at and QQ is not called.
 //! 2. A code that looks like an error number, or stands beside an error, is an error report.
-//! 3. Whatever comes of it, a login that came this far is used up; only one that had to wait outside is not.
-//! 4. Somebody who is signed in already and comes with a callback that is no good (reload, Back, a second tab) goes to
+//! 3. A login with an intent counts only for the account that started it.
+//! 4. Whatever comes of it, a login that came this far is used up; only one that had to wait outside is not.
+//! 5. Somebody who is signed in already and comes with a callback that is no good (reload, Back, a second tab) goes to
 //!    the start page instead of seeing an error. The callback is not accepted for that.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, header, request};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Decision, Flow, Head,
-    messages::Reason,
-    page::{Notice, OwnResponse, see_other},
-    pending::{Returned, Stray},
+    Completed, Decision, Flow, Head, Outcome, Visit,
+    events::{self, LoginTimer},
+    page::{OwnResponse, see_other},
+    pending::{Purpose, Returned, Stray},
     query::Param,
     return_to::ReturnTo,
     visitor::Visitor,
 };
 use crate::{
     LoginError,
-    LoginErrorKind::AudienceMismatch,
-    LoginErrorKind::{Cancelled, InvalidCallback, InvalidState, Misconfigured, Overloaded},
-    QqLogin,
-    session::keys::random,
+    LoginErrorKind::{
+        Cancelled, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
+    },
+    QqLogin, Verdict,
+    meter::InFlight,
 };
 
 /// What the logins beyond the limit are told to wait.
-const OVERLOADED_FOR: std::time::Duration = std::time::Duration::from_secs(2);
+const OVERLOADED_FOR: Duration = Duration::from_secs(2);
 
 impl Flow {
     pub(super) fn callback(self: &Arc<Self>, head: Head<'_>) -> Decision {
-        let visitor = Visitor::of(head.headers);
-        let query = head.query();
-        let stray = |error: LoginError, return_to: &ReturnTo| {
-            if self.is_signed_in(head.headers) {
-                return see_other("/");
-            }
-            self.failed(&error, return_to, visitor)
+        let ending = Ending {
+            timer: LoginTimer::start(),
+            visitor: Visitor::of(head.headers),
+            flow: Arc::clone(self),
         };
+        let query = head.query();
         let state = Param::of(query, "state").once().unwrap_or_default();
-        let Returned {
-            return_to,
-            consumed,
-        } = match self
-            .pending
-            .returned(head.headers, &state, &self.paths, self.now())
-        {
-            Ok(returned) => returned,
+        let (purpose, consumed) = match self.pending.returned(head.headers, &state, self.now()) {
+            Ok(Returned { purpose, consumed }) => (purpose, consumed),
             Err(Stray(return_to)) => {
                 let detail = "the state is not one that this browser holds a login for";
                 let return_to = return_to.unwrap_or_else(ReturnTo::home);
-                return Decision::Respond(stray(LoginError::new(InvalidState, detail), &return_to));
+                let error = LoginError::new(InvalidState, detail);
+                return Decision::Respond(ending.stray(head, error, &return_to));
             }
         };
-        let code = match code(query) {
+        let code = match self.same_account(head, &purpose).and_then(|()| code(query)) {
             Ok(code) => code,
             Err(error) => {
                 let response = match error.kind() {
-                    InvalidCallback => stray(error, &return_to),
-                    _ => self.failed(&error, &return_to, visitor),
+                    InvalidCallback => ending.stray(head, error, &purpose.return_to),
+                    _ => ending.failed(error, &purpose.return_to),
                 };
-                return Decision::Respond(with_cookies(response, [consumed]));
+                return Decision::Respond(with_cookie(response, consumed));
             }
         };
         let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() else {
             let error = LoginError::new(Overloaded, "too many logins are under way")
                 .with_retry_after(OVERLOADED_FOR);
-            return Decision::Respond(self.failed(&error, &return_to, visitor));
+            return Decision::Respond(ending.failed(error, &purpose.return_to));
         };
-        let flow = Arc::clone(self);
+        let hook = self.on_login.clone().map(|hook| (hook, self.to_parts(head)));
         Decision::Wait(Box::pin(async move {
-            let outcome = flow.client.login(&code).await;
-            drop(place);
-            match outcome {
-                Ok(login) => flow.signed_in(&login, &return_to, consumed),
-                Err(error) => with_cookies(flow.failed(&error, &return_to, visitor), [consumed]),
+            let in_flight = (place, InFlight::new());
+            let deadline = Instant::now() + ending.flow.client.app().login_timeout;
+            let return_to = purpose.return_to.clone();
+            let admitted = async {
+                let mut login = ending.flow.client.login_by(&code, deadline).await?;
+                login.return_to = purpose.return_to.to_string();
+                login.intent = purpose.intent.map(|(intent, _)| intent);
+                match hook {
+                    Some((hook, head)) => {
+                        let asked = timeout_at(deadline, hook.ask(login.clone(), head)).await;
+                        Ok((login, verdict(asked.ok())?))
+                    }
+                    None => Ok((login, Verdict::Allow)),
+                }
+            };
+            let admitted = admitted.await;
+            drop(in_flight);
+            match admitted {
+                Ok((login, verdict)) => ending.reached(login, verdict, &return_to, consumed),
+                Err(error) => {
+                    Outcome::Respond(with_cookie(ending.failed(error, &return_to), consumed))
+                }
             }
         }))
     }
 
-    fn signed_in(
-        &self,
-        login: &QqLogin,
+    /// A login that does something to an account may not end in another one.
+    fn same_account(&self, head: Head<'_>, purpose: &Purpose) -> Result<(), LoginError> {
+        match &purpose.intent {
+            Some((_, account)) if *account != self.account(head) => {
+                let detail = "somebody else is signed in than when the login was started";
+                Err(LoginError::new(Refused, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a hook sees of a request: who is signed in is in the extensions.
+    pub(super) fn to_parts(&self, head: Head<'_>) -> request::Parts {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = head.method.clone();
+        parts.uri = head.uri.clone();
+        parts.headers = head.headers.clone();
+        parts.extensions = head.extensions.clone();
+        let session = self.sessions.read(head.headers, || self.now());
+        match session {
+            Some(session) => parts.extensions.insert(session.user),
+            None => parts.extensions.remove(),
+        };
+        parts
+    }
+}
+
+/// What the app said, in time or not.
+fn verdict(
+    asked: Option<Result<Verdict, tower::BoxError>>,
+) -> Result<Verdict, LoginError> {
+    match asked {
+        Some(Ok(Verdict::Refuse(reason))) => {
+            Err(LoginError::new(Refused, "the app refused the login").with_reason(reason))
+        }
+        Some(Ok(verdict)) => Ok(verdict),
+        Some(Err(error)) => {
+            tracing::error!("the on_login hook failed: {error}");
+            Err(LoginError::new(Refused, "the app's on_login hook failed"))
+        }
+        None => Err(LoginError::new(QqTimeout, "the app's on_login hook did not answer in time")),
+    }
+}
+
+/// Ends one login.
+struct Ending {
+    flow: Arc<Flow>,
+    timer: LoginTimer,
+    visitor: Visitor,
+}
+
+impl Ending {
+    /// QQ and the app agree.
+    fn reached(
+        self,
+        login: QqLogin,
+        verdict: Verdict,
         return_to: &ReturnTo,
         consumed: HeaderValue,
-    ) -> OwnResponse {
-        tracing::info!(
-            profile_complete = login.user().profile_complete(),
-            "signed in with qq"
-        );
-        let session = self.sessions.start(login.user().clone(), self.now());
-        with_cookies(see_other(&return_to.to_string()), [session, consumed])
+    ) -> Outcome {
+        let flow = &self.flow;
+        let to = |path: String| {
+            ReturnTo::new(path, &flow.paths).unwrap_or_else(|| {
+                tracing::error!("the on_login hook named no path of this site; going to / instead");
+                ReturnTo::home()
+            })
+        };
+        let return_to = match verdict {
+            Verdict::RefuseTo(path) => {
+                let path = to(path);
+                let error = LoginError::new(Refused, "the app sent the person elsewhere");
+                events::login_failed(&error, &self.timer);
+                let response = see_other(&path.to_string());
+                return Outcome::Respond(with_cookie(response, consumed));
+            }
+            Verdict::AllowTo(path) => to(path),
+            Verdict::Allow | Verdict::Refuse(_) => return_to.clone(),
+        };
+        let session = match flow.session_of(&login) {
+            Ok(session) => session,
+            Err(error) => {
+                return Outcome::Respond(with_cookie(self.failed(error, &return_to), consumed));
+            }
+        };
+        events::login_succeeded(&login, &self.timer);
+        if flow.forwards {
+            let login = QqLogin { return_to: return_to.to_string(), ..login };
+            let completed = Completed { login, session, consumed };
+            return Outcome::Forward(Visit::completed(self.flow, completed, self.visitor));
+        }
+        let response = with_cookie(see_other(&return_to.to_string()), consumed);
+        Outcome::Respond(match session {
+            Some(session) => with_cookie(response, session),
+            None => response,
+        })
     }
 
     /// Tells the person, and the operator under the same support code.
-    fn failed(&self, error: &LoginError, return_to: &ReturnTo, visitor: Visitor) -> OwnResponse {
-        let kind = error.kind();
-        let support_code = support_code();
-        match kind {
-            Misconfigured | AudienceMismatch => {
-                tracing::error!(support_code, "login failed: {error}")
-            }
-            InvalidState | InvalidCallback | Cancelled => {
-                tracing::info!(support_code, "login failed: {error}");
-            }
-            _ => tracing::warn!(support_code, "login failed: {error}"),
+    fn failed(&self, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
+        self.flow.failed(error, return_to, self.visitor, &self.timer)
+    }
+
+    /// No login of this browser's: of no matter to somebody who is signed in.
+    fn stray(&self, head: Head<'_>, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
+        if self.flow.is_signed_in(head.headers) {
+            return see_other("/");
         }
-        Notice {
-            status: kind.status(),
-            code: kind.code(),
-            reason: Reason::Failed(kind),
-            url: &self.paths.login_to(return_to),
-            support_code: Some(&support_code),
-            retry_after: error.retry_after(),
+        self.failed(error, return_to)
+    }
+}
+
+impl Flow {
+    /// The cookie of a new session, unless the app keeps its own.
+    fn session_of(&self, login: &QqLogin) -> Result<Option<HeaderValue>, LoginError> {
+        if !self.keeps_sessions {
+            return Ok(None);
         }
-        .respond(visitor)
+        let cookie = self
+            .sessions
+            .start(login.user().clone(), Some(login.tokens()), self.now());
+        cookie.map(Some).map_err(|too_large| {
+            let size = too_large.0;
+            let detail = format!("the session cookie would be {size} bytes; browsers drop those over 4096");
+            LoginError::new(Misconfigured, detail)
+        })
     }
 }
 
@@ -141,10 +243,8 @@ fn code(query: &str) -> Result<String, LoginError> {
             .any(|name| param(name) != Param::Missing)
         || code.as_ref().is_some_and(is_number);
     if reported {
-        return Err(LoginError::new(
-            Cancelled,
-            "the person cancelled, or qq reported an error",
-        ));
+        let detail = "the person cancelled, or qq reported an error";
+        return Err(LoginError::new(Cancelled, detail));
     }
     match code {
         Some(code) if is_code(&code) => Ok(code),
@@ -157,18 +257,7 @@ fn is_code(code: &str) -> bool {
     (1..=256).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn with_cookies(
-    mut response: OwnResponse,
-    cookies: impl IntoIterator<Item = HeaderValue>,
-) -> OwnResponse {
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+fn with_cookie(mut response: OwnResponse, cookie: HeaderValue) -> OwnResponse {
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     response
-}
-
-/// Eight characters that are easy to read out: Crockford's base 32.
-fn support_code() -> String {
-    let digit = |byte: &u8| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::from(byte % 32)]);
-    random::<8>().iter().map(digit).collect()
 }

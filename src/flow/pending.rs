@@ -9,7 +9,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use super::{Paths, return_to::ReturnTo};
+use super::return_to::ReturnTo;
 use crate::{
     SessionKeys,
     session::{
@@ -42,14 +42,22 @@ struct Pending {
     secret: [u8; 16],
     /// Milliseconds since the epoch.
     issued: u64,
-    return_to: String,
+    purpose: Purpose,
+}
+
+/// What a login is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Purpose {
+    pub(super) return_to: ReturnTo,
+    /// A login that does something to an account, and a digest of whose account that was.
+    pub(super) intent: Option<(String, [u8; 32])>,
 }
 
 const VERSION: u8 = 1;
 
 /// A login that came back to the browser that started it.
 pub(super) struct Returned {
-    pub(super) return_to: ReturnTo,
+    pub(super) purpose: Purpose,
     /// The cookie that takes the pending login away.
     pub(super) consumed: HeaderValue,
 }
@@ -61,17 +69,22 @@ impl PendingLogins {
     pub(super) fn new(keys: &SessionKeys, jar: CookieJar, app_id: &str) -> Self {
         Self {
             seal: Seal::new(keys, "login"),
-            prefix: jar.name("qq_login_"),
+            prefix: jar.name("login_"),
             app_id: app_id.to_owned(),
             jar,
         }
+    }
+
+    pub(super) fn name_cookies(&mut self, jar: CookieJar) {
+        self.prefix = jar.name("login_");
+        self.jar = jar;
     }
 
     /// A new login: its state, and the cookies to set, among them those that take away the oldest.
     pub(super) fn start(
         &self,
         headers: &HeaderMap,
-        return_to: &ReturnTo,
+        purpose: Purpose,
         now: SystemTime,
     ) -> (String, Vec<HeaderValue>) {
         let secret = random();
@@ -82,7 +95,7 @@ impl PendingLogins {
             version: VERSION,
             secret,
             issued: millis(now),
-            return_to: return_to.as_str().to_owned(),
+            purpose,
         })
         .unwrap_or_default();
         let value = self.seal.seal(&self.context(&name), &plain);
@@ -100,7 +113,6 @@ impl PendingLogins {
         &self,
         headers: &HeaderMap,
         state: &str,
-        paths: &Paths,
         now: SystemTime,
     ) -> Result<Returned, Stray> {
         let stray = Stray(None);
@@ -117,17 +129,15 @@ impl PendingLogins {
         if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
             return Err(stray);
         }
-        let return_to = ReturnTo::new(pending.return_to, paths).unwrap_or_else(ReturnTo::home);
         let now = millis(now);
         let begun = pending.issued <= now.saturating_add(as_millis(CLOCK_SKEW));
         let over = now >= pending.issued.saturating_add(as_millis(LIFETIME));
         if !begun || over {
-            return Err(Stray(Some(return_to)));
+            return Err(Stray(Some(pending.purpose.return_to)));
         }
-        let consumed = self.jar.clear(&name);
         Ok(Returned {
-            return_to,
-            consumed,
+            purpose: pending.purpose,
+            consumed: self.jar.clear(&name),
         })
     }
 

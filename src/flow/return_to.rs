@@ -10,6 +10,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode;
+use serde::{Deserialize, Serialize};
 
 use super::{Paths, query::header_safe};
 
@@ -19,7 +20,7 @@ const MAX_LEN: usize = 2048;
 const MAX_DEPTH: usize = 4;
 
 /// A path of this site, perhaps with a query and a fragment. `Display` is fit for a `Location` header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReturnTo(String);
 
 impl ReturnTo {

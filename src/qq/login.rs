@@ -1,6 +1,6 @@
 //! From a code to a person.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     LoginError,
     LoginErrorKind::{self, QqUnavailable},
-    OpenId, QqUser,
+    OpenId, QqTokens, QqUser,
     error::Step,
 };
 
@@ -24,6 +24,8 @@ pub struct QqLogin {
     user: QqUser,
     profile: Option<Map<String, Value>>,
     tokens: QqTokens,
+    pub(crate) return_to: String,
+    pub(crate) intent: Option<String>,
 }
 
 impl QqLogin {
@@ -43,38 +45,15 @@ impl QqLogin {
     pub fn tokens(&self) -> &QqTokens {
         &self.tokens
     }
-}
 
-/// An access token and what belongs to it. `Debug` shows none of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct QqTokens {
-    access_token: String,
-    refresh_token: Option<String>,
-    expires_in: Option<Duration>,
-}
-
-impl QqTokens {
-    /// The secret by which [`QqClient::open_api`] asks for this person.
-    pub fn access_token(&self) -> &str {
-        &self.access_token
+    /// The path of the site that the login was to end at; `/` for the login of a bare [`QqClient`].
+    pub fn return_to(&self) -> &str {
+        &self.return_to
     }
 
-    /// The secret for [`QqClient::refresh`]; good for one use.
-    pub fn refresh_token(&self) -> Option<&str> {
-        self.refresh_token.as_deref()
-    }
-
-    /// How long the access token was good when QQ gave it, in practice 60 days; `None` if QQ did not say.
-    pub fn expires_in(&self) -> Option<Duration> {
-        self.expires_in
-    }
-}
-
-impl fmt::Debug for QqTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QqTokens")
-            .field("expires_in", &self.expires_in)
-            .finish_non_exhaustive()
+    /// What the login was started for, if it was started with `?intent=…`: see [`QqAuthLayer`](crate::QqAuthLayer).
+    pub fn intent(&self) -> Option<&str> {
+        self.intent.as_deref()
     }
 }
 
@@ -86,7 +65,15 @@ impl QqClient {
     /// If any of it fails but the profile, which fails the login only with
     /// [`QqApp::require_profile`](crate::QqApp::require_profile). Whatever happens, the code is used up.
     pub async fn login(&self, code: &str) -> Result<QqLogin, LoginError> {
-        let deadline = Instant::now() + self.app.login_timeout;
+        self.login_by(code, Instant::now() + self.app.login_timeout)
+            .await
+    }
+
+    pub(crate) async fn login_by(
+        &self,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<QqLogin, LoginError> {
         let grant = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -115,6 +102,8 @@ impl QqClient {
             user: profile::user(identity.openid, identity.unionid, profile.as_ref()),
             profile,
             tokens,
+            return_to: "/".into(),
+            intent: None,
         })
     }
 

@@ -6,17 +6,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 #[derive(Clone, Debug)]
 pub(crate) struct CookieJar {
     secure: bool,
+    prefix: String,
 }
 
 impl CookieJar {
-    pub(crate) fn new(secure: bool) -> Self {
-        Self { secure }
+    pub(crate) fn new(secure: bool, prefix: &str) -> Self {
+        let prefix = prefix.to_owned();
+        Self { secure, prefix }
     }
 
     /// The name under which browsers refuse the cookie to any neighbouring host, where that can be had.
     pub(crate) fn name(&self, name: &str) -> String {
-        let prefix = if self.secure { "__Host-" } else { "" };
-        format!("{prefix}{name}")
+        let host = if self.secure { "__Host-" } else { "" };
+        format!("{host}{}_{name}", self.prefix)
     }
 
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
