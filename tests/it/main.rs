@@ -4,5 +4,9 @@
 
 mod mock;
 mod site;
+mod socket;
 
+mod allocations;
 mod login;
+mod mounting;
+mod transport;
