@@ -4,11 +4,18 @@
 
 mod mock;
 mod site;
+mod socket;
 
 mod access;
+mod allocations;
 mod callback;
 mod config;
 mod login;
+mod mounting;
+
 mod quickstart;
+
 mod return_to;
 mod session;
+mod transport;
+
