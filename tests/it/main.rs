@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
 
+mod attempt;
 mod mock;
 mod site;
 
 mod login;
+mod payloads;
