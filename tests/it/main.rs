@@ -8,3 +8,4 @@ mod site;
 
 mod login;
 mod payloads;
+mod replies;
