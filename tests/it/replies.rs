@@ -1,6 +1,10 @@
 //! What QQ says, in all the ways it could be said: shapes, fields, numbers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -1131,4 +1135,48 @@ async fn other_apis_of_qq_can_be_asked() {
     }
     let error = client.open_api("/unknown", token, openid, &[]).await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
+}
+
+#[tokio::test]
+async fn an_api_is_asked_at_qq_and_nowhere_else() {
+    let qq = qq();
+    let login = client_login(&qq).await;
+    let (token, openid) = (login.tokens().access_token(), login.user().openid());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let service = service_fn(move |request: http::Request<Full<bytes::Bytes>>| {
+        seen.lock().unwrap().push(request.uri().clone());
+        let body = Full::<bytes::Bytes>::from(r#"{"ret":0}"#);
+        std::future::ready(Ok::<_, Infallible>(http::Response::new(body)))
+    });
+    let client = QqClient::with_service(app(), service);
+    for path in [
+        ".evil.example/user/x",
+        "@evil.example/user/x",
+        ":81/user/x",
+        "user/x",
+        "",
+        "/user/x?openid=other",
+        "/user/x#",
+        "/user/\r\n",
+        "/user/ x",
+    ] {
+        let error = client.open_api(path, token, openid, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Misconfigured, "{path:?}");
+        assert!(asked.lock().unwrap().is_empty(), "{path:?}");
+    }
+    let odd = ("a&openid=x b", "c");
+    client
+        .open_api("/user/x", token, openid, &[odd])
+        .await
+        .unwrap();
+    let asked = asked.lock().unwrap();
+    let [uri] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert!(
+        uri.to_string().starts_with("https://graph.qq.com/user/x?"),
+        "{uri}"
+    );
+    assert!(uri.query().unwrap().ends_with("&a%26openid%3Dx%20b=c"));
 }
