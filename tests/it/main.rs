@@ -9,3 +9,4 @@ mod site;
 mod login;
 mod payloads;
 mod replies;
+mod upstream;
