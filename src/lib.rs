@@ -111,3 +111,11 @@ pub use self::{
     session::keys::SessionKeys,
     user::{InvalidId, OpenId, QqUser, UnionId},
 };
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../README.zh-CN.md")]
+mod readme_zh_cn {}

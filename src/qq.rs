@@ -122,11 +122,13 @@ impl QqClient {
 
     /// Asks one of QQ's other APIs, such as `/user/get_user_info`, and gives the whole reply.
     ///
-    /// `params` are sent beside the three that every API takes: `access_token`, `oauth_consumer_key` and `openid`.
+    /// `path` is a plain one, such as `/user/get_vip_info`. `params` are sent beside the three that every API takes:
+    /// `access_token`, `oauth_consumer_key` and `openid`.
     ///
     /// # Errors
     ///
-    /// As for a login; [`CodeRejected`](crate::LoginErrorKind::CodeRejected) says that the token is not good any more.
+    /// As for a login; [`CodeRejected`](crate::LoginErrorKind::CodeRejected) says that the token is not good any more,
+    /// [`Misconfigured`](crate::LoginErrorKind::Misconfigured) that the path is none.
     pub async fn open_api(
         &self,
         path: &str,
@@ -134,8 +136,14 @@ impl QqClient {
         openid: &OpenId,
         params: &[(&str, &str)],
     ) -> Result<Map<String, Value>, LoginError> {
+        let step = Step::OpenApi;
+        // Behind a host name anything else may make another host of it, to which the token would go.
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            let detail = "the path of an api is one such as /user/get_vip_info";
+            return Err(LoginError::new(Misconfigured, detail).at(step));
+        }
         let deadline = Instant::now() + self.app.call_timeout;
-        self.api(Step::OpenApi, path, access_token, openid, params, deadline)
+        self.api(step, path, access_token, openid, params, deadline)
             .await
     }
 
@@ -223,7 +231,8 @@ impl QqClient {
         let mut url = format!("{}{path}", self.app.base_url);
         for (at, (name, value)) in query.iter().enumerate() {
             url.push(if at == 0 { '?' } else { '&' });
-            url.extend([*name, "="]);
+            url.extend(utf8_percent_encode(name, RESERVED));
+            url.push('=');
             url.extend(utf8_percent_encode(value, RESERVED));
         }
         url

@@ -24,7 +24,8 @@ const MAX_COOKIE: usize = 4096;
 /// The keys that seal this site's cookies.
 ///
 /// A ring: the first key seals, every key opens. To change keys without signing anyone out, put the new one in front
-/// and drop the old one when the longest session (30 days) has ended. All machines of a site share one ring.
+/// and drop the old one after the idle time of a session (7 days): whoever came by since has a cookie under the new key.
+/// All machines of a site share one ring; with several, add the new key behind the old one everywhere first.
 ///
 /// ```
 /// # use tower_qq_auth::{ConfigError, SessionKeys};

@@ -2,13 +2,21 @@
 
 #![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
 
+mod attempt;
 mod mock;
 mod site;
+mod socket;
 
 mod access;
+mod allocations;
 mod callback;
 mod config;
 mod login;
+mod mounting;
+mod payloads;
 mod quickstart;
+mod replies;
 mod return_to;
 mod session;
+mod transport;
+mod upstream;

@@ -1,0 +1,165 @@
+//! A site on a free port of this machine, and a browser that visits it over real sockets.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http_body::Body;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tower::{BoxError, Service};
+use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, mock::MockQq};
+
+use crate::site::{APP_ID, APP_KEY, Clock, Reply, keys, path};
+
+/// What it takes to serve a site whose redirect URI names the port it has.
+pub(crate) struct Local {
+    pub(crate) listener: TcpListener,
+    pub(crate) layer: QqAuthLayer,
+    pub(crate) qq: MockQq,
+    pub(crate) clock: Clock,
+    pub(crate) browser: Browser,
+}
+
+impl Local {
+    pub(crate) async fn new() -> Self {
+        Self::with(|app| app).await
+    }
+
+    pub(crate) async fn with(app: impl FnOnce(QqApp) -> QqApp) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let callback = format!("http://{address}/auth/qq/callback");
+        let qq = MockQq::new(APP_ID, APP_KEY, &callback);
+        let app = app(QqApp::new(APP_ID, APP_KEY, &callback).unwrap());
+        let clock = Clock::new();
+        let time = clock.clone();
+        let client = QqClient::with_service(app, qq.clone());
+        Self {
+            listener,
+            layer: QqAuthLayer::with_client(client, keys()).clock(move || time.now()),
+            qq,
+            clock,
+            browser: Browser {
+                address,
+                jar: BTreeMap::new(),
+            },
+        }
+    }
+}
+
+/// Serves it with plain hyper, until the test ends.
+pub(crate) fn serve<S, B>(listener: TcpListener, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let service = TowerToHyperService::new(service);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = service.clone();
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+}
+
+/// A browser that opens a connection for each request. It follows no redirect by itself.
+pub(crate) struct Browser {
+    address: SocketAddr,
+    jar: BTreeMap<String, String>,
+}
+
+impl Browser {
+    /// A new browser at the same site.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            address: self.address,
+            jar: BTreeMap::new(),
+        }
+    }
+
+    /// Sends a request with these lines after those of every request, and leaves the answer in the connection.
+    pub(crate) async fn send(&self, path: &str, more: &str) -> TcpStream {
+        let pairs = self
+            .jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let cookies = pairs.collect::<Vec<_>>().join("; ");
+        let address = self.address;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookies}\r\n{more}\r\n");
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        connection
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        let mut connection = self
+            .send(path, "Accept: text/html\r\nConnection: close\r\n")
+            .await;
+        let mut text = String::new();
+        connection.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let reply = reply(head, body);
+        for cookie in reply.cookies() {
+            let cookie = cookie::Cookie::parse(cookie).unwrap();
+            if cookie.max_age().is_some_and(|age| age.is_zero()) {
+                self.jar.remove(cookie.name());
+            } else {
+                self.jar.insert(cookie.name().into(), cookie.value().into());
+            }
+        }
+        let length = reply.header("content-length").parse::<usize>().unwrap();
+        assert_eq!(reply.body.len(), length);
+        reply
+    }
+
+    /// Starts a login, chooses the first person at QQ, and gives the callback that QQ sends the browser to.
+    pub(crate) async fn callback_from(&mut self, qq: &MockQq, login: &str) -> String {
+        let start = self.get(login).await;
+        path(&qq.approve(start.location()).unwrap())
+    }
+
+    /// A whole login; the reply is that of the callback.
+    pub(crate) async fn sign_in(&mut self, qq: &MockQq, login: &str) -> Reply {
+        let callback = self.callback_from(qq, login).await;
+        self.get(&callback).await
+    }
+}
+
+/// Reads a connection up to the end of the head and not a byte further.
+pub(crate) async fn head(connection: &mut TcpStream) -> Reply {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.unwrap());
+    }
+    reply(std::str::from_utf8(&head).unwrap().trim_end(), "")
+}
+
+fn reply(head: &str, body: &str) -> Reply {
+    let (status, lines) = head.split_once("\r\n").unwrap();
+    let mut headers = HeaderMap::new();
+    for line in lines.split("\r\n") {
+        let (name, value) = line.split_once(": ").unwrap();
+        let name: HeaderName = name.parse().unwrap();
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    assert!(!headers.contains_key(header::TRANSFER_ENCODING));
+    Reply {
+        status: status
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse::<http::StatusCode>()
+            .unwrap(),
+        headers,
+        body: body.to_owned(),
+    }
+}
