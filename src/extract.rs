@@ -1,21 +1,21 @@
-//! `QqUser` and `Option<QqUser>` as handler arguments of axum.
+//! `QqUser`, `QqTokens` and their `Option`s as handler arguments of axum.
 
 use std::convert::Infallible;
 
 use axum_core::{
     extract::{FromRequestParts, OptionalFromRequestParts},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{LoginRequired, QqUser};
+use crate::{LoginRequired, QqTokens, QqUser, guard::NO_LAYER};
 
 /// Somebody who is signed in; anybody else is sent to the login, or gets 401.
 impl<S: Sync> FromRequestParts<S> for QqUser {
     type Rejection = LoginRequired;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LoginRequired> {
-        user(parts).ok_or(LoginRequired)
+        found(parts).ok_or(LoginRequired)
     }
 }
 
@@ -24,19 +24,52 @@ impl<S: Sync> OptionalFromRequestParts<S> for QqUser {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(user(parts))
+        Ok(found(parts))
     }
 }
 
-fn user(parts: &Parts) -> Option<QqUser> {
+/// The tokens of somebody who is signed in; anybody else is sent to the login, or gets 401. Needs
+/// [`QqAuthLayer::keep_tokens`](crate::QqAuthLayer::keep_tokens).
+impl<S: Sync> FromRequestParts<S> for QqTokens {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        const NOT_KEPT: &str = "this route wants `QqTokens`, but the layer drops them after a login: \
+            call `.keep_tokens()` on the `QqAuthLayer`";
+        match (found(parts), found::<QqUser>(parts)) {
+            (Some(tokens), _) => Ok(tokens),
+            (None, None) => Err(LoginRequired.into_response()),
+            (None, Some(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response()),
+        }
+    }
+}
+
+/// The tokens, if somebody is signed in and they are kept.
+impl<S: Sync> OptionalFromRequestParts<S> for QqTokens {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(found(parts))
+    }
+}
+
+/// As a part of a response, refreshed tokens take the place of those that the session keeps.
+impl IntoResponseParts for QqTokens {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+fn found<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<T> {
     parts.extensions.get().cloned()
 }
 
 /// What is seen of it where no layer is around the route: how to put it there.
 impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
-        const NO_LAYER: &str = "this route wants a `QqUser`, but no `QqAuthLayer` is around it: call \
-            `.layer(QqAuthLayer::new(..))` last, on the outermost router, after every route and fallback";
         let mut response = (StatusCode::INTERNAL_SERVER_ERROR, NO_LAYER).into_response();
         response.extensions_mut().insert(self);
         response

@@ -6,35 +6,39 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
-use http::{
-    Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header, response,
-    uri::PathAndQuery,
-};
+use http::{Extensions, HeaderMap, Method, Uri};
 use tokio::sync::Semaphore;
 
 use crate::{
-    ConfigError, LoginRequired, QqClient, QqUser, SessionKeys,
+    LoginError, QqClient, SessionKeys,
+    hook::{AccountOf, FailurePage, OnLogin},
     session::{Sessions, cookie::CookieJar},
 };
 
 mod callback;
+mod events;
 mod login;
 mod logout;
 mod messages;
+mod origin;
 mod page;
+mod paths;
 mod pending;
 mod query;
 mod return_to;
+mod visit;
 mod visitor;
 
-pub(crate) use self::page::OwnResponse;
+pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
 use self::{
+    events::LoginTimer,
     messages::Reason,
-    page::{Notice, method_not_allowed, no_content, see_other, uncacheable},
+    page::{Notice, method_not_allowed, no_content},
     pending::PendingLogins,
-    query::encoded,
+    query::Param,
     return_to::ReturnTo,
-    visitor::{Language, Visitor, is_prefetch, wants_page},
+    visit::Completed,
+    visitor::{Visitor, is_prefetch},
 };
 
 /// The policy of one layer.
@@ -46,6 +50,13 @@ pub(crate) struct Flow {
     pub(crate) paths: Paths,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    pub(crate) on_login: Option<OnLogin>,
+    pub(crate) account_of: Option<AccountOf>,
+    pub(crate) failure_page: Option<FailurePage>,
+    /// Whether a callback that succeeded goes on to the app.
+    pub(crate) forwards: bool,
+    /// Whether a login begins a session of ours.
+    pub(crate) keeps_sessions: bool,
 }
 
 /// What is to become of a request.
@@ -54,11 +65,17 @@ pub(crate) enum Decision {
     Forward(Visit),
     /// It is answered.
     Respond(OwnResponse),
-    /// It is answered when QQ has answered.
+    /// It has to wait for QQ.
     Wait(Work),
 }
 
-pub(crate) type Work = Pin<Box<dyn Future<Output = OwnResponse> + Send>>;
+/// What has become of a request that had to wait.
+pub(crate) enum Outcome {
+    Respond(OwnResponse),
+    Forward(Visit),
+}
+
+pub(crate) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// The part of a request that decides.
 #[derive(Clone, Copy)]
@@ -66,6 +83,7 @@ pub(crate) struct Head<'r> {
     method: &'r Method,
     uri: &'r Uri,
     headers: &'r HeaderMap,
+    extensions: &'r Extensions,
 }
 
 impl<'r> Head<'r> {
@@ -74,6 +92,7 @@ impl<'r> Head<'r> {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers(),
+            extensions: request.extensions(),
         }
     }
 
@@ -82,56 +101,10 @@ impl<'r> Head<'r> {
     }
 }
 
-/// The paths that the layer answers.
-#[derive(Clone, Debug)]
-pub(crate) struct Paths {
-    pub(crate) login: String,
-    pub(crate) callback: String,
-    pub(crate) logout: String,
-}
-
-impl Paths {
-    fn is_ours(&self, path: &str) -> bool {
-        [&self.login, &self.callback, &self.logout]
-            .iter()
-            .any(|ours| *ours == path)
-    }
-
-    /// Whether each is a path that a request can have and `ReturnTo` can hold, and no two are the same.
-    pub(crate) fn check(&self, setting: &'static str) -> Result<(), ConfigError> {
-        let usable = |path: &String| {
-            path.len() > 1
-                && path.starts_with('/')
-                && path.bytes().all(|byte| byte.is_ascii_graphic())
-                && !path.contains(['?', '#', '"', '<', '>', '\\', '`', '{', '}'])
-        };
-        if ![&self.login, &self.logout].into_iter().all(usable) {
-            return Err(ConfigError::new(
-                setting,
-                "must be a plain path such as /auth/qq/login",
-            ));
-        }
-        if self.login == self.logout || self.login == self.callback || self.logout == self.callback
-        {
-            let problem = "is the same as another path: login, logout and callback need one each";
-            return Err(ConfigError::new(setting, problem));
-        }
-        Ok(())
-    }
-
-    /// The address that starts a login which ends at `return_to`.
-    fn login_to(&self, return_to: &ReturnTo) -> String {
-        if *return_to == ReturnTo::home() {
-            return self.login.clone();
-        }
-        format!("{}?return_to={}", self.login, encoded(return_to.as_str()))
-    }
-}
-
 impl Flow {
     pub(crate) fn new(client: QqClient, keys: &SessionKeys) -> Self {
         let app = client.app();
-        let jar = CookieJar::new(app.redirect_uri.is_secure());
+        let jar = CookieJar::new(app.redirect_uri.is_secure(), "qq");
         Self {
             sessions: Sessions::new(keys, jar.clone(), &app.id),
             pending: PendingLogins::new(keys, jar, &app.id),
@@ -142,30 +115,34 @@ impl Flow {
             },
             in_flight: Arc::new(Semaphore::new(256)),
             clock: Arc::new(SystemTime::now),
+            on_login: None,
+            account_of: None,
+            failure_page: None,
+            forwards: false,
+            keeps_sessions: true,
             client,
         }
+    }
+
+    pub(crate) fn name_cookies(&mut self, prefix: &str) {
+        let app = self.client.app();
+        let jar = CookieJar::new(app.redirect_uri.is_secure(), prefix);
+        self.sessions.name_cookies(jar.clone(), &app.id);
+        self.pending.name_cookies(jar);
     }
 
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
         let path = head.uri.path();
         if !self.paths.is_ours(path) {
-            return Decision::Forward(self.visit(head));
+            let session = self.sessions.read(head.headers, || self.now());
+            return Decision::Forward(Visit::new(Arc::clone(self), session, head));
         }
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());
         }
-        let allowed = if path == self.paths.logout {
-            Method::POST
-        } else {
-            Method::GET
-        };
+        let allowed = if path == self.paths.logout { Method::POST } else { Method::GET };
         if *head.method != allowed {
-            let allow = if allowed == Method::POST {
-                "POST"
-            } else {
-                "GET"
-            };
-            return Decision::Respond(method_not_allowed(allow));
+            return Decision::Respond(method_not_allowed(&allowed));
         }
         if path == self.paths.login {
             Decision::Respond(self.login(head))
@@ -176,28 +153,36 @@ impl Flow {
         }
     }
 
-    fn visit(self: &Arc<Self>, head: Head<'_>) -> Visit {
-        let session = self.sessions.read(head.headers, || self.now());
-        let renewal = session
-            .as_ref()
-            .and_then(|session| self.sessions.renew(session, self.now()));
-        Visit {
-            flow: Arc::clone(self),
-            user: session.map(|session| session.user),
-            renewal,
-            arrival: Arrival::of(head),
-        }
-    }
-
     fn is_signed_in(&self, headers: &HeaderMap) -> bool {
         self.sessions.read(headers, || self.now()).is_some()
     }
 
     fn return_to(&self, query: &str) -> ReturnTo {
-        let given = query::Param::of(query, "return_to").once();
+        let given = Param::of(query, "return_to").once();
         given
             .and_then(|given| ReturnTo::new(given, &self.paths))
             .unwrap_or_else(ReturnTo::home)
+    }
+
+    /// Tells the person, and the operator under the same support code.
+    fn failed(
+        &self,
+        error: LoginError,
+        return_to: &ReturnTo,
+        visitor: Visitor,
+        timer: &LoginTimer,
+    ) -> OwnResponse {
+        let error = error.with_support_code(page::support_code());
+        events::login_failed(&error, timer);
+        let notice = Notice {
+            status: error.kind().status(),
+            reason: Reason::Failed(error.kind()),
+            url: &self.paths.login_to(return_to),
+            error: Some(&error),
+        };
+        let mut response = notice.respond(visitor, self.failure_page.as_ref());
+        response.extensions_mut().insert(error);
+        response
     }
 
     fn now(&self) -> SystemTime {
@@ -211,98 +196,5 @@ impl fmt::Debug for Flow {
             .field("client", &self.client)
             .field("paths", &self.paths)
             .finish_non_exhaustive()
-    }
-}
-
-/// A request that went to the app, and what is to be done when the app has answered.
-pub(crate) struct Visit {
-    flow: Arc<Flow>,
-    user: Option<QqUser>,
-    renewal: Option<HeaderValue>,
-    arrival: Arrival,
-}
-
-/// How a request came that the app may find to need a login.
-enum Arrival {
-    /// A browser on its way to this page: it can be sent to the login and come back.
-    AtPage(PathAndQuery),
-    /// A browser that sends a form: what it sent would be lost.
-    WithForm(Language),
-    /// A program.
-    ByProgram,
-}
-
-impl Arrival {
-    fn of(head: Head<'_>) -> Self {
-        if !wants_page(head.headers) {
-            return Self::ByProgram;
-        }
-        match head.uri.path_and_query() {
-            Some(page) if matches!(*head.method, Method::GET | Method::HEAD) => {
-                Self::AtPage(page.clone())
-            }
-            _ => Self::WithForm(Visitor::of(head.headers).language),
-        }
-    }
-}
-
-impl Visit {
-    /// Tells the app who is signed in.
-    pub(crate) fn introduce(&mut self, extensions: &mut Extensions) {
-        match self.user.take() {
-            Some(user) => extensions.insert(user),
-            None => extensions.remove(),
-        };
-    }
-
-    /// Adds to the app's response what is ours, or gives another in its place.
-    pub(crate) fn finish(self, head: &mut response::Parts) -> Option<OwnResponse> {
-        if head.extensions.remove::<LoginRequired>().is_some() {
-            return Some(self.login_required());
-        }
-        // A connection that is no longer HTTP renews its session at the next request that is.
-        if let Some(cookie) = self
-            .renewal
-            .filter(|_| head.status != StatusCode::SWITCHING_PROTOCOLS)
-        {
-            head.headers.append(header::SET_COOKIE, cookie);
-            uncacheable(head);
-        }
-        None
-    }
-
-    fn login_required(self) -> OwnResponse {
-        let paths = &self.flow.paths;
-        let visitor = match self.arrival {
-            Arrival::AtPage(page) => {
-                let return_to = ReturnTo::new(page.as_str(), paths).unwrap_or_else(ReturnTo::home);
-                return see_other(&paths.login_to(&return_to));
-            }
-            Arrival::WithForm(language) => Visitor {
-                wants_page: true,
-                language,
-            },
-            Arrival::ByProgram => Visitor {
-                wants_page: false,
-                language: Language::English,
-            },
-        };
-        let mut response = Notice {
-            status: StatusCode::UNAUTHORIZED,
-            code: "login_required",
-            reason: Reason::LoginRequired,
-            url: &paths.login,
-            support_code: None,
-            retry_after: None,
-        }
-        .respond(visitor);
-        let challenge = format!("QQ login_url=\"{}\"", paths.login);
-        // Paths are checked when they are set; a login without the header still works.
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
     }
 }

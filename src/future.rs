@@ -1,4 +1,4 @@
-//! The response to come: the app's, ours, or ours once QQ has answered.
+//! The response to come: the app's, ours, or one of both once QQ has answered.
 
 use std::{
     fmt,
@@ -8,81 +8,109 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
 use crate::{
     ResponseBody,
-    flow::{OwnResponse, Visit, Work},
+    flow::{Outcome, OwnResponse, Visit, Work},
 };
 
 pin_project! {
     /// Response future of [`QqAuth`](crate::QqAuth).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
         #[pin]
-        kind: Kind<F>,
+        state: State<S, B>,
     }
 }
 
 pin_project! {
-    #[project = KindProj]
-    enum Kind<F> {
-        Inner { #[pin] future: F, visit: Option<Visit> },
+    #[project = StateProj]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Inner { #[pin] future: S::Future, visit: Option<Visit> },
         Own { response: Option<OwnResponse> },
-        Wait { work: Work },
+        // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
+        Wait { work: Work, onward: Option<(S, Request<B>)> },
+        Ready { service: S, onward: Option<(Request<B>, Visit)> },
     }
 }
 
-impl<F> ResponseFuture<F> {
-    pub(crate) fn inner(future: F, visit: Visit) -> Self {
+impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    pub(crate) fn inner(future: S::Future, visit: Visit) -> Self {
         let visit = Some(visit);
-        let kind = Kind::Inner { future, visit };
-        Self { kind }
+        let state = State::Inner { future, visit };
+        Self { state }
     }
 
     pub(crate) fn own(response: OwnResponse) -> Self {
         let response = Some(response);
-        let kind = Kind::Own { response };
-        Self { kind }
+        let state = State::Own { response };
+        Self { state }
     }
 
-    pub(crate) fn wait(work: Work) -> Self {
-        let kind = Kind::Wait { work };
-        Self { kind }
+    pub(crate) fn wait(work: Work, service: S, request: Request<B>) -> Self {
+        let onward = Some((service, request));
+        let state = State::Wait { work, onward };
+        Self { state }
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body<Data = Bytes>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
 {
-    type Output = Result<Response<ResponseBody<B>>, E>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const AGAIN: &str = "a future is not polled after it has completed";
-        let own = match self.project().kind.project() {
-            KindProj::Inner { future, visit } => {
-                let (mut head, body) = ready!(future.poll(cx))?.into_parts();
-                match visit.take().expect(AGAIN).finish(&mut head) {
-                    Some(own) => own,
-                    None => {
-                        return Poll::Ready(Ok(Response::from_parts(
-                            head,
-                            ResponseBody::inner(body),
-                        )));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const ONCE: &str = "a future is not polled after it has completed";
+        loop {
+            let mut state = self.as_mut().project().state;
+            let next = match state.as_mut().project() {
+                StateProj::Inner { future, visit } => {
+                    let (mut head, body) = ready!(future.poll(cx))?.into_parts();
+                    return Poll::Ready(Ok(match visit.take().expect(ONCE).finish(&mut head) {
+                        Some(own) => own.map(ResponseBody::own),
+                        None => Response::from_parts(head, ResponseBody::inner(body)),
+                    }));
+                }
+                StateProj::Own { response } => {
+                    return Poll::Ready(Ok(response.take().expect(ONCE).map(ResponseBody::own)));
+                }
+                StateProj::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
+                    Outcome::Respond(response) => State::Own {
+                        response: Some(response),
+                    },
+                    Outcome::Forward(visit) => {
+                        let (service, request) = onward.take().expect(ONCE);
+                        let onward = Some((request, visit));
+                        State::Ready { service, onward }
+                    }
+                },
+                StateProj::Ready { service, onward } => {
+                    ready!(service.poll_ready(cx))?;
+                    let (mut request, visit) = onward.take().expect(ONCE);
+                    visit.introduce(request.extensions_mut());
+                    State::Inner {
+                        future: service.call(request),
+                        visit: Some(visit),
                     }
                 }
-            }
-            KindProj::Own { response } => response.take().expect(AGAIN),
-            KindProj::Wait { work } => ready!(work.as_mut().poll(cx)),
-        };
-        Poll::Ready(Ok(own.map(ResponseBody::own)))
+            };
+            state.set(next);
+        }
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -85,6 +85,7 @@ mod flow;
 mod future;
 mod guard;
 mod hook;
+mod html;
 mod language;
 mod layer;
 #[cfg(feature = "metrics")]
@@ -104,11 +105,15 @@ pub use self::{
     body::ResponseBody,
     error::{ConfigError, LoginError, LoginErrorKind},
     future::ResponseFuture,
-    guard::LoginRequired,
+    guard::{Guarded, GuardedFuture, LoginRequired, RequireQqUser},
+    hook::{Failure, Verdict},
+    html::login_button,
+    language::Language,
     layer::QqAuthLayer,
-    qq::{Display, QqApp, QqClient, QqLogin, QqTokens},
+    qq::{Display, Fault, QqApp, QqClient, QqCode, QqLogin},
     service::QqAuth,
     session::keys::SessionKeys,
+    tokens::QqTokens,
     user::{InvalidId, OpenId, QqUser, UnionId},
 };
 

@@ -17,10 +17,11 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    LoginError,
+    Language, LoginError,
     LoginErrorKind::{AudienceMismatch, Misconfigured, QqBusy, QqTimeout, QqUnavailable},
     OpenId, UnionId,
     error::Step,
+    meter,
 };
 
 mod app;
@@ -35,6 +36,7 @@ mod upstream;
 
 pub use self::{
     app::{Display, QqApp},
+    codes::{Fault, QqCode},
     login::QqLogin,
 };
 use self::{
@@ -219,10 +221,17 @@ impl QqClient {
             let deadline = deadline.min(Instant::now() + self.app.call_timeout);
             let answer = timeout_at(deadline, self.upstream.send(request)).await;
             match answer.unwrap_or(Err(Trouble::TimedOut)) {
-                Ok(answer) if answer.status == StatusCode::OK => return Ok(answer.body),
+                Ok(answer) if answer.status == StatusCode::OK => {
+                    meter::qq_called(step.name(), "ok");
+                    return Ok(answer.body);
+                }
                 Ok(answer) if again && is_passing(answer.status) => again = false,
                 Err(Trouble::Broken(_)) if again => again = false,
-                failure => return Err(unusable(failure).at(step)),
+                failure => {
+                    let error = unusable(failure).at(step);
+                    meter::qq_called(step.name(), error.kind().code());
+                    return Err(error);
+                }
             }
         }
     }
@@ -270,7 +279,7 @@ fn accepted(step: Step, reply: Option<Reply>, goods: Option<&str>) -> Result<Rep
         }
         Some(code) => {
             let meaning = code.map_or(Meaning::Other, codes::meaning);
-            let error = LoginError::new(meaning.kind(), meaning.advice());
+            let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
             let error = match meaning {
                 Meaning::Busy => error.with_retry_after(BUSY),
                 _ => error,

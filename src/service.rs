@@ -36,7 +36,7 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -44,7 +44,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.flow.decide(Head::of(&request)) {
-            Decision::Forward(mut visit) => {
+            Decision::Forward(visit) => {
                 visit.introduce(request.extensions_mut());
                 ResponseFuture::inner(self.inner.call(request), visit)
             }
@@ -54,14 +54,14 @@ where
             }
             Decision::Wait(work) => {
                 self.release();
-                ResponseFuture::wait(work)
+                ResponseFuture::wait(work, self.inner.clone(), request)
             }
         }
     }
 }
 
 impl<S: Clone> QqAuth<S> {
-    /// Gives up the readiness of an inner service that will not be called: it may hold a permit that others wait for.
+    /// Gives up the readiness of an inner service that is not called now: it may hold a permit that others wait for.
     fn release(&mut self) {
         let unready = self.inner.clone();
         drop(mem::replace(&mut self.inner, unready));

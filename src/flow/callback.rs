@@ -9,7 +9,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, header, request};
+use http::{HeaderValue, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -103,21 +103,6 @@ impl Flow {
             }
             _ => Ok(()),
         }
-    }
-
-    /// What a hook sees of a request: who is signed in is in the extensions.
-    pub(super) fn to_parts(&self, head: Head<'_>) -> request::Parts {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = head.method.clone();
-        parts.uri = head.uri.clone();
-        parts.headers = head.headers.clone();
-        parts.extensions = head.extensions.clone();
-        let session = self.sessions.read(head.headers, || self.now());
-        match session {
-            Some(session) => parts.extensions.insert(session.user),
-            None => parts.extensions.remove(),
-        };
-        parts
     }
 }
 

@@ -1,27 +1,83 @@
 //! The login path: off to QQ, with a state that only this browser can bring back.
+//!
+//! With `?intent=…` the login is to do something to an account, such as to bind QQ to it. It can be started from the
+//! own site only, and remembers whose account it was.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::header;
 
 use super::{
     Flow, Head,
-    page::{OwnResponse, see_other},
-    visitor::is_phone,
+    events::LoginTimer,
+    origin::Origin,
+    page::{OwnResponse, ok_json, see_other},
+    pending::Purpose,
+    query::Param,
+    visitor::{Visitor, is_phone, wants_json},
 };
-use crate::qq::Display;
+use crate::{LoginError, LoginErrorKind::Refused, QqUser, qq::Display};
 
 impl Flow {
     pub(super) fn login(&self, head: Head<'_>) -> OwnResponse {
         let return_to = self.return_to(head.query());
-        let (state, cookies) = self.pending.start(head.headers, &return_to, self.now());
+        let intent = match self.intent(head) {
+            Ok(intent) => intent,
+            Err(error) => {
+                let visitor = Visitor::of(head.headers);
+                return self.failed(error, &return_to, visitor, &LoginTimer::start());
+            }
+        };
+        let purpose = Purpose { return_to, intent };
+        let (state, cookies) = self.pending.start(head.headers, purpose, self.now());
         let mobile = match self.client.app().display {
             Display::Auto => is_phone(head.headers),
             Display::Desktop => false,
             Display::Mobile => true,
         };
-        let mut response = see_other(&self.client.authorize_url(&state, mobile));
+        let url = self.client.authorize_url(&state, mobile);
+        let mut response = if wants_json(head.headers) {
+            ok_json(&serde_json::json!({ "authorize_url": url }))
+        } else {
+            see_other(&url)
+        };
         for cookie in cookies {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response
     }
+
+    fn intent(&self, head: Head<'_>) -> Result<Option<(String, [u8; 32])>, LoginError> {
+        let refused = |detail| Err(LoginError::new(Refused, detail));
+        let intent = match Param::of(head.query(), "intent") {
+            Param::Missing => return Ok(None),
+            Param::Once(intent) if is_word(&intent) => intent,
+            Param::Once(_) | Param::Odd => return refused("the intent is not one word"),
+        };
+        if Origin::of(head.headers, self.client.app().redirect_uri.origin()) != Origin::Own {
+            return refused("a login with an intent can be started from the own site only");
+        }
+        Ok(Some((intent, self.account(head))))
+    }
+
+    /// A digest of whose account a request belongs to.
+    pub(super) fn account(&self, head: Head<'_>) -> [u8; 32] {
+        let parts = self.to_parts(head);
+        let account = match &self.account_of {
+            Some(account_of) => account_of.ask(&parts),
+            None => {
+                let user = parts.extensions.get::<QqUser>();
+                user.map(|user| user.openid().to_string())
+            }
+        };
+        let marked = account.map_or_else(String::new, |account| format!("account {account}"));
+        let digest = digest(&SHA256, marked.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        bytes
+    }
+}
+
+fn is_word(intent: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=32).contains(&intent.len()) && intent.bytes().all(allowed)
 }

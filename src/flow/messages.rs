@@ -1,7 +1,6 @@
 //! What people are told, in Chinese and English.
 
-use super::visitor::Language;
-use crate::LoginErrorKind;
+use crate::{Language, LoginErrorKind};
 
 /// Why we answer with a page of our own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,15 @@ pub(super) struct Words {
 }
 
 impl Reason {
+    /// The reason as programs see it.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Failed(kind) => kind.code(),
+            Self::LoginRequired => "login_required",
+            Self::CrossSite => "cross_site",
+        }
+    }
+
     pub(super) fn words(self, language: Language) -> Words {
         let (title, text, button) = match language {
             Language::Chinese => self.chinese(),

@@ -1,16 +1,16 @@
 //! Answers of our own: redirects, a page for people, `application/problem+json` for programs.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header, response};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use http_body_util::Full;
 
-use super::{
-    messages::Reason,
-    visitor::{Language, Visitor},
+use super::{messages::Reason, visitor::Visitor};
+use crate::{
+    Failure, Language, LoginError, hook::FailurePage, html::escaped, session::keys::random,
 };
 
 pub(crate) type OwnResponse = Response<Full<Bytes>>;
@@ -18,76 +18,119 @@ pub(crate) type OwnResponse = Response<Full<Bytes>>;
 /// What there is to tell somebody who does not get what they asked for.
 pub(super) struct Notice<'a> {
     pub(super) status: StatusCode,
-    /// The reason as programs see it.
-    pub(super) code: &'static str,
     pub(super) reason: Reason,
     /// Where the button leads.
     pub(super) url: &'a str,
-    pub(super) support_code: Option<&'a str>,
-    pub(super) retry_after: Option<Duration>,
+    pub(super) error: Option<&'a LoginError>,
 }
 
 impl Notice<'_> {
-    pub(super) fn respond(&self, visitor: Visitor) -> OwnResponse {
-        let (kind, body) = if visitor.wants_page {
-            ("text/html; charset=utf-8", self.html(visitor.language))
+    pub(super) fn respond(&self, visitor: Visitor, hook: Option<&FailurePage>) -> OwnResponse {
+        let failure = self.failure(visitor.language);
+        let mut response = if visitor.wants_page {
+            let page = hook.and_then(|hook| hook.render(&failure));
+            page.map_or_else(|| default_page(&failure), app_page)
         } else {
-            ("application/problem+json", self.problem(visitor.language))
+            typed("application/problem+json", self.problem(&failure))
         };
-        let mut response = own(self.status, body);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if visitor.wants_page {
-            headers.insert(
-                header::CONTENT_SECURITY_POLICY,
-                CONTENT_SECURITY_POLICY.clone(),
-            );
-        }
-        if let Some(after) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        *response.status_mut() = self.status;
+        if let Some(after) = self.error.and_then(LoginError::retry_after) {
+            let after = after.as_secs().into();
+            response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response
     }
 
-    fn html(&self, language: Language) -> String {
+    fn failure(&self, language: Language) -> Failure<'_> {
         let words = self.reason.words(language);
-        let (lang, label) = match language {
-            Language::Chinese => ("zh-CN", "编号"),
-            Language::English => ("en", "Support code"),
-        };
-        let (title, text, button) = (words.title, words.text, words.button);
-        let url = escaped(self.url);
-        let code = self.support_code.map_or_else(String::new, |code| {
-            format!("<p class=\"code\">{label}: <code>{code}</code></p>")
-        });
-        format!(
-            "<!doctype html>\n<html lang=\"{lang}\">\n<head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\">\
-             <title>{title}</title><style>{STYLE}</style></head>\n\
-             <body><main><h1>{title}</h1><p>{text}</p>\
-             <p><a class=\"button\" href=\"{url}\">{button}</a></p>{code}</main></body>\n</html>\n"
-        )
+        Failure {
+            language,
+            status: self.status,
+            code: self.reason.code(),
+            title: words.title,
+            text: self.error.and_then(LoginError::reason).unwrap_or(words.text),
+            button: words.button,
+            url: self.url,
+            error: self.error,
+        }
     }
 
     /// RFC 9457.
-    fn problem(&self, language: Language) -> String {
-        let words = self.reason.words(language);
+    fn problem(&self, failure: &Failure<'_>) -> String {
         let mut problem = serde_json::json!({
             "type": "about:blank",
-            "title": words.title,
-            "detail": words.text,
-            "status": self.status.as_u16(),
-            "code": self.code,
+            "title": failure.title,
+            "detail": failure.text,
+            "status": failure.status.as_u16(),
+            "code": failure.code,
         });
         if self.reason != Reason::CrossSite {
-            problem["login_url"] = self.url.into();
+            problem["login_url"] = failure.url.into();
         }
-        if let Some(code) = self.support_code {
+        if let Some(code) = failure.support_code() {
             problem["support_code"] = code.into();
         }
         problem.to_string()
     }
+}
+
+fn default_page(failure: &Failure<'_>) -> OwnResponse {
+    let (lang, label) = match failure.language {
+        Language::Chinese => ("zh-CN", "编号"),
+        Language::English => ("en", "Support code"),
+    };
+    let (title, button) = (failure.title, failure.button);
+    let (text, url) = (escaped(failure.text), escaped(failure.url));
+    let code = failure.support_code().map_or_else(String::new, |code| {
+        format!("<p class=\"code\">{label}: <code>{code}</code></p>")
+    });
+    let html = format!(
+        "<!doctype html>\n<html lang=\"{lang}\">\n<head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{title}</title><style>{STYLE}</style></head>\n\
+         <body><main><h1>{title}</h1><p>{text}</p>\
+         <p><a class=\"button\" href=\"{url}\">{button}</a></p>{code}</main></body>\n</html>\n"
+    );
+    let mut response = typed(HTML, html);
+    let policy = CONTENT_SECURITY_POLICY.clone();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+/// A page of the app's own look. What keeps it out of frames and caches is not the app's to choose.
+fn app_page(page: Response<String>) -> OwnResponse {
+    let (head, html) = page.into_parts();
+    let mut response = typed(HTML, html);
+    let own = response.headers_mut();
+    let policy = HeaderValue::from_static("frame-ancestors 'none'");
+    own.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in &head.headers {
+        let is_ours = *name == header::CACHE_CONTROL || COMMON.iter().any(|(ours, _)| ours == name);
+        if !is_ours {
+            own.insert(name, value.clone());
+        }
+    }
+    response
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+fn typed(content_type: &'static str, body: String) -> OwnResponse {
+    let mut response = own(StatusCode::OK, body);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+pub(super) fn ok_json(body: &serde_json::Value) -> OwnResponse {
+    typed("application/json", body.to_string())
+}
+
+/// Eight characters that are easy to read out: Crockford's base 32.
+pub(super) fn support_code() -> String {
+    let digit = |byte: &u8| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::from(byte % 32)]);
+    random::<8>().iter().map(digit).collect()
 }
 
 /// Sends the browser on with a GET.
@@ -99,8 +142,9 @@ pub(super) fn see_other(location: &str) -> OwnResponse {
     response
 }
 
-pub(super) fn method_not_allowed(allow: &'static str) -> OwnResponse {
+pub(super) fn method_not_allowed(allowed: &Method) -> OwnResponse {
     let mut response = own(StatusCode::METHOD_NOT_ALLOWED, String::new());
+    let allow = if *allowed == Method::POST { "POST" } else { "GET" };
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response
@@ -155,18 +199,3 @@ text-decoration:none;font-weight:600}\
 .code{color:#57606a;font-size:.875rem}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}main{background:#161b22;box-shadow:none}\
 .code{color:#9198a1}}";
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for it in text.chars() {
-        match it {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(it),
-        }
-    }
-    escaped
-}

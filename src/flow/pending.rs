@@ -22,6 +22,8 @@ use crate::{
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How many logins one browser can have under way.
 const AT_ONCE: usize = 4;
+/// How large their cookies may be together: many servers take no more than 8 KiB of them.
+const BYTES_AT_ONCE: usize = 6 * 1024;
 /// How many cookies one response takes away: its headers have to stay small.
 const CLEARED_AT_ONCE: usize = 16;
 /// 6 bytes of id and 16 of secret, in base64url.
@@ -100,11 +102,8 @@ impl PendingLogins {
         .unwrap_or_default();
         let value = self.seal.seal(&self.context(&name), &plain);
         let mut cookies = vec![self.jar.set(&name, &value, LIFETIME.as_secs())];
-        cookies.extend(
-            self.surplus(headers)
-                .iter()
-                .map(|name| self.jar.clear(name)),
-        );
+        let surplus = self.surplus(headers, value.len());
+        cookies.extend(surplus.iter().map(|name| self.jar.clear(name)));
         (state, cookies)
     }
 
@@ -142,8 +141,8 @@ impl PendingLogins {
     }
 
     /// The pending logins that have to go before another one is added: the oldest, and first those nobody can finish.
-    fn surplus(&self, headers: &HeaderMap) -> Vec<String> {
-        let mut pending: Vec<(u64, String)> = cookie::cookies(headers)
+    fn surplus(&self, headers: &HeaderMap, added: usize) -> Vec<String> {
+        let mut pending: Vec<(u64, usize, String)> = cookie::cookies(headers)
             .filter_map(|(name, value)| {
                 let id = name.strip_prefix(self.prefix.as_bytes())?;
                 if id.len() != ID_LEN || !id.iter().copied().all(is_state) {
@@ -151,14 +150,19 @@ impl PendingLogins {
                 }
                 let name = String::from_utf8(name.to_vec()).ok()?;
                 let issued = self.open(&name, value).map_or(0, |pending| pending.issued);
-                Some((issued, name))
+                Some((issued, value.len(), name))
             })
             .collect();
         // Stable: browsers send older cookies first.
-        pending.sort_by_key(|(issued, _)| *issued);
-        let surplus = (pending.len() + 1).saturating_sub(AT_ONCE);
+        pending.sort_by_key(|(issued, ..)| *issued);
+        let mut bytes = added;
+        let kept = pending.iter().rev().take(AT_ONCE - 1).take_while(|(_, size, _)| {
+            bytes += size;
+            bytes <= BYTES_AT_ONCE
+        });
+        let surplus = pending.len() - kept.count();
         let oldest = pending.into_iter().take(surplus.min(CLEARED_AT_ONCE));
-        oldest.map(|(_, name)| name).collect()
+        oldest.map(|(.., name)| name).collect()
     }
 
     fn open(&self, name: &str, value: &[u8]) -> Option<Pending> {

@@ -2,12 +2,7 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-/// The languages of our pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
-    Chinese,
-    English,
-}
+use crate::Language;
 
 /// How to answer somebody.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +31,14 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
         None => weighed(headers, &header::ACCEPT)
             .any(|(range, weight)| range.eq_ignore_ascii_case("text/html") && weight > 0.0),
     }
+}
+
+/// Whether this is a program that wants to go to QQ by itself.
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
+    !wants_page(headers)
+        && weighed(headers, &header::ACCEPT).any(|(range, weight)| {
+            range.eq_ignore_ascii_case("application/json") && weight > 0.0
+        })
 }
 
 /// Whether the browser loads the page before anybody asked for it.

@@ -2,9 +2,112 @@
 //!
 //! Source: <https://wiki.connect.qq.com/公共返回码说明> and replies seen in the wild.
 
-use crate::LoginErrorKind::{
-    self, CodeRejected, Misconfigured, NotApproved, QqBusy, QqUnavailable,
+use self::Meaning::{
+    Busy, Misconfigured, NotApproved, NotGranted, Other, Rejected, UnionIdNotGranted,
 };
+use crate::{Language, LoginErrorKind};
+
+/// A number by which QQ explains a refusal: what happened, whose doing it is, and what to do.
+///
+/// [`LoginError::qq_code`](crate::LoginError::qq_code) has the number of a login that failed.
+///
+/// ```
+/// use tower_qq_auth::{Fault, Language, LoginErrorKind, QqCode};
+///
+/// let code = QqCode::find(100010).expect("a code of QQ's");
+/// assert_eq!(code.code(), 100010);
+/// assert_eq!(code.kind(), LoginErrorKind::Misconfigured);
+/// assert_eq!(code.fault(), Fault::Operator);
+/// assert_eq!(code.what(Language::English), "redirect_uri is illegal");
+/// assert_eq!(code.what(Language::Chinese), "redirect_uri 不合法");
+/// assert!(code.advice(Language::English).starts_with("check app id"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QqCode {
+    code: i64,
+    meaning: Meaning,
+    english: &'static str,
+    chinese: &'static str,
+}
+
+/// Whose doing it is that QQ refused.
+///
+/// ```
+/// use tower_qq_auth::{Fault, QqCode};
+///
+/// let fault = |code| QqCode::find(code).map(QqCode::fault);
+/// assert_eq!(fault(100030), Some(Fault::Person)); // did not grant this api
+/// assert_eq!(fault(100009), Some(Fault::Operator)); // set a wrong app key
+/// assert_eq!(fault(100032), Some(Fault::Qq)); // is overloaded
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The person's, who took too long, came twice or did not allow it: signing in again helps.
+    Person,
+    /// The operator's: nothing helps until the app or its registration is changed.
+    Operator,
+    /// QQ's own, as far as the number tells.
+    Qq,
+}
+
+impl QqCode {
+    /// All codes that are known, sorted by number.
+    ///
+    /// ```
+    /// use tower_qq_auth::QqCode;
+    ///
+    /// assert!(QqCode::all().iter().any(|code| code.code() == 100020));
+    /// ```
+    pub fn all() -> &'static [Self] {
+        TABLE
+    }
+
+    /// The code of this number, if it is known.
+    ///
+    /// ```
+    /// use tower_qq_auth::QqCode;
+    ///
+    /// assert_eq!(QqCode::find(-23).map(QqCode::code), Some(-23));
+    /// assert_eq!(QqCode::find(0), None); // QQ's word for success
+    /// ```
+    pub fn find(code: i64) -> Option<&'static Self> {
+        let at = TABLE.binary_search_by_key(&code, Self::code);
+        at.ok().map(|at| &TABLE[at])
+    }
+
+    /// The number: `error`, or the `ret` of an API.
+    pub fn code(&self) -> i64 {
+        self.code
+    }
+
+    /// What a login that fails by it becomes.
+    pub fn kind(&self) -> LoginErrorKind {
+        self.meaning.kind()
+    }
+
+    /// Whose doing it is.
+    pub fn fault(&self) -> Fault {
+        match self.meaning {
+            Rejected | NotGranted => Fault::Person,
+            Misconfigured | UnionIdNotGranted | NotApproved => Fault::Operator,
+            Busy | Other => Fault::Qq,
+        }
+    }
+
+    /// What happened, such as `the code has expired`.
+    pub fn what(&self, language: Language) -> &'static str {
+        match language {
+            Language::Chinese => self.chinese,
+            Language::English => self.english,
+        }
+    }
+
+    /// What to do about it, such as `qq is busy, try again later`.
+    pub fn advice(&self, language: Language) -> &'static str {
+        self.meaning.advice(language)
+    }
+}
 
 /// What a number means for a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,46 +131,152 @@ pub(super) enum Meaning {
 impl Meaning {
     pub(super) fn kind(self) -> LoginErrorKind {
         match self {
-            Self::Misconfigured | Self::UnionIdNotGranted => Misconfigured,
-            Self::NotApproved => NotApproved,
-            Self::Rejected | Self::NotGranted => CodeRejected,
-            Self::Busy => QqBusy,
-            Self::Other => QqUnavailable,
+            Misconfigured | UnionIdNotGranted => LoginErrorKind::Misconfigured,
+            NotApproved => LoginErrorKind::NotApproved,
+            Rejected | NotGranted => LoginErrorKind::CodeRejected,
+            Busy => LoginErrorKind::QqBusy,
+            Other => LoginErrorKind::QqUnavailable,
         }
     }
 
-    /// What to tell the operator.
-    pub(super) fn advice(self) -> &'static str {
-        match self {
-            Self::Misconfigured => {
-                "check app id, app key, callback and permissions at connect.qq.com"
-            }
-            Self::UnionIdNotGranted => {
-                "apply for the UnionID at connect.qq.com, or do not ask for it"
-            }
-            Self::NotApproved => "until QQ approves the app, only its registrant can sign in",
-            Self::Rejected => "qq does not accept this code or token (any more), sign in again",
-            Self::NotGranted => "the person did not grant this api",
-            Self::Busy => "qq is busy, try again later",
-            Self::Other => "qq reported an error of its own",
+    #[rustfmt::skip] // one text a line
+    pub(super) fn advice(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Misconfigured, Language::English) => "check app id, app key, callback and permissions at connect.qq.com",
+            (Misconfigured, Language::Chinese) => "请在 connect.qq.com 检查 APP ID、APP Key、回调地址和接口权限",
+            (NotApproved, Language::English) => "until qq approves the app, only its registrant can sign in",
+            (NotApproved, Language::Chinese) => "请等待应用通过审核，在此之前只有申请者本人可以登录",
+            (Rejected, Language::English) => "qq does not accept this code or token (any more), sign in again",
+            (Rejected, Language::Chinese) => "QQ 不接受（或不再接受）这个 code 或 token，请重新登录",
+            (NotGranted, Language::English) => "sign in again and grant this api",
+            (NotGranted, Language::Chinese) => "请重新登录，并同意此项授权",
+            (UnionIdNotGranted, Language::English) => "apply for the UnionID at connect.qq.com, or do not ask for it",
+            (UnionIdNotGranted, Language::Chinese) => "请在 connect.qq.com 申请 UnionID 权限，或不再请求 UnionID",
+            (Busy, Language::English) => "qq is busy, try again later",
+            (Busy, Language::Chinese) => "QQ 正忙，请稍后再试",
+            (Other, Language::English) => "qq reported an error of its own, try again later",
+            (Other, Language::Chinese) => "QQ 自身出错，请稍后再试",
         }
     }
 }
 
 pub(super) fn meaning(code: i64) -> Meaning {
-    match code {
-        100000..=100004 | 100008..=100010 | 100012 | 100017 | 100029 | 100031 => {
-            Meaning::Misconfigured
+    QqCode::find(code).map_or(Other, |row| row.meaning)
+}
+
+/// Sorted by number.
+#[rustfmt::skip] // one code a line
+const TABLE: &[QqCode] = &[
+    row(-60, Busy, "a passing fault inside qq", "QQ 内部偶发故障"),
+    row(-58, Busy, "a passing fault inside qq", "QQ 内部偶发故障"),
+    row(-24, Rejected, "the check of openid and token failed", "openid 或 token 验证失败"),
+    row(-23, Rejected, "the token is invalid", "token 无效"),
+    row(-22, Rejected, "the openid is invalid", "openid 无效"),
+    row(-21, Rejected, "the access token was revoked", "access token 已废除"),
+    row(-20, NotGranted, "the person did not grant this api", "用户未授权此接口"),
+    row(-9, Misconfigured, "the api does not exist", "接口不存在"),
+    row(-8, Busy, "the request is restricted", "请求受限"),
+    row(-6, Busy, "too many calls", "调用过于频繁"),
+    row(-5, Misconfigured, "the signature is wrong", "签名错误"),
+    row(-4, Misconfigured, "the server's ip address is not allowed", "服务器 IP 没有权限"),
+    row(-3, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
+    row(-2, Misconfigured, "the app does not exist", "应用不存在"),
+    row(1001, Busy, "qq's service is busy", "QQ 服务繁忙"),
+    row(1002, Rejected, "the person is not logged in", "用户未登录"),
+    row(100000, Misconfigured, "response_type is missing or illegal", "缺少 response_type，或其值不合法"),
+    row(100001, Misconfigured, "client_id is missing", "缺少 client_id"),
+    row(100002, Misconfigured, "client_secret is missing", "缺少 client_secret"),
+    row(100003, Misconfigured, "the Authorization header is missing", "请求头缺少 Authorization"),
+    row(100004, Misconfigured, "grant_type is missing or illegal", "缺少 grant_type，或其值不合法"),
+    row(100005, Rejected, "the code is missing", "缺少 code"),
+    row(100006, Rejected, "the refresh token is missing", "缺少 refresh token"),
+    row(100007, Rejected, "the access token is missing", "缺少 access token"),
+    row(100008, Misconfigured, "the app does not exist", "应用不存在"),
+    row(100009, Misconfigured, "client_secret is illegal", "client_secret 不合法"),
+    row(100010, Misconfigured, "redirect_uri is illegal", "redirect_uri 不合法"),
+    row(100011, NotApproved, "the app is not online", "应用未上线"),
+    row(100012, Misconfigured, "the request is not a POST", "请求不是 POST 方式"),
+    row(100013, Rejected, "the access token is invalid", "access token 无效"),
+    row(100014, Rejected, "the access token has expired", "access token 已过期"),
+    row(100015, Rejected, "the access token was revoked", "access token 已废除"),
+    row(100016, Rejected, "the check of the access token failed", "access token 验证失败"),
+    row(100017, Misconfigured, "qq could not get the app id", "获取 APP ID 失败"),
+    row(100018, Rejected, "qq could not get the code", "获取 code 失败"),
+    row(100019, Rejected, "the code could not be exchanged for a token", "用 code 换取 access token 失败"),
+    row(100020, Rejected, "the code was used before", "code 被重复使用"),
+    row(100021, Rejected, "qq could not get the access token", "获取 access token 失败"),
+    row(100022, Rejected, "qq could not get the refresh token", "获取 refresh token 失败"),
+    row(100023, Other, "qq could not get the app's permissions", "获取应用的权限列表失败"),
+    row(100024, Other, "qq could not get the person's permissions", "获取用户的授权列表失败"),
+    row(100025, Other, "qq could not get its apis and groups", "获取接口和分组信息失败"),
+    row(100026, Other, "qq could not set what the person granted", "设置用户授权的接口列表失败"),
+    row(100027, Other, "qq could not set when the person granted it", "设置用户授权时间失败"),
+    row(100028, Other, "the parameter 'which' is missing", "缺少参数 which"),
+    row(100029, Misconfigured, "the request is wrong", "请求有误"),
+    row(100030, NotGranted, "the person did not grant this api", "用户未授权此接口"),
+    row(100031, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
+    row(100032, Busy, "qq is overloaded", "QQ 系统过载"),
+    row(100033, Other, "the UIN is missing", "缺少 UIN"),
+    row(100034, Other, "the skey is missing", "缺少 skey"),
+    row(100035, Rejected, "the person is not logged in", "用户未登录"),
+    row(100036, Rejected, "the refresh token is invalid", "refresh token 无效"),
+    row(100037, Rejected, "the refresh token has expired", "refresh token 已过期"),
+    row(100038, Rejected, "the refresh token was revoked", "refresh token 已废除"),
+    row(100039, Rejected, "the limit of calls is reached", "调用次数已达上限"),
+    row(100040, Misconfigured, "the app key is illegal", "APP Key 不合法"),
+    row(100041, Misconfigured, "the app id is illegal", "APP ID 不合法"),
+    row(100042, Rejected, "the refresh token is illegal", "refresh token 不合法"),
+    row(100043, Misconfigured, "the app is suspended", "应用已被停用"),
+    row(100044, Misconfigured, "the signature is wrong", "签名错误"),
+    row(100045, Rejected, "the person changed the password", "用户已修改密码"),
+    row(100046, Other, "the check of g_tk failed", "g_tk 校验失败"),
+    row(100048, UnionIdNotGranted, "the app has no right to the UnionID", "应用没有 UnionID 权限"),
+    row(100049, UnionIdNotGranted, "the app has no right to get_unionid", "应用没有 get_unionid 接口的权限"),
+    row(100050, Other, "openid and app do not fit", "openid 与应用不匹配"),
+    row(100051, NotApproved, "the app is in debug mode", "应用处于调试模式"),
+    row(100062, Busy, "too many requests", "请求过于频繁"),
+    row(100067, Rejected, "the code has expired", "code 已过期"),
+    row(100068, Rejected, "the code is illegal", "code 不合法"),
+    row(110401, Misconfigured, "the app does not exist", "应用不存在"),
+    row(110404, Misconfigured, "the app id is missing", "缺少 APP ID"),
+    row(110405, Busy, "logins are restricted", "登录受限"),
+    row(110406, NotApproved, "the app is not approved", "应用未通过审核"),
+    row(110407, Misconfigured, "the app was taken down", "应用已下架"),
+    row(110504, Busy, "qq failed inside", "QQ 内部错误"),
+];
+
+#[rustfmt::skip] // short enough for a line
+const fn row(code: i64, meaning: Meaning, english: &'static str, chinese: &'static str) -> QqCode {
+    QqCode { code, meaning, english, chinese }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_holds_the_groups_of_the_protocol() {
+        assert!(TABLE.is_sorted_by(|one, next| one.code < next.code));
+        for code in -1_000..=120_000 {
+            let row = QqCode::find(code).map(|row| row.meaning);
+            assert_eq!(row, group(code), "{code}");
         }
-        100040 | 100041 | 100043 | 100044 | 110401 | 110404 | 110407 => Meaning::Misconfigured,
-        -5..=-2 | -9 => Meaning::Misconfigured,
-        100011 | 100051 | 110406 => Meaning::NotApproved,
-        100005 | 100018..=100020 | 100067 | 100068 => Meaning::Rejected,
-        100006 | 100007 | 100013..=100016 | 100021 | 100022 => Meaning::Rejected,
-        100035..=100039 | 100042 | 100045 | 1002 | -24..=-21 => Meaning::Rejected,
-        100030 | -20 => Meaning::NotGranted,
-        100048 | 100049 => Meaning::UnionIdNotGranted,
-        100032 | 100062 | 110405 | 110504 | 1001 | -6 | -8 | -58 | -60 => Meaning::Busy,
-        _ => Meaning::Other,
+    }
+
+    fn group(code: i64) -> Option<Meaning> {
+        Some(match code {
+            100000..=100004 | 100008..=100010 | 100012 | 100017 | 100029 | 100031 => Misconfigured,
+            100040 | 100041 | 100043 | 100044 | 110401 | 110404 | 110407 => Misconfigured,
+            -5..=-2 | -9 => Misconfigured,
+            100011 | 100051 | 110406 => NotApproved,
+            100005 | 100018..=100020 | 100067 | 100068 => Rejected,
+            100006 | 100007 | 100013..=100016 | 100021 | 100022 => Rejected,
+            100035..=100039 | 100042 | 100045 | 1002 | -24..=-21 => Rejected,
+            100030 | -20 => NotGranted,
+            100048 | 100049 => UnionIdNotGranted,
+            100032 | 100062 | 110405 | 110504 | 1001 | -6 | -8 | -58 | -60 => Busy,
+            100023..=100028 | 100033 | 100034 | 100046 | 100050 => Other,
+            _ => return None,
+        })
     }
 }
