@@ -9,4 +9,5 @@ mod site;
 mod login;
 mod payloads;
 mod replies;
+mod sockets;
 mod upstream;
