@@ -9,5 +9,6 @@ mod site;
 mod login;
 mod payloads;
 mod replies;
+mod secrets;
 mod sockets;
 mod upstream;

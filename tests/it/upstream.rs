@@ -457,7 +457,8 @@ async fn asking_once_more_does_not_buy_more_than_10_seconds() {
 #[tokio::test(start_paused = true)]
 async fn an_app_sets_times_of_its_own() {
     let second = Duration::from_secs(1);
-    let settings: [(fn(QqApp) -> QqApp, u64); 3] = [
+    type Set = fn(QqApp) -> QqApp;
+    let settings: [(Set, u64); 3] = [
         (|app| app.call_timeout(Duration::from_secs(1)).unwrap(), 1),
         (|app| app.login_timeout(Duration::from_secs(2)).unwrap(), 2),
         (
