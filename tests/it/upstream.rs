@@ -259,7 +259,8 @@ async fn the_content_type_says_nothing() {
 #[tokio::test]
 async fn a_body_of_more_than_64_kib_is_no_answer() {
     let json = r#"{"ret":0,"access_token":"T","client_id":"101905280","openid":"A"}"#;
-    let giant = format!("{json}{}", " ".repeat(64 * 1024));
+    let brim = json.to_owned() + &" ".repeat(64 * 1024 - json.len());
+    let giant = brim.clone() + " ";
     let fault = Response::builder().header("content-length", giant.len());
     check_fault(
         "length",
@@ -278,7 +279,6 @@ async fn a_body_of_more_than_64_kib_is_no_answer() {
     let error = Response::builder().status(500);
     check_fault("500", &UNAVAILABLE, None, error.body(giant).unwrap()).await;
 
-    let brim = json.to_owned() + &" ".repeat(64 * 1024 - json.len());
     let attempt = Attempt::with(
         |app| app,
         |qq| {
