@@ -58,11 +58,11 @@ pub struct QqClient {
 impl QqClient {
     /// A client with the built-in upstream: reqwest over rustls, no redirects, no `Referer`, no decompression.
     ///
-    /// Proxies named in the environment (`HTTPS_PROXY`, `NO_PROXY`) are used.
+    /// Proxies named in the environment (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a QQ on a loopback host.
     #[cfg(feature = "reqwest")]
     pub fn new(app: QqApp) -> Self {
+        let upstream = http_client::upstream(app.is_on_loopback());
         let app = Arc::new(app);
-        let upstream = http_client::upstream();
         Self { app, upstream }
     }
 
@@ -297,8 +297,10 @@ fn unusable(failure: Result<Answer, Trouble>) -> LoginError {
             LoginError::new(QqBusy, detail).with_retry_after(retry_after(&answer.headers))
         }
         Ok(answer) => {
-            let (status, length) = (answer.status.as_u16(), answer.body.len());
-            let detail = format!("not an answer of qq's: status {status}, {length} bytes");
+            let mut detail = format!("not an answer of qq's: status {}", answer.status.as_u16());
+            if let Some(length) = answer.length {
+                detail += &format!(", {length} bytes");
+            }
             LoginError::new(QqUnavailable, detail)
         }
         Err(Trouble::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),

@@ -144,6 +144,12 @@ impl QqApp {
         Ok(self)
     }
 
+    /// Whether QQ is a program on this machine.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn is_on_loopback(&self) -> bool {
+        absolute_url(&self.base_url).is_some_and(|(_, host, _)| is_loopback(host.host()))
+    }
+
     /// Takes a plain `http` redirect URI for any host.
     ///
     /// Dangerous: whoever can listen on the way can take the session cookie and the login of every visitor. For closed

@@ -12,15 +12,18 @@ use tower::{BoxError, service_fn};
 
 use super::upstream::{Trouble, Upstream};
 
-pub(super) fn upstream() -> Upstream {
-    let client = reqwest::Client::builder()
+pub(super) fn upstream(without_proxy: bool) -> Upstream {
+    let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(3))
         .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")))
-        .build();
+        .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
+    if without_proxy {
+        client = client.no_proxy();
+    }
+    let client = client.build();
     if let Err(error) = &client {
         tracing::error!(
             "no login can succeed: the HTTP client could not be made: {}",

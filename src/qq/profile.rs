@@ -79,5 +79,6 @@ fn picture(url: &str) -> Option<String> {
 }
 
 fn is_tencent(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
     host.ends_with(".qlogo.cn") || host.ends_with(".qq.com")
 }

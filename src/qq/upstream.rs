@@ -12,10 +12,11 @@ use tower_service::Service;
 /// No reply of QQ is longer than a few kilobytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// A whole response.
+/// A response: whole where its status is 200, else without a body.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
+    pub(super) length: Option<u64>,
     pub(super) body: Bytes,
 }
 
@@ -50,15 +51,30 @@ impl Upstream {
                     .await
                     .map_err(|error| explain(error.into()))?
                     .into_parts();
+                let (status, headers) = (head.status, head.headers);
+                // What comes with another status is not QQ's, and nobody looks at it.
+                if status != StatusCode::OK {
+                    let length = body.size_hint().exact();
+                    let body = Bytes::new();
+                    return Ok(Answer {
+                        status,
+                        headers,
+                        length,
+                        body,
+                    });
+                }
                 let body = Limited::new(body, MAX_BODY).collect().await;
                 let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
                     Ok(_) => Trouble::TooLarge,
                     Err(error) => explain(error),
                 })?;
+                let body = body.to_bytes();
+                let length = Some(body.len() as u64);
                 Ok(Answer {
-                    status: head.status,
-                    headers: head.headers,
-                    body: body.to_bytes(),
+                    status,
+                    headers,
+                    length,
+                    body,
                 })
             })
         }))

@@ -17,6 +17,8 @@ mod payloads;
 mod quickstart;
 mod replies;
 mod return_to;
+mod secrets;
 mod session;
+mod sockets;
 mod transport;
 mod upstream;
