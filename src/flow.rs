@@ -10,9 +10,9 @@ use http::{Extensions, HeaderMap, Method, Uri};
 use tokio::sync::Semaphore;
 
 use crate::{
-    LoginError, QqClient, SessionKeys,
+    ConfigError, LoginError, QqClient, QqTokens, QqUser, SessionKeys,
     hook::{AccountOf, FailurePage, OnLogin},
-    session::{Sessions, cookie::CookieJar},
+    session::{Sessions, TooLarge, cookie::CookieJar},
 };
 
 mod callback;
@@ -29,7 +29,6 @@ mod return_to;
 mod visit;
 mod visitor;
 
-pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
 use self::{
     events::LoginTimer,
     messages::Reason,
@@ -40,6 +39,7 @@ use self::{
     visit::Completed,
     visitor::{Visitor, is_prefetch},
 };
+pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
 
 /// The policy of one layer.
 #[derive(Clone)]
@@ -131,6 +131,21 @@ impl Flow {
         self.pending.name_cookies(jar);
     }
 
+    pub(crate) fn session_cookie(
+        &self,
+        user: &QqUser,
+        tokens: Option<&QqTokens>,
+    ) -> Result<String, ConfigError> {
+        let cookie = self.sessions.start(user.clone(), tokens, self.now());
+        let cookie = cookie.map_err(|TooLarge(size)| {
+            let problem = format!("{size} bytes are more than browsers keep");
+            ConfigError::new("session cookie", problem)
+        })?;
+        // A cookie of ours is ASCII.
+        let pair = cookie.to_str().unwrap_or_default().split(';').next();
+        Ok(pair.unwrap_or_default().to_owned())
+    }
+
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
         let path = head.uri.path();
         if !self.paths.is_ours(path) {
@@ -140,7 +155,11 @@ impl Flow {
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());
         }
-        let allowed = if path == self.paths.logout { Method::POST } else { Method::GET };
+        let allowed = if path == self.paths.logout {
+            Method::POST
+        } else {
+            Method::GET
+        };
         if *head.method != allowed {
             return Decision::Respond(method_not_allowed(&allowed));
         }

@@ -49,7 +49,11 @@ impl OnLogin {
     }
 
     /// Asks the app. A panic of its code is an error of its code.
-    pub(crate) async fn ask(&self, login: QqLogin, head: request::Parts) -> Result<Verdict, BoxError> {
+    pub(crate) async fn ask(
+        &self,
+        login: QqLogin,
+        head: request::Parts,
+    ) -> Result<Verdict, BoxError> {
         let mut answer = pin!(caught(|| (self.0)(login, head))?);
         std::future::poll_fn(|cx| match caught(|| answer.as_mut().poll(cx)) {
             Ok(poll) => poll,

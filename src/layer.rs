@@ -8,9 +8,13 @@ use std::{
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 
+use http::{Response, request};
+use tower::BoxError;
+
 use crate::{
-    ConfigError, QqAuth, QqClient, SessionKeys,
+    ConfigError, Failure, QqAuth, QqClient, QqLogin, QqTokens, QqUser, SessionKeys, Verdict,
     flow::{Flow, Paths},
+    hook::{AccountOf, FailurePage, OnLogin},
 };
 
 /// Signs people in with QQ around any service: see the [crate's page](crate) for an example.
@@ -55,6 +59,127 @@ impl QqAuthLayer {
         self.paths("logout path", |paths| paths.logout = logout)
     }
 
+    /// What the names of the cookies begin with. By default `qq`, for `qq_session` and `qq_login_…`.
+    ///
+    /// Several QQ apps on one site need a prefix, a login path, a logout path and a callback each.
+    ///
+    /// # Errors
+    ///
+    /// If it is not 1 to 32 lower-case letters, digits and `-`.
+    pub fn cookie_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if !(1..=32).contains(&prefix.len()) || !prefix.bytes().all(allowed) {
+            let problem = "must be 1 to 32 lower-case letters, digits and `-`";
+            return Err(ConfigError::new("cookie prefix", problem));
+        }
+        self.edit().name_cookies(prefix);
+        Ok(self)
+    }
+
+    /// Asks the app about each login, after QQ has said who it is and before any cookie is set.
+    ///
+    /// The hook gets the [`QqLogin`] (user, raw profile, tokens, return_to, intent) and the head of the callback request;
+    /// who was signed in before is in its extensions as a [`QqUser`]. It lets in, refuses, or sends elsewhere: see
+    /// [`Verdict`]. It has the time that is left of [`login_timeout`](crate::QqApp::login_timeout). An error or a panic
+    /// of it refuses that login, running late ends it as `qq_timeout`; nobody is signed in then.
+    ///
+    /// The text of an error is logged: keep tokens out of it.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqLogin, SessionKeys, Verdict, mock::MockQq};
+    /// # let callback = "http://localhost:3000/auth/qq/callback";
+    /// # let app = QqApp::new("101905280", "app-key", callback).unwrap();
+    /// # let client = QqClient::with_service(app, MockQq::new("101905280", "app-key", callback));
+    /// let qq = QqAuthLayer::with_client(client, SessionKeys::generate())
+    ///     .on_login(async |login: QqLogin, _head| {
+    ///         let openid = login.user().openid();
+    ///         Ok::<_, std::io::Error>(match openid.as_str() {
+    ///             "BANNED" => Verdict::Refuse("this account is closed".into()),
+    ///             _ => Verdict::AllowTo("/welcome".into()),
+    ///         })
+    ///     });
+    /// # drop(qq);
+    /// ```
+    pub fn on_login<F, Fut, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(QqLogin, request::Parts) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Verdict, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.edit().on_login = Some(OnLogin::new(hook));
+        self
+    }
+
+    /// Sends the callback of a login that succeeded on to the app, which answers it: at the path of the redirect URI,
+    /// with [`QqUser`] and [`QqLogin`] in the extensions of the request. By default the layer answers it with a 303.
+    ///
+    /// The session cookie is added to the app's response, unless that has an error status. Logins that fail are still
+    /// answered by the layer. [`QqLogin::return_to`] says where the person was going.
+    pub fn forward_callback(mut self) -> Self {
+        self.edit().forwards = true;
+        self
+    }
+
+    /// Leaves the session to the app: as [`forward_callback`](Self::forward_callback), but no session cookie of ours is
+    /// set. The [`QqUser`] is then known in the callback's handler only, which signs the person in by the app's own means.
+    pub fn without_session(mut self) -> Self {
+        let flow = self.edit();
+        (flow.forwards, flow.keeps_sessions) = (true, false);
+        self
+    }
+
+    /// Keeps QQ's tokens, sealed in the session cookie, for calls to QQ's other APIs. By default they are dropped after
+    /// the login.
+    ///
+    /// They are then in the extensions of each signed-in request as [`QqTokens`], and a handler argument with axum. A
+    /// response that carries [`QqTokens`] in its extensions puts them in place of the kept ones. Sessions from before
+    /// this was on count as signed out.
+    pub fn keep_tokens(mut self) -> Self {
+        self.edit().sessions.keeps_tokens = true;
+        self
+    }
+
+    /// Whose account a request belongs to, for apps with accounts and sessions of their own. By default the openid of
+    /// whoever is signed in with QQ.
+    ///
+    /// It is asked when a login with an intent starts (`/auth/qq/login?intent=bind`) and again at its callback; the
+    /// login is refused if the answer has changed. It reads what outer layers put into the extensions, or the cookies.
+    pub fn account_of(
+        mut self,
+        hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.edit().account_of = Some(AccountOf::new(hook));
+        self
+    }
+
+    /// Renders the pages that tell people of a failure in the app's own look. Programs get JSON as ever.
+    ///
+    /// Status, `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options` are set by the layer, other headers are
+    /// the page's. Without a `Content-Security-Policy` of its own it gets `frame-ancestors 'none'`. If the hook panics,
+    /// our page is shown.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{Failure, QqApp, QqAuthLayer, QqClient, SessionKeys, mock::MockQq};
+    /// # let callback = "http://localhost:3000/auth/qq/callback";
+    /// # let app = QqApp::new("101905280", "app-key", callback).unwrap();
+    /// # let client = QqClient::with_service(app, MockQq::new("101905280", "app-key", callback));
+    /// let qq = QqAuthLayer::with_client(client, SessionKeys::generate())
+    ///     .failure_page(|failure: &Failure<'_>| {
+    ///         let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    ///         let (text, url) = (escape(failure.text()), escape(failure.url()));
+    ///         let (title, button) = (failure.title(), failure.button());
+    ///         http::Response::new(format!("<h1>{title}</h1><p>{text}</p><a href=\"{url}\">{button}</a>"))
+    ///     });
+    /// # drop(qq);
+    /// ```
+    pub fn failure_page(
+        mut self,
+        hook: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.edit().failure_page = Some(FailurePage::new(hook));
+        self
+    }
+
     /// How long somebody stays signed in without visiting. By default 7 days.
     ///
     /// A visit in the second half of that time makes it start anew.
@@ -96,6 +221,37 @@ impl QqAuthLayer {
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.edit().clock = Arc::new(clock);
         self
+    }
+
+    /// The address of a login that ends at `return_to`, a path of this site; at `/` if it is none.
+    pub fn login_url(&self, return_to: &str) -> String {
+        self.flow.paths.login_for(return_to)
+    }
+
+    /// A session of this user, as a `name=value` for a `Cookie` header: for an app's tests of its own handlers.
+    ///
+    /// It is sealed as any other, so whoever gets hold of it is signed in.
+    ///
+    /// # Errors
+    ///
+    /// If it is larger than browsers keep, which is 4096 bytes.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
+    /// # let callback = "http://localhost:3000/auth/qq/callback";
+    /// # let app = QqApp::new("101905280", "app-key", callback).unwrap();
+    /// # let client = QqClient::with_service(app, MockQq::new("101905280", "app-key", callback));
+    /// # let qq = QqAuthLayer::with_client(client, SessionKeys::generate());
+    /// let user = QqUser::new(OpenId::new("CC7F5CEFEFC0EBAB9B07EB481AEBC29C").unwrap());
+    /// let request = http::Request::get("/me").header("cookie", qq.session_cookie(&user, None).unwrap());
+    /// # drop(request);
+    /// ```
+    pub fn session_cookie(
+        &self,
+        user: &QqUser,
+        tokens: Option<&QqTokens>,
+    ) -> Result<String, ConfigError> {
+        self.flow.session_cookie(user, tokens)
     }
 
     fn edit(&mut self) -> &mut Flow {

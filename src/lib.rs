@@ -90,11 +90,11 @@ mod language;
 mod layer;
 #[cfg(feature = "metrics")]
 mod meter;
-#[cfg(feature = "mock")]
-pub mod mock;
 #[cfg(not(feature = "metrics"))]
 #[path = "no_meter.rs"]
 mod meter;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod qq;
 mod service;
 mod session;

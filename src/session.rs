@@ -145,7 +145,11 @@ impl Sessions {
         let renewed = seconds(now);
         let tokens = Some(Tokens::of(tokens, renewed));
         let session = session.clone();
-        self.write(&Session { renewed, tokens, ..session })
+        self.write(&Session {
+            renewed,
+            tokens,
+            ..session
+        })
     }
 
     /// The cookie that takes the session cookie away.
@@ -188,7 +192,9 @@ impl Tokens {
         Self {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
-            expires: tokens.expires_in.map(|left| now.saturating_add(left.as_secs())),
+            expires: tokens
+                .expires_in
+                .map(|left| now.saturating_add(left.as_secs())),
         }
     }
 }

@@ -66,7 +66,10 @@ impl Flow {
                 .with_retry_after(OVERLOADED_FOR);
             return Decision::Respond(ending.failed(error, &purpose.return_to));
         };
-        let hook = self.on_login.clone().map(|hook| (hook, self.to_parts(head)));
+        let hook = self
+            .on_login
+            .clone()
+            .map(|hook| (hook, self.to_parts(head)));
         Decision::Wait(Box::pin(async move {
             let in_flight = (place, InFlight::new());
             let deadline = Instant::now() + ending.flow.client.app().login_timeout;
@@ -107,9 +110,7 @@ impl Flow {
 }
 
 /// What the app said, in time or not.
-fn verdict(
-    asked: Option<Result<Verdict, tower::BoxError>>,
-) -> Result<Verdict, LoginError> {
+fn verdict(asked: Option<Result<Verdict, tower::BoxError>>) -> Result<Verdict, LoginError> {
     match asked {
         Some(Ok(Verdict::Refuse(reason))) => {
             Err(LoginError::new(Refused, "the app refused the login").with_reason(reason))
@@ -119,7 +120,10 @@ fn verdict(
             tracing::error!("the on_login hook failed: {error}");
             Err(LoginError::new(Refused, "the app's on_login hook failed"))
         }
-        None => Err(LoginError::new(QqTimeout, "the app's on_login hook did not answer in time")),
+        None => Err(LoginError::new(
+            QqTimeout,
+            "the app's on_login hook did not answer in time",
+        )),
     }
 }
 
@@ -134,7 +138,7 @@ impl Ending {
     /// QQ and the app agree.
     fn reached(
         self,
-        login: QqLogin,
+        mut login: QqLogin,
         verdict: Verdict,
         return_to: &ReturnTo,
         consumed: HeaderValue,
@@ -165,20 +169,25 @@ impl Ending {
         };
         events::login_succeeded(&login, &self.timer);
         if flow.forwards {
-            let login = QqLogin { return_to: return_to.to_string(), ..login };
-            let completed = Completed { login, session, consumed };
+            login.return_to = return_to.to_string();
+            let completed = Completed {
+                login,
+                session,
+                consumed,
+            };
             return Outcome::Forward(Visit::completed(self.flow, completed, self.visitor));
         }
-        let response = with_cookie(see_other(&return_to.to_string()), consumed);
-        Outcome::Respond(match session {
-            Some(session) => with_cookie(response, session),
-            None => response,
-        })
+        let mut response = see_other(&return_to.to_string());
+        if let Some(session) = session {
+            response = with_cookie(response, session);
+        }
+        Outcome::Respond(with_cookie(response, consumed))
     }
 
     /// Tells the person, and the operator under the same support code.
     fn failed(&self, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
-        self.flow.failed(error, return_to, self.visitor, &self.timer)
+        self.flow
+            .failed(error, return_to, self.visitor, &self.timer)
     }
 
     /// No login of this browser's: of no matter to somebody who is signed in.
@@ -201,7 +210,8 @@ impl Flow {
             .start(login.user().clone(), Some(login.tokens()), self.now());
         cookie.map(Some).map_err(|too_large| {
             let size = too_large.0;
-            let detail = format!("the session cookie would be {size} bytes; browsers drop those over 4096");
+            let detail =
+                format!("the session cookie would be {size} bytes; browsers drop those over 4096");
             LoginError::new(Misconfigured, detail)
         })
     }

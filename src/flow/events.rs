@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use crate::{
     LoginError,
-    LoginErrorKind::{AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused},
+    LoginErrorKind::{
+        AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
+    },
     QqLogin, meter,
 };
 
@@ -24,7 +26,12 @@ impl LoginTimer {
 pub(super) fn login_succeeded(login: &QqLogin, timer: &LoginTimer) {
     meter::login_ended("ok", timer.0.elapsed());
     let profile_complete = login.user().profile_complete();
-    tracing::info!(outcome = "ok", elapsed_ms = timer.millis(), profile_complete, "login ended");
+    tracing::info!(
+        outcome = "ok",
+        elapsed_ms = timer.millis(),
+        profile_complete,
+        "login ended"
+    );
 }
 
 pub(super) fn login_failed(error: &LoginError, timer: &LoginTimer) {
@@ -35,7 +42,14 @@ pub(super) fn login_failed(error: &LoginError, timer: &LoginTimer) {
     let support_code = error.support_code();
     macro_rules! event {
         ($level:ident) => {
-            tracing::$level!(outcome, hop, qq_code, elapsed_ms, support_code, "login ended: {error}")
+            tracing::$level!(
+                outcome,
+                hop,
+                qq_code,
+                elapsed_ms,
+                support_code,
+                "login ended: {error}"
+            )
         };
     }
     match error.kind() {

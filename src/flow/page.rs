@@ -48,7 +48,10 @@ impl Notice<'_> {
             status: self.status,
             code: self.reason.code(),
             title: words.title,
-            text: self.error.and_then(LoginError::reason).unwrap_or(words.text),
+            text: self
+                .error
+                .and_then(LoginError::reason)
+                .unwrap_or(words.text),
             button: words.button,
             url: self.url,
             error: self.error,
@@ -94,7 +97,9 @@ fn default_page(failure: &Failure<'_>) -> OwnResponse {
     );
     let mut response = typed(HTML, html);
     let policy = CONTENT_SECURITY_POLICY.clone();
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
@@ -119,7 +124,9 @@ const HTML: &str = "text/html; charset=utf-8";
 fn typed(content_type: &'static str, body: String) -> OwnResponse {
     let mut response = own(StatusCode::OK, body);
     let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -144,7 +151,11 @@ pub(super) fn see_other(location: &str) -> OwnResponse {
 
 pub(super) fn method_not_allowed(allowed: &Method) -> OwnResponse {
     let mut response = own(StatusCode::METHOD_NOT_ALLOWED, String::new());
-    let allow = if *allowed == Method::POST { "POST" } else { "GET" };
+    let allow = if *allowed == Method::POST {
+        "POST"
+    } else {
+        "GET"
+    };
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response

@@ -38,7 +38,7 @@ impl Paths {
     }
 
     /// The address that starts a login which ends at `return_to`.
-    pub(crate) fn login_to(&self, return_to: &ReturnTo) -> String {
+    pub(super) fn login_to(&self, return_to: &ReturnTo) -> String {
         if *return_to == ReturnTo::home() {
             return self.login.clone();
         }

@@ -156,10 +156,14 @@ impl PendingLogins {
         // Stable: browsers send older cookies first.
         pending.sort_by_key(|(issued, ..)| *issued);
         let mut bytes = added;
-        let kept = pending.iter().rev().take(AT_ONCE - 1).take_while(|(_, size, _)| {
-            bytes += size;
-            bytes <= BYTES_AT_ONCE
-        });
+        let kept = pending
+            .iter()
+            .rev()
+            .take(AT_ONCE - 1)
+            .take_while(|(_, size, _)| {
+                bytes += size;
+                bytes <= BYTES_AT_ONCE
+            });
         let surplus = pending.len() - kept.count();
         let oldest = pending.into_iter().take(surplus.min(CLEARED_AT_ONCE));
         oldest.map(|(.., name)| name).collect()

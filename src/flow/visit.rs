@@ -11,7 +11,6 @@ use super::{
     messages::Reason,
     origin::local_part,
     page::{Notice, OwnResponse, see_other, uncacheable},
-    return_to::ReturnTo,
     visitor::{Visitor, wants_page},
 };
 use crate::{Language, LoginRequired, QqLogin, QqTokens, QqUser, session::Session};
@@ -139,7 +138,10 @@ impl Visit {
                 let cookie = flow.sessions.with_tokens(session, &tokens, flow.now());
                 cookie
                     .inspect_err(|size| {
-                        tracing::error!("new tokens are not kept: the cookie would be {} bytes", size.0);
+                        tracing::error!(
+                            "new tokens are not kept: the cookie would be {} bytes",
+                            size.0
+                        );
                     })
                     .ok()
             }
@@ -153,13 +155,24 @@ impl Visit {
             Arrival::AtPage(page) => return see_other(&paths.login_for(page.as_str())),
             Arrival::WithForm(language, referer) => {
                 let own = self.flow.client.app().redirect_uri.origin();
-                let page = referer.as_ref().and_then(|referer| local_part(referer, own));
-                let visitor = Visitor { wants_page: true, language };
+                let page = referer
+                    .as_ref()
+                    .and_then(|referer| local_part(referer, own));
+                let visitor = Visitor {
+                    wants_page: true,
+                    language,
+                };
                 (visitor, paths.login_for(page.unwrap_or("/")))
             }
             Arrival::ByProgram => {
                 let language = Language::English;
-                (Visitor { wants_page: false, language }, paths.login.clone())
+                (
+                    Visitor {
+                        wants_page: false,
+                        language,
+                    },
+                    paths.login.clone(),
+                )
             }
         };
         let notice = Notice {

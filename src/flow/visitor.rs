@@ -36,9 +36,8 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
 /// Whether this is a program that wants to go to QQ by itself.
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
     !wants_page(headers)
-        && weighed(headers, &header::ACCEPT).any(|(range, weight)| {
-            range.eq_ignore_ascii_case("application/json") && weight > 0.0
-        })
+        && weighed(headers, &header::ACCEPT)
+            .any(|(range, weight)| range.eq_ignore_ascii_case("application/json") && weight > 0.0)
 }
 
 /// Whether the browser loads the page before anybody asked for it.

@@ -209,7 +209,10 @@ impl Browser {
 
     /// Starts a login, chooses the first person at QQ, and gives the callback that QQ sends the browser to.
     pub(crate) async fn callback_from(&mut self, qq: &MockQq, login: &str) -> String {
-        let start = self.get(login).await;
+        // A person clicks, whatever this browser asks for otherwise: a program would get the address as JSON.
+        let mut person = self.clone().header("accept", "text/html");
+        let start = person.get(login).await;
+        self.jar = person.jar;
         path(&qq.approve(start.location()).unwrap())
     }
 

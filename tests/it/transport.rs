@@ -875,7 +875,7 @@ fn types_can_go_where_their_parts_can() {
     error::<LoginError>();
     error::<ConfigError>();
     shared::<ResponseBody<Full<Bytes>>>();
-    moved::<ResponseFuture<Ready<Result<Page, BoxError>>>>();
+    moved::<ResponseFuture<tower::util::BoxCloneService<Request<()>, Page, BoxError>, ()>>();
     one_error::<Frames, ResponseBody<Frames>>();
 }
 
