@@ -128,7 +128,9 @@ impl<'a> Failure<'a> {
 
 /// The app's own look for failures.
 #[derive(Clone)]
-pub(crate) struct FailurePage(Arc<dyn Fn(&Failure<'_>) -> Response<String> + Send + Sync>);
+pub(crate) struct FailurePage(Arc<Render>);
+
+type Render = dyn Fn(&Failure<'_>) -> Response<String> + Send + Sync;
 
 impl FailurePage {
     pub(crate) fn new(
@@ -145,7 +147,9 @@ impl FailurePage {
 
 /// The app's own idea of whose account a request belongs to.
 #[derive(Clone)]
-pub(crate) struct AccountOf(Arc<dyn Fn(&request::Parts) -> Option<String> + Send + Sync>);
+pub(crate) struct AccountOf(Arc<Ask>);
+
+type Ask = dyn Fn(&request::Parts) -> Option<String> + Send + Sync;
 
 impl AccountOf {
     pub(crate) fn new(

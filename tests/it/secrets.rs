@@ -238,7 +238,7 @@ async fn no_log_line_and_no_answer_holds_a_secret() {
     let lines = log.text();
     let count = |word: &str| lines.matches(word).count();
     assert!(count("outcome=\"ok\"") > 10, "the log works: {lines}");
-    assert!(count("login failed: qq_unavailable") > 10, "{lines}");
+    assert!(count("login ended: qq_unavailable") > 10, "{lines}");
     assert!(count("ERROR") > 1 && count("WARN") > 10, "{lines}");
     let mut secrets = vec![KEY, CODE, ACCESS, REFRESH, SESSION_KEY, PAGE];
     secrets.extend(own.iter().map(String::as_str));
