@@ -6,13 +6,17 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
-use http::{Extensions, HeaderMap, Method, Uri};
+use http::{Extensions, HeaderMap, Method, Uri, request};
 use tokio::sync::Semaphore;
 
 use crate::{
     ConfigError, LoginError, QqClient, QqTokens, QqUser, SessionKeys,
     hook::{AccountOf, FailurePage, OnLogin},
-    session::{Sessions, TooLarge, cookie::CookieJar},
+    session::{
+        Session, Sessions, TooLarge,
+        cookie::CookieJar,
+        revocation::{Revocations, Standing, Verifying},
+    },
 };
 
 mod callback;
@@ -36,7 +40,7 @@ use self::{
     pending::PendingLogins,
     query::Param,
     return_to::ReturnTo,
-    visit::Completed,
+    visit::{Arrival, Completed},
     visitor::{Visitor, is_prefetch},
 };
 pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
@@ -46,6 +50,7 @@ pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
 pub(crate) struct Flow {
     client: QqClient,
     pub(crate) sessions: Sessions,
+    pub(crate) revocations: Revocations,
     pending: PendingLogins,
     pub(crate) paths: Paths,
     pub(crate) in_flight: Arc<Semaphore>,
@@ -96,8 +101,41 @@ impl<'r> Head<'r> {
         }
     }
 
+    fn of_parts(parts: &'r request::Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+        }
+    }
+
+    fn to_parts(self) -> request::Parts {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = self.method.clone();
+        parts.uri = self.uri.clone();
+        parts.headers = self.headers.clone();
+        parts.extensions = self.extensions.clone();
+        parts
+    }
+
     fn query(self) -> &'r str {
         self.uri.query().unwrap_or_default()
+    }
+}
+
+/// The session of a request, and what the revocation list says of it.
+struct Who {
+    session: Option<Session>,
+    standing: Standing,
+}
+
+impl Who {
+    /// The session of somebody who is signed in.
+    fn signed_in(&self) -> Option<&Session> {
+        self.session
+            .as_ref()
+            .filter(|_| self.standing == Standing::Good)
     }
 }
 
@@ -107,6 +145,7 @@ impl Flow {
         let jar = CookieJar::new(app.redirect_uri.is_secure(), "qq");
         Self {
             sessions: Sessions::new(keys, jar.clone(), &app.id),
+            revocations: Revocations::default(),
             pending: PendingLogins::new(keys, jar, &app.id),
             paths: Paths {
                 login: "/auth/qq/login".into(),
@@ -127,7 +166,7 @@ impl Flow {
     pub(crate) fn name_cookies(&mut self, prefix: &str) {
         let app = self.client.app();
         let jar = CookieJar::new(app.redirect_uri.is_secure(), prefix);
-        self.sessions.name_cookies(jar.clone(), &app.id);
+        self.sessions.name_cookies(jar.clone());
         self.pending.name_cookies(jar);
     }
 
@@ -147,10 +186,38 @@ impl Flow {
     }
 
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
+        let session = self.sessions.read(head.headers, || self.now());
+        let verifying = match &session {
+            Some(session) => self.revocations.verify(session.ids(), session.began()),
+            None => Verifying::Done(Standing::Good),
+        };
+        let waiting = match verifying {
+            Verifying::Done(standing) => return self.answer(head, Who { session, standing }),
+            Verifying::Waiting(waiting) => waiting,
+        };
+        let flow = Arc::clone(self);
+        if !self.paths.is_ours(head.uri.path()) {
+            let arrival = Arrival::of(head);
+            return Decision::Wait(Box::pin(async move {
+                let standing = waiting.await;
+                Outcome::Forward(Visit::new(flow, Who { session, standing }, arrival))
+            }));
+        }
+        let parts = head.to_parts();
+        Decision::Wait(Box::pin(async move {
+            let standing = waiting.await;
+            match flow.answer(Head::of_parts(&parts), Who { session, standing }) {
+                Decision::Respond(response) => Outcome::Respond(response),
+                Decision::Forward(visit) => Outcome::Forward(visit),
+                Decision::Wait(work) => work.await,
+            }
+        }))
+    }
+
+    fn answer(self: &Arc<Self>, head: Head<'_>, who: Who) -> Decision {
         let path = head.uri.path();
         if !self.paths.is_ours(path) {
-            let session = self.sessions.read(head.headers, || self.now());
-            return Decision::Forward(Visit::new(Arc::clone(self), session, head));
+            return Decision::Forward(Visit::new(Arc::clone(self), who, Arrival::of(head)));
         }
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());
@@ -164,16 +231,12 @@ impl Flow {
             return Decision::Respond(method_not_allowed(&allowed));
         }
         if path == self.paths.login {
-            Decision::Respond(self.login(head))
+            Decision::Respond(self.login(head, &who))
         } else if path == self.paths.logout {
-            Decision::Respond(self.logout(head))
+            self.logout(head, who)
         } else {
-            self.callback(head)
+            self.callback(head, &who)
         }
-    }
-
-    fn is_signed_in(&self, headers: &HeaderMap) -> bool {
-        self.sessions.read(headers, || self.now()).is_some()
     }
 
     fn return_to(&self, query: &str) -> ReturnTo {

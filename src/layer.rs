@@ -12,7 +12,8 @@ use http::{Response, request};
 use tower::BoxError;
 
 use crate::{
-    ConfigError, Failure, QqAuth, QqClient, QqLogin, QqTokens, QqUser, SessionKeys, Verdict,
+    ConfigError, Failure, OpenId, QqAuth, QqClient, QqLogin, QqTokens, QqUser, RevocationError,
+    RevocationList, SessionKeys, Verdict,
     flow::{Flow, Paths},
     hook::{AccountOf, FailurePage, OnLogin},
 };
@@ -202,6 +203,53 @@ impl QqAuthLayer {
         let lifetime = at_least_a_minute(lifetime, "session lifetime")?;
         self.edit().sessions.lifetime = lifetime;
         Ok(self)
+    }
+
+    /// Ends sessions before their time: with this list, logout makes a session worthless wherever its cookie may be, and
+    /// [`revoke_user`](Self::revoke_user) all sessions of somebody. By default there is none, and a session is good until
+    /// it expires.
+    ///
+    /// With features, there are `InMemoryRevocations` for one machine and `RedisRevocations` for more.
+    pub fn revocations(mut self, list: impl RevocationList) -> Self {
+        self.edit().revocations.list = Some(Arc::new(list));
+        self
+    }
+
+    /// How long the revocation list may take. By default 500 milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    pub fn revocation_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        if timeout.is_zero() {
+            let problem = "must be longer than nothing";
+            return Err(ConfigError::new("revocation timeout", problem));
+        }
+        self.edit().revocations.timeout = timeout;
+        Ok(self)
+    }
+
+    /// Takes sessions on trust while the revocation list cannot be asked. By default they count as signed out on public
+    /// pages, and get 503 where a page needs somebody.
+    pub fn accept_unverified_sessions(mut self) -> Self {
+        self.edit().revocations.accepts_unverified = true;
+        self
+    }
+
+    /// Signs somebody out everywhere: all sessions of this person that began up to now are no longer good.
+    ///
+    /// Other machines see it as soon as they ask the list again: after at most 3 seconds, with the cache in front of
+    /// Redis. The clocks of the machines should agree: what began later by the clock of its machine is still good.
+    ///
+    /// # Errors
+    ///
+    /// If there is no [list](Self::revocations), or it fails. The person may still be signed in then.
+    pub async fn revoke_user(&self, user: &OpenId) -> Result<(), RevocationError> {
+        let flow = &self.flow;
+        let now = (flow.clock)();
+        flow.revocations
+            .revoke(flow.sessions.revocations(user, now))
+            .await
     }
 
     /// How many logins may wait for QQ at once; more are told to come back. By default 256.

@@ -101,6 +101,10 @@ mod session;
 mod tokens;
 mod user;
 
+#[cfg(feature = "redis")]
+pub use self::session::redis_list::RedisRevocations;
+#[cfg(feature = "revocation")]
+pub use self::session::{cached::CachedRevocations, memory::InMemoryRevocations};
 pub use self::{
     body::ResponseBody,
     error::{ConfigError, LoginError, LoginErrorKind},
@@ -112,7 +116,12 @@ pub use self::{
     layer::QqAuthLayer,
     qq::{Display, Fault, QqApp, QqClient, QqCode, QqLogin},
     service::QqAuth,
-    session::keys::SessionKeys,
+    session::{
+        keys::SessionKeys,
+        revocation::{
+            Answer, LookUp, Revocation, RevocationError, RevocationId, RevocationList, SessionIds,
+        },
+    },
     tokens::QqTokens,
     user::{InvalidId, OpenId, QqUser, UnionId},
 };

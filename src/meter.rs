@@ -5,6 +5,7 @@
 //! | `qq_auth_logins_total` | counter | `outcome`: `ok` or the code of the failure |
 //! | `qq_auth_login_seconds` | histogram | `outcome` |
 //! | `qq_auth_logins_in_flight` | gauge | |
+//! | `qq_auth_old_key_used_total` | counter | cookies opened by a key that is not the first |
 //! | `qq_auth_qq_calls_total` | counter | `endpoint`, `result`: `ok` or the code of the failure |
 
 use std::time::Duration;
@@ -18,6 +19,10 @@ pub(crate) fn login_ended(outcome: &'static str, elapsed: Duration) {
 
 pub(crate) fn qq_called(endpoint: &'static str, result: &'static str) {
     counter!("qq_auth_qq_calls_total", "endpoint" => endpoint, "result" => result).increment(1);
+}
+
+pub(crate) fn old_key_used() {
+    counter!("qq_auth_old_key_used_total").increment(1);
 }
 
 /// Counts a login as in flight for as long as it is kept.

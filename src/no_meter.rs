@@ -6,6 +6,8 @@ pub(crate) fn login_ended(_: &'static str, _: Duration) {}
 
 pub(crate) fn qq_called(_: &'static str, _: &'static str) {}
 
+pub(crate) fn old_key_used() {}
+
 pub(crate) struct InFlight(());
 
 impl InFlight {

@@ -4,20 +4,29 @@
 //! 2. It ends 7 days after it was last written and 30 days after the login; both times are inside the seal.
 //! 3. Past half of the 7 days, the next request writes it anew.
 //! 4. A cookie that cannot be accepted is as good as none: the request is anonymous, never an error.
+//! 5. Where there is a list of revoked sessions, one that is on it ends at once.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::{QqTokens, QqUser};
+use crate::{OpenId, QqTokens, QqUser};
 
+#[cfg(feature = "revocation")]
+pub(crate) mod cached;
 pub(crate) mod cookie;
 pub(crate) mod keys;
+#[cfg(feature = "revocation")]
+pub(crate) mod memory;
+#[cfg(feature = "redis")]
+pub(crate) mod redis_list;
+pub(crate) mod revocation;
 
 use self::{
     cookie::CookieJar,
-    keys::{Seal, SessionKeys, random},
+    keys::{Digests, Seal, SessionKeys, random},
+    revocation::{Revocation, RevocationId, SessionIds},
 };
 
 /// How far the clocks of two machines of one site may be apart.
@@ -26,9 +35,11 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone)]
 pub(crate) struct Sessions {
     seal: Seal,
+    digests: Digests,
     context: Vec<u8>,
     jar: CookieJar,
     name: String,
+    app_id: String,
     pub(crate) idle: Duration,
     pub(crate) lifetime: Duration,
     pub(crate) keeps_tokens: bool,
@@ -39,8 +50,10 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     version: u8,
     id: [u8; 16],
-    /// Seconds since the epoch, as all times here.
-    issued: u64,
+    /// A digest of the user under the key that sealed this.
+    user_id: [u8; 16],
+    /// Milliseconds since the epoch, as all times here.
+    began: u64,
     renewed: u64,
     pub(crate) user: QqUser,
     tokens: Option<Tokens>,
@@ -58,6 +71,9 @@ struct Tokens {
 /// Browsers drop a cookie of more bytes than this without a word.
 const MAX_COOKIE: usize = 4096;
 
+/// No list has to keep an entry for longer.
+const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// A session that does not fit into a cookie: how many bytes it would take.
 #[derive(Debug)]
 pub(crate) struct TooLarge(pub(crate) usize);
@@ -66,20 +82,22 @@ impl Sessions {
     pub(crate) fn new(keys: &SessionKeys, jar: CookieJar, app_id: &str) -> Self {
         let mut sessions = Self {
             seal: Seal::new(keys, "session"),
+            digests: Digests::new(keys, "revocation"),
             context: Vec::new(),
             name: String::new(),
             jar: jar.clone(),
+            app_id: app_id.to_owned(),
             idle: Duration::from_secs(7 * 24 * 60 * 60),
             lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             keeps_tokens: false,
         };
-        sessions.name_cookies(jar, app_id);
+        sessions.name_cookies(jar);
         sessions
     }
 
-    pub(crate) fn name_cookies(&mut self, jar: CookieJar, app_id: &str) {
+    pub(crate) fn name_cookies(&mut self, jar: CookieJar) {
         self.name = jar.name("session");
-        self.context = format!("session\n{}\n{app_id}", self.name).into_bytes();
+        self.context = format!("session\n{}\n{}", self.name, self.app_id).into_bytes();
         self.jar = jar;
     }
 
@@ -90,20 +108,20 @@ impl Sessions {
         tokens: Option<&QqTokens>,
         now: SystemTime,
     ) -> Result<HeaderValue, TooLarge> {
-        let now = seconds(now);
-        self.write(&Session {
+        let now = millis(now);
+        let tokens = tokens.filter(|_| self.keeps_tokens);
+        self.write(Session {
             version: VERSION,
             id: random(),
-            issued: now,
+            user_id: [0; 16],
+            began: now,
             renewed: now,
             user,
-            tokens: tokens
-                .filter(|_| self.keeps_tokens)
-                .map(|tokens| Tokens::of(tokens, now)),
+            tokens: tokens.map(|tokens| Tokens::of(tokens, now)),
         })
     }
 
-    /// The session of a request, if it has one that is still good.
+    /// The session of a request, if it has one whose time is not over.
     pub(crate) fn read(
         &self,
         headers: &HeaderMap,
@@ -112,12 +130,12 @@ impl Sessions {
         let value = cookie::find(headers, &self.name)?;
         let plain = self.seal.open(&self.context, value)?;
         let session: Session = postcard::from_bytes(&plain).ok()?;
-        let now = seconds(now());
+        let now = millis(now());
         let good = session.version == VERSION
-            && session.issued <= session.renewed
-            && session.renewed <= now.saturating_add(CLOCK_SKEW.as_secs())
-            && now < session.renewed.saturating_add(self.idle.as_secs())
-            && now < session.issued.saturating_add(self.lifetime.as_secs())
+            && session.began <= session.renewed
+            && session.renewed <= now.saturating_add(as_millis(CLOCK_SKEW))
+            && now < session.renewed.saturating_add(as_millis(self.idle))
+            && now < session.began.saturating_add(as_millis(self.lifetime))
             // Sessions from before tokens were kept: a login brings them.
             && (session.tokens.is_some() || !self.keeps_tokens);
         good.then_some(session)
@@ -125,14 +143,12 @@ impl Sessions {
 
     /// The cookie written anew, where half of its idle time is over.
     pub(crate) fn renew(&self, session: &Session, now: SystemTime) -> Option<HeaderValue> {
-        let now = seconds(now);
-        let due = session.renewed.saturating_add(self.idle.as_secs() / 2);
-        if now <= due {
+        let renewed = millis(now);
+        if renewed <= session.renewed.saturating_add(as_millis(self.idle) / 2) {
             return None;
         }
-        let renewed = now;
         let session = session.clone();
-        self.write(&Session { renewed, ..session }).ok()
+        self.write(Session { renewed, ..session }).ok()
     }
 
     /// The cookie of the same session with other tokens in it.
@@ -142,10 +158,10 @@ impl Sessions {
         tokens: &QqTokens,
         now: SystemTime,
     ) -> Result<HeaderValue, TooLarge> {
-        let renewed = seconds(now);
+        let renewed = millis(now);
         let tokens = Some(Tokens::of(tokens, renewed));
         let session = session.clone();
-        self.write(&Session {
+        self.write(Session {
             renewed,
             tokens,
             ..session
@@ -157,16 +173,48 @@ impl Sessions {
         self.jar.clear(&self.name)
     }
 
-    fn write(&self, session: &Session) -> Result<HeaderValue, TooLarge> {
+    /// What makes this session worthless, wherever its cookie may be.
+    pub(crate) fn revocation(&self, session: &Session, now: SystemTime) -> Revocation {
+        let SessionIds { user, session: id } = session.ids();
+        let left = (session.began() + self.lifetime.min(LONGEST_KEPT)).duration_since(now);
+        Revocation {
+            user,
+            session: Some(id),
+            cutoff: now + CLOCK_SKEW,
+            keep: left.unwrap_or_default() + CLOCK_SKEW,
+        }
+    }
+
+    /// What makes all sessions of a user worthless that began up to now: an entry for each key of the ring.
+    pub(crate) fn revocations(
+        &self,
+        user: &OpenId,
+        now: SystemTime,
+    ) -> impl Iterator<Item = Revocation> {
+        let keep = self.lifetime.min(LONGEST_KEPT) + CLOCK_SKEW;
+        self.user_ids(user).map(move |user| Revocation {
+            user: RevocationId(user),
+            session: None,
+            cutoff: now,
+            keep,
+        })
+    }
+
+    fn user_ids<'s>(&'s self, user: &OpenId) -> impl Iterator<Item = [u8; 16]> + use<'s> {
+        self.digests.of(&[&self.app_id, user.as_str()])
+    }
+
+    fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
+        session.user_id = self
+            .user_ids(session.user.openid())
+            .next()
+            .unwrap_or_default();
         // Strings and numbers into a growing buffer: nothing in it can fail.
-        let plain = postcard::to_allocvec(session).unwrap_or_default();
-        let ends = session.issued.saturating_add(self.lifetime.as_secs());
-        let max_age = self
-            .idle
-            .as_secs()
-            .min(ends.saturating_sub(session.renewed));
+        let plain = postcard::to_allocvec(&session).unwrap_or_default();
+        let ends = session.began.saturating_add(as_millis(self.lifetime));
+        let max_age = as_millis(self.idle).min(ends.saturating_sub(session.renewed));
         let value = self.seal.seal(&self.context, &plain);
-        let cookie = self.jar.set(&self.name, &value, max_age);
+        let cookie = self.jar.set(&self.name, &value, max_age / 1000);
         if cookie.len() > MAX_COOKIE {
             return Err(TooLarge(cookie.len()));
         }
@@ -175,10 +223,22 @@ impl Sessions {
 }
 
 impl Session {
+    /// By what it can be revoked.
+    pub(crate) fn ids(&self) -> SessionIds {
+        SessionIds {
+            user: RevocationId(self.user_id),
+            session: RevocationId(self.id),
+        }
+    }
+
+    pub(crate) fn began(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.began)
+    }
+
     /// The tokens that it keeps, with the lifetime that they have left.
     pub(crate) fn tokens(&self, now: impl Fn() -> SystemTime) -> Option<QqTokens> {
         let tokens = self.tokens.as_ref()?;
-        let left = |expires: u64| Duration::from_secs(expires.saturating_sub(seconds(now())));
+        let left = |expires: u64| Duration::from_millis(expires.saturating_sub(millis(now())));
         Some(QqTokens {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
@@ -189,17 +249,23 @@ impl Session {
 
 impl Tokens {
     fn of(tokens: &QqTokens, now: u64) -> Self {
+        let expires = |left| now.saturating_add(as_millis(left));
         Self {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
-            expires: tokens
-                .expires_in
-                .map(|left| now.saturating_add(left.as_secs())),
+            expires: tokens.expires_in.map(expires),
         }
     }
 }
 
-pub(crate) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// Milliseconds since the epoch.
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    as_millis(
+        time.duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
+}
+
+pub(crate) fn as_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,8 +13,9 @@ use http::{HeaderValue, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Completed, Decision, Flow, Head, Outcome, Visit,
+    Completed, Decision, Flow, Head, Outcome, Visit, Who,
     events::{self, LoginTimer},
+    login::introduced,
     page::{OwnResponse, see_other},
     pending::{Purpose, Returned, Stray},
     query::Param,
@@ -34,7 +35,7 @@ use crate::{
 const OVERLOADED_FOR: Duration = Duration::from_secs(2);
 
 impl Flow {
-    pub(super) fn callback(self: &Arc<Self>, head: Head<'_>) -> Decision {
+    pub(super) fn callback(self: &Arc<Self>, head: Head<'_>, who: &Who) -> Decision {
         let ending = Ending {
             timer: LoginTimer::start(),
             visitor: Visitor::of(head.headers),
@@ -48,14 +49,17 @@ impl Flow {
                 let detail = "the state is not one that this browser holds a login for";
                 let return_to = return_to.unwrap_or_else(ReturnTo::home);
                 let error = LoginError::new(InvalidState, detail);
-                return Decision::Respond(ending.stray(head, error, &return_to));
+                return Decision::Respond(ending.stray(who, error, &return_to));
             }
         };
-        let code = match self.same_account(head, &purpose).and_then(|()| code(query)) {
+        let code = match self
+            .same_account(head, who, &purpose)
+            .and_then(|()| code(query))
+        {
             Ok(code) => code,
             Err(error) => {
                 let response = match error.kind() {
-                    InvalidCallback => ending.stray(head, error, &purpose.return_to),
+                    InvalidCallback => ending.stray(who, error, &purpose.return_to),
                     _ => ending.failed(error, &purpose.return_to),
                 };
                 return Decision::Respond(with_cookie(response, consumed));
@@ -69,7 +73,7 @@ impl Flow {
         let hook = self
             .on_login
             .clone()
-            .map(|hook| (hook, self.to_parts(head)));
+            .map(|hook| (hook, introduced(head, who)));
         Decision::Wait(Box::pin(async move {
             let in_flight = (place, InFlight::new());
             let deadline = Instant::now() + ending.flow.client.app().login_timeout;
@@ -98,9 +102,9 @@ impl Flow {
     }
 
     /// A login that does something to an account may not end in another one.
-    fn same_account(&self, head: Head<'_>, purpose: &Purpose) -> Result<(), LoginError> {
+    fn same_account(&self, head: Head<'_>, who: &Who, purpose: &Purpose) -> Result<(), LoginError> {
         match &purpose.intent {
-            Some((_, account)) if *account != self.account(head) => {
+            Some((_, account)) if *account != self.account(head, who) => {
                 let detail = "somebody else is signed in than when the login was started";
                 Err(LoginError::new(Refused, detail))
             }
@@ -191,8 +195,8 @@ impl Ending {
     }
 
     /// No login of this browser's: of no matter to somebody who is signed in.
-    fn stray(&self, head: Head<'_>, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
-        if self.flow.is_signed_in(head.headers) {
+    fn stray(&self, who: &Who, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
+        if who.signed_in().is_some() {
             return see_other("/");
         }
         self.failed(error, return_to)

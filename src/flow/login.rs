@@ -4,10 +4,10 @@
 //! own site only, and remembers whose account it was.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use http::header;
+use http::{header, request};
 
 use super::{
-    Flow, Head,
+    Flow, Head, Who,
     events::LoginTimer,
     origin::Origin,
     page::{OwnResponse, ok_json, see_other},
@@ -18,9 +18,9 @@ use super::{
 use crate::{LoginError, LoginErrorKind::Refused, QqUser, qq::Display};
 
 impl Flow {
-    pub(super) fn login(&self, head: Head<'_>) -> OwnResponse {
+    pub(super) fn login(&self, head: Head<'_>, who: &Who) -> OwnResponse {
         let return_to = self.return_to(head.query());
-        let intent = match self.intent(head) {
+        let intent = match self.intent(head, who) {
             Ok(intent) => intent,
             Err(error) => {
                 let visitor = Visitor::of(head.headers);
@@ -46,7 +46,7 @@ impl Flow {
         response
     }
 
-    fn intent(&self, head: Head<'_>) -> Result<Option<(String, [u8; 32])>, LoginError> {
+    fn intent(&self, head: Head<'_>, who: &Who) -> Result<Option<(String, [u8; 32])>, LoginError> {
         let refused = |detail| Err(LoginError::new(Refused, detail));
         let intent = match Param::of(head.query(), "intent") {
             Param::Missing => return Ok(None),
@@ -56,12 +56,12 @@ impl Flow {
         if Origin::of(head.headers, self.client.app().redirect_uri.origin()) != Origin::Own {
             return refused("a login with an intent can be started from the own site only");
         }
-        Ok(Some((intent, self.account(head))))
+        Ok(Some((intent, self.account(head, who))))
     }
 
     /// A digest of whose account a request belongs to.
-    pub(super) fn account(&self, head: Head<'_>) -> [u8; 32] {
-        let parts = self.to_parts(head);
+    pub(super) fn account(&self, head: Head<'_>, who: &Who) -> [u8; 32] {
+        let parts = introduced(head, who);
         let account = match &self.account_of {
             Some(account_of) => account_of.ask(&parts),
             None => {
@@ -75,6 +75,16 @@ impl Flow {
         bytes.copy_from_slice(digest.as_ref());
         bytes
     }
+}
+
+/// What a hook sees of a request: who is signed in is in the extensions.
+pub(super) fn introduced(head: Head<'_>, who: &Who) -> request::Parts {
+    let mut parts = head.to_parts();
+    match who.signed_in() {
+        Some(session) => parts.extensions.insert(session.user.clone()),
+        None => parts.extensions.remove(),
+    };
+    parts
 }
 
 fn is_word(intent: &str) -> bool {

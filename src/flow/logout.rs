@@ -1,17 +1,22 @@
 //! The logout path. Signing out changes something, so it is a POST, and no other site may ask for it.
+//!
+//! Where there is a revocation list, the session goes on it: its cookie is worthless, not only deleted. If that fails the
+//! cookie is deleted all the same; the operator reads of it in the log.
+
+use std::{iter, sync::Arc};
 
 use http::{StatusCode, header};
 
 use super::{
-    Flow, Head,
+    Decision, Flow, Head, Outcome, Who,
     messages::Reason,
     origin::Origin,
-    page::{Notice, OwnResponse, see_other},
+    page::{Notice, see_other},
     visitor::Visitor,
 };
 
 impl Flow {
-    pub(super) fn logout(&self, head: Head<'_>) -> OwnResponse {
+    pub(super) fn logout(self: &Arc<Self>, head: Head<'_>, who: Who) -> Decision {
         let own = self.client.app().redirect_uri.origin();
         if Origin::of(head.headers, own) == Origin::Foreign {
             let notice = Notice {
@@ -20,11 +25,23 @@ impl Flow {
                 url: "/",
                 error: None,
             };
-            return notice.respond(Visitor::of(head.headers), self.failure_page.as_ref());
+            let visitor = Visitor::of(head.headers);
+            return Decision::Respond(notice.respond(visitor, self.failure_page.as_ref()));
         }
         let mut response = see_other(&self.return_to(head.query()).to_string());
         let cookie = self.sessions.end();
         response.headers_mut().append(header::SET_COOKIE, cookie);
-        response
+        match who.session {
+            Some(session) if self.revocations.list.is_some() => {
+                let flow = Arc::clone(self);
+                Decision::Wait(Box::pin(async move {
+                    let revocation = flow.sessions.revocation(&session, flow.now());
+                    // What went wrong is in the log; the person can do nothing about it.
+                    let _ = flow.revocations.revoke(iter::once(revocation)).await;
+                    Outcome::Respond(response)
+                }))
+            }
+            _ => Decision::Respond(response),
+        }
     }
 }

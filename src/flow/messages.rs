@@ -10,6 +10,8 @@ pub(super) enum Reason {
     LoginRequired,
     /// A logout that another site asked for.
     CrossSite,
+    /// A session that cannot be checked against the revocation list.
+    Unverified,
 }
 
 pub(super) struct Words {
@@ -25,6 +27,7 @@ impl Reason {
             Self::Failed(kind) => kind.code(),
             Self::LoginRequired => "login_required",
             Self::CrossSite => "cross_site",
+            Self::Unverified => "session_unverified",
         }
     }
 
@@ -48,6 +51,13 @@ impl Reason {
             }
             Self::CrossSite => {
                 return ("未退出登录", "退出请求来自其他网站，已忽略。", "返回首页");
+            }
+            Self::Unverified => {
+                return (
+                    "暂时无法确认登录状态",
+                    "您的登录还在，但现在无法确认，请稍后重试。",
+                    "重试",
+                );
             }
             Self::Failed(kind) => match kind {
                 LoginErrorKind::InvalidState => (
@@ -103,6 +113,13 @@ impl Reason {
                     "Still signed in",
                     "Another site asked to sign you out. Nothing was done.",
                     "Go to the start page",
+                );
+            }
+            Self::Unverified => {
+                return (
+                    "Your login cannot be checked",
+                    "You are still signed in, but this cannot be confirmed at the moment. Please try again in a while.",
+                    "Try again",
                 );
             }
             Self::Failed(kind) => match kind {

@@ -67,7 +67,7 @@ impl Notice<'_> {
             "status": failure.status.as_u16(),
             "code": failure.code,
         });
-        if self.reason != Reason::CrossSite {
+        if !matches!(self.reason, Reason::CrossSite | Reason::Unverified) {
             problem["login_url"] = failure.url.into();
         }
         if let Some(code) = failure.support_code() {

@@ -13,9 +13,10 @@ use super::return_to::ReturnTo;
 use crate::{
     SessionKeys,
     session::{
-        CLOCK_SKEW,
+        CLOCK_SKEW, as_millis,
         cookie::{self, CookieJar},
         keys::{Seal, random, url_safe},
+        millis,
     },
 };
 
@@ -182,15 +183,4 @@ impl PendingLogins {
 
 fn is_state(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
-}
-
-fn millis(time: SystemTime) -> u64 {
-    as_millis(
-        time.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
-}
-
-fn as_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use http::{
-    Extensions, HeaderValue, Method, StatusCode, header, request, response, uri::PathAndQuery,
-};
+use http::{Extensions, HeaderValue, Method, StatusCode, header, response, uri::PathAndQuery};
 
 use super::{
-    Flow, Head,
+    Flow, Head, Who,
     messages::Reason,
     origin::local_part,
     page::{Notice, OwnResponse, see_other, uncacheable},
     visitor::{Visitor, wants_page},
 };
-use crate::{Language, LoginRequired, QqLogin, QqTokens, QqUser, session::Session};
+use crate::{
+    Language, LoginRequired, QqLogin, QqTokens, QqUser,
+    session::{Session, revocation::Standing},
+};
 
 pub(crate) struct Visit {
     flow: Arc<Flow>,
-    session: Option<Session>,
+    who: Who,
     arrival: Arrival,
     completed: Option<Box<Completed>>,
 }
@@ -32,7 +33,7 @@ pub(super) struct Completed {
 }
 
 /// How a request came that the app may find to need a login.
-enum Arrival {
+pub(super) enum Arrival {
     /// A browser on its way to this page: it can be sent to the login and come back.
     AtPage(PathAndQuery),
     /// A browser that sends a form from a page it may want to come back to: what it sent would be lost.
@@ -42,7 +43,7 @@ enum Arrival {
 }
 
 impl Arrival {
-    fn of(head: Head<'_>) -> Self {
+    pub(super) fn of(head: Head<'_>) -> Self {
         if !wants_page(head.headers) {
             return Self::ByProgram;
         }
@@ -59,11 +60,11 @@ impl Arrival {
 }
 
 impl Visit {
-    pub(super) fn new(flow: Arc<Flow>, session: Option<Session>, head: Head<'_>) -> Self {
+    pub(super) fn new(flow: Arc<Flow>, who: Who, arrival: Arrival) -> Self {
         Self {
             flow,
-            session,
-            arrival: Arrival::of(head),
+            who,
+            arrival,
             completed: None,
         }
     }
@@ -76,7 +77,10 @@ impl Visit {
         };
         Self {
             flow,
-            session: None,
+            who: Who {
+                session: None,
+                standing: Standing::Good,
+            },
             arrival,
             completed: Some(Box::new(completed)),
         }
@@ -87,7 +91,7 @@ impl Visit {
         extensions.remove::<QqUser>();
         extensions.remove::<QqLogin>();
         extensions.remove::<QqTokens>();
-        if let Some(session) = &self.session {
+        if let Some(session) = self.who.signed_in() {
             extensions.insert(session.user.clone());
             if let Some(tokens) = self.flow.kept_tokens(session) {
                 extensions.insert(tokens);
@@ -132,7 +136,7 @@ impl Visit {
 
     /// The session cookie with new tokens, or for a new idle time, where either is due.
     fn rewritten(&self, head: &mut response::Parts) -> Option<HeaderValue> {
-        let (flow, session) = (&self.flow, self.session.as_ref()?);
+        let (flow, session) = (&self.flow, self.who.signed_in()?);
         match head.extensions.remove::<QqTokens>() {
             Some(tokens) if flow.sessions.keeps_tokens => {
                 let cookie = flow.sessions.with_tokens(session, &tokens, flow.now());
@@ -150,6 +154,9 @@ impl Visit {
     }
 
     fn login_required(self) -> OwnResponse {
+        if self.who.standing == Standing::Unverified {
+            return self.unverified();
+        }
         let paths = &self.flow.paths;
         let (visitor, url) = match self.arrival {
             Arrival::AtPage(page) => return see_other(&paths.login_for(page.as_str())),
@@ -193,25 +200,37 @@ impl Visit {
     }
 }
 
+impl Visit {
+    /// Somebody came with a session, and nobody can say whether it is still good.
+    fn unverified(self) -> OwnResponse {
+        let (wants_page, page) = match &self.arrival {
+            Arrival::AtPage(page) => (true, page.as_str()),
+            Arrival::WithForm(..) => (true, "/"),
+            Arrival::ByProgram => (false, "/"),
+        };
+        let language = Language::Chinese;
+        let notice = Notice {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            reason: Reason::Unverified,
+            url: page,
+            error: None,
+        };
+        let visitor = Visitor {
+            wants_page,
+            language,
+        };
+        let mut response = notice.respond(visitor, self.flow.failure_page.as_ref());
+        let soon = HeaderValue::from_static("1");
+        response.headers_mut().insert(header::RETRY_AFTER, soon);
+        response
+    }
+}
+
 impl Flow {
     fn kept_tokens(&self, session: &Session) -> Option<QqTokens> {
         if !self.sessions.keeps_tokens {
             return None;
         }
         session.tokens(|| self.now())
-    }
-
-    /// What a hook sees of a request: who is signed in is in the extensions.
-    pub(super) fn to_parts(&self, head: Head<'_>) -> request::Parts {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = head.method.clone();
-        parts.uri = head.uri.clone();
-        parts.headers = head.headers.clone();
-        parts.extensions = head.extensions.clone();
-        parts.extensions.remove::<QqUser>();
-        if let Some(session) = self.sessions.read(head.headers, || self.now()) {
-            parts.extensions.insert(session.user);
-        }
-        parts
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, Salt},
+    hmac::{self, HMAC_SHA256},
     rand,
 };
 use base64::{
@@ -13,7 +14,7 @@ use base64::{
     prelude::BASE64_URL_SAFE_NO_PAD,
 };
 
-use crate::ConfigError;
+use crate::{ConfigError, meter};
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
 const MIN_LEN: usize = 32;
@@ -128,17 +129,12 @@ pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
 
 impl Seal {
     pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
-        let derive = |key: &Vec<u8>| {
-            let mut derived = [0; 32];
-            Salt::new(HKDF_SHA256, b"tower-qq-auth 1")
-                .extract(key)
-                .expand(&[purpose.as_bytes()], HKDF_SHA256)
-                .and_then(|okm| okm.fill(&mut derived))
-                .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM_SIV, &derived))
-                // Every length here is fixed, and the one that HKDF-SHA256 and AES-256 ask for.
-                .expect("a 32-byte key can be derived")
+        let key = |key: &Vec<u8>| {
+            RandomizedNonceKey::new(&AES_256_GCM_SIV, &derive(key, purpose))
+                // AES-256 takes keys of 32 bytes.
+                .expect("a derived key is one of AES-256")
         };
-        Self(keys.0.iter().map(derive).collect())
+        Self(keys.0.iter().map(key).collect())
     }
 
     /// `nonce | ciphertext | tag` in base64url, readable only together with the same `context`.
@@ -159,16 +155,53 @@ impl Seal {
         }
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        self.0.iter().find_map(|key| {
+        self.0.iter().enumerate().find_map(|(at, key)| {
             let mut sealed = sealed.to_vec();
             let plain = key
                 .open_in_place(Nonce::from(nonce), Aad::from(context), &mut sealed)
                 .ok()?
                 .len();
             sealed.truncate(plain);
+            if at > 0 {
+                meter::old_key_used();
+            }
             Some(sealed)
         })
     }
+}
+
+/// Digests that say nothing without the keys.
+#[derive(Clone)]
+pub(crate) struct Digests(Arc<[hmac::Key]>);
+
+impl Digests {
+    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
+        let key = |key: &Vec<u8>| hmac::Key::new(HMAC_SHA256, &derive(key, purpose));
+        Self(keys.0.iter().map(key).collect())
+    }
+
+    /// The digest under each key of the ring, the newest first.
+    pub(crate) fn of<'d>(&'d self, parts: &[&str]) -> impl Iterator<Item = [u8; 16]> + use<'d> {
+        let text = parts.join("\n");
+        self.0.iter().map(move |key| {
+            let digest = hmac::sign(key, text.as_bytes());
+            let mut half = [0; 16];
+            half.copy_from_slice(&digest.as_ref()[..16]);
+            half
+        })
+    }
+}
+
+/// A key for one purpose only.
+fn derive(key: &[u8], purpose: &str) -> [u8; 32] {
+    let mut derived = [0; 32];
+    Salt::new(HKDF_SHA256, b"tower-qq-auth 1")
+        .extract(key)
+        .expand(&[purpose.as_bytes()], HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut derived))
+        // HKDF-SHA256 gives up to 8160 bytes.
+        .expect("32 bytes can be derived");
+    derived
 }
 
 /// Bytes that nobody can guess.
