@@ -19,6 +19,7 @@ use crate::{
     },
 };
 
+mod audience;
 mod callback;
 mod events;
 mod login;
@@ -31,17 +32,17 @@ mod pending;
 mod query;
 mod return_to;
 mod visit;
-mod visitor;
 
 use self::{
+    audience::{Audience, is_prefetch},
     events::LoginTimer,
     messages::Reason,
     page::{Notice, method_not_allowed, no_content},
+    paths::OwnPath,
     pending::PendingLogins,
     query::Param,
     return_to::ReturnTo,
     visit::{Arrival, Completed},
-    visitor::{Visitor, is_prefetch},
 };
 pub(crate) use self::{page::OwnResponse, paths::Paths, visit::Visit};
 
@@ -196,7 +197,7 @@ impl Flow {
             Verifying::Waiting(waiting) => waiting,
         };
         let flow = Arc::clone(self);
-        if !self.paths.is_ours(head.uri.path()) {
+        if self.paths.find(head.uri.path()).is_none() {
             let arrival = Arrival::of(head);
             return Decision::Wait(Box::pin(async move {
                 let standing = waiting.await;
@@ -215,27 +216,18 @@ impl Flow {
     }
 
     fn answer(self: &Arc<Self>, head: Head<'_>, who: Who) -> Decision {
-        let path = head.uri.path();
-        if !self.paths.is_ours(path) {
+        let Some(path) = self.paths.find(head.uri.path()) else {
             return Decision::Forward(Visit::new(Arc::clone(self), who, Arrival::of(head)));
-        }
+        };
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());
         }
-        let allowed = if path == self.paths.logout {
-            Method::POST
-        } else {
-            Method::GET
-        };
-        if *head.method != allowed {
-            return Decision::Respond(method_not_allowed(&allowed));
-        }
-        if path == self.paths.login {
-            Decision::Respond(self.login(head, &who))
-        } else if path == self.paths.logout {
-            self.logout(head, who)
-        } else {
-            self.callback(head, &who)
+        match (path, head.method) {
+            (OwnPath::Login, &Method::GET) => Decision::Respond(self.login(head, &who)),
+            (OwnPath::Callback, &Method::GET) => self.callback(head, &who),
+            (OwnPath::Logout, &Method::POST) => self.logout(head, who),
+            (OwnPath::Logout, _) => Decision::Respond(method_not_allowed("POST")),
+            (OwnPath::Login | OwnPath::Callback, _) => Decision::Respond(method_not_allowed("GET")),
         }
     }
 
@@ -251,18 +243,17 @@ impl Flow {
         &self,
         error: LoginError,
         return_to: &ReturnTo,
-        visitor: Visitor,
+        audience: Audience,
         timer: &LoginTimer,
     ) -> OwnResponse {
         let error = error.with_support_code(page::support_code());
         events::login_failed(&error, timer);
         let notice = Notice {
-            status: error.kind().status(),
             reason: Reason::Failed(error.kind()),
             url: &self.paths.login_to(return_to),
             error: Some(&error),
         };
-        let mut response = notice.respond(visitor, self.failure_page.as_ref());
+        let mut response = notice.respond(audience, self.failure_page.as_ref());
         response.extensions_mut().insert(error);
         response
     }

@@ -9,18 +9,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, header};
+use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Completed, Decision, Flow, Head, Outcome, Visit, Who,
+    audience::Audience,
     events::{self, LoginTimer},
     login::introduced,
-    page::{OwnResponse, see_other},
+    page::{OwnResponse, see_other, with_cookie},
     pending::{Purpose, Returned, Stray},
     query::Param,
     return_to::ReturnTo,
-    visitor::Visitor,
 };
 use crate::{
     LoginError,
@@ -38,7 +38,7 @@ impl Flow {
     pub(super) fn callback(self: &Arc<Self>, head: Head<'_>, who: &Who) -> Decision {
         let ending = Ending {
             timer: LoginTimer::start(),
-            visitor: Visitor::of(head.headers),
+            audience: Audience::of(head.headers),
             flow: Arc::clone(self),
         };
         let query = head.query();
@@ -49,17 +49,17 @@ impl Flow {
                 let detail = "the state is not one that this browser holds a login for";
                 let return_to = return_to.unwrap_or_else(ReturnTo::home);
                 let error = LoginError::new(InvalidState, detail);
-                return Decision::Respond(ending.stray(who, error, &return_to));
+                return Decision::Respond(ending.home_or_failed(who, error, &return_to));
             }
         };
         let code = match self
             .same_account(head, who, &purpose)
-            .and_then(|()| code(query))
+            .and_then(|()| authorization_code(query))
         {
             Ok(code) => code,
             Err(error) => {
                 let response = match error.kind() {
-                    InvalidCallback => ending.stray(who, error, &purpose.return_to),
+                    InvalidCallback => ending.home_or_failed(who, error, &purpose.return_to),
                     _ => ending.failed(error, &purpose.return_to),
                 };
                 return Decision::Respond(with_cookie(response, consumed));
@@ -135,7 +135,7 @@ fn verdict(asked: Option<Result<Verdict, tower::BoxError>>) -> Result<Verdict, L
 struct Ending {
     flow: Arc<Flow>,
     timer: LoginTimer,
-    visitor: Visitor,
+    audience: Audience,
 }
 
 impl Ending {
@@ -179,7 +179,7 @@ impl Ending {
                 session,
                 consumed,
             };
-            return Outcome::Forward(Visit::completed(self.flow, completed, self.visitor));
+            return Outcome::Forward(Visit::completed(self.flow, completed, self.audience));
         }
         let mut response = see_other(&return_to.to_string());
         if let Some(session) = session {
@@ -191,11 +191,11 @@ impl Ending {
     /// Tells the person, and the operator under the same support code.
     fn failed(&self, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
         self.flow
-            .failed(error, return_to, self.visitor, &self.timer)
+            .failed(error, return_to, self.audience, &self.timer)
     }
 
-    /// No login of this browser's: of no matter to somebody who is signed in.
-    fn stray(&self, who: &Who, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
+    /// A callback that is no good: of no matter to somebody who is signed in already.
+    fn home_or_failed(&self, who: &Who, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
         if who.signed_in().is_some() {
             return see_other("/");
         }
@@ -222,7 +222,7 @@ impl Flow {
 }
 
 /// The authorization code of a callback whose state is good.
-fn code(query: &str) -> Result<String, LoginError> {
+fn authorization_code(query: &str) -> Result<String, LoginError> {
     let param = |name| Param::of(query, name);
     let odd = |detail| LoginError::new(InvalidCallback, detail);
     let reported = match param("usercancel") {
@@ -254,9 +254,4 @@ fn code(query: &str) -> Result<String, LoginError> {
 
 fn is_code(code: &str) -> bool {
     (1..=256).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn with_cookie(mut response: OwnResponse, cookie: HeaderValue) -> OwnResponse {
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
 }

@@ -4,16 +4,16 @@
 //! own site only, and remembers whose account it was.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use http::{header, request};
+use http::request;
 
 use super::{
     Flow, Head, Who,
+    audience::{Audience, is_phone, wants_json},
     events::LoginTimer,
     origin::Origin,
-    page::{OwnResponse, ok_json, see_other},
+    page::{OwnResponse, ok_json, see_other, with_cookie},
     pending::Purpose,
     query::Param,
-    visitor::{Visitor, is_phone, wants_json},
 };
 use crate::{LoginError, LoginErrorKind::Refused, QqUser, qq::Display};
 
@@ -23,8 +23,8 @@ impl Flow {
         let intent = match self.intent(head, who) {
             Ok(intent) => intent,
             Err(error) => {
-                let visitor = Visitor::of(head.headers);
-                return self.failed(error, &return_to, visitor, &LoginTimer::start());
+                let audience = Audience::of(head.headers);
+                return self.failed(error, &return_to, audience, &LoginTimer::start());
             }
         };
         let purpose = Purpose { return_to, intent };
@@ -35,15 +35,12 @@ impl Flow {
             Display::Mobile => true,
         };
         let url = self.client.authorize_url(&state, mobile);
-        let mut response = if wants_json(head.headers) {
+        let response = if wants_json(head.headers) {
             ok_json(&serde_json::json!({ "authorize_url": url }))
         } else {
             see_other(&url)
         };
-        for cookie in cookies {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
-        response
+        cookies.into_iter().fold(response, with_cookie)
     }
 
     fn intent(&self, head: Head<'_>, who: &Who) -> Result<Option<(String, [u8; 32])>, LoginError> {

@@ -5,14 +5,12 @@
 
 use std::{iter, sync::Arc};
 
-use http::{StatusCode, header};
-
 use super::{
     Decision, Flow, Head, Outcome, Who,
+    audience::Audience,
     messages::Reason,
     origin::Origin,
-    page::{Notice, see_other},
-    visitor::Visitor,
+    page::{Notice, see_other, with_cookie},
 };
 
 impl Flow {
@@ -20,17 +18,15 @@ impl Flow {
         let own = self.client.app().redirect_uri.origin();
         if Origin::of(head.headers, own) == Origin::Foreign {
             let notice = Notice {
-                status: StatusCode::FORBIDDEN,
                 reason: Reason::CrossSite,
                 url: "/",
                 error: None,
             };
-            let visitor = Visitor::of(head.headers);
-            return Decision::Respond(notice.respond(visitor, self.failure_page.as_ref()));
+            let audience = Audience::of(head.headers);
+            return Decision::Respond(notice.respond(audience, self.failure_page.as_ref()));
         }
-        let mut response = see_other(&self.return_to(head.query()).to_string());
-        let cookie = self.sessions.end();
-        response.headers_mut().append(header::SET_COOKIE, cookie);
+        let response = see_other(&self.return_to(head.query()).to_string());
+        let response = with_cookie(response, self.sessions.end());
         match who.session {
             Some(session) if self.revocations.list.is_some() => {
                 let flow = Arc::clone(self);

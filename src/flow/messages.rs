@@ -1,5 +1,7 @@
 //! What people are told, in Chinese and English.
 
+use http::StatusCode;
+
 use crate::{Language, LoginErrorKind};
 
 /// Why we answer with a page of our own.
@@ -21,6 +23,15 @@ pub(super) struct Words {
 }
 
 impl Reason {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Failed(kind) => kind.status(),
+            Self::LoginRequired => StatusCode::UNAUTHORIZED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Unverified => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
     /// The reason as programs see it.
     pub(super) fn code(self) -> &'static str {
         match self {

@@ -1,14 +1,14 @@
 //! Answers of our own: redirects, a page for people, `application/problem+json` for programs.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, response};
 use http_body_util::Full;
 
-use super::{messages::Reason, visitor::Visitor};
+use super::{audience::Audience, messages::Reason};
 use crate::{
     Failure, Language, LoginError, hook::FailurePage, html::escaped, session::keys::random,
 };
@@ -17,7 +17,6 @@ pub(crate) type OwnResponse = Response<Full<Bytes>>;
 
 /// What there is to tell somebody who does not get what they asked for.
 pub(super) struct Notice<'a> {
-    pub(super) status: StatusCode,
     pub(super) reason: Reason,
     /// Where the button leads.
     pub(super) url: &'a str,
@@ -25,16 +24,20 @@ pub(super) struct Notice<'a> {
 }
 
 impl Notice<'_> {
-    pub(super) fn respond(&self, visitor: Visitor, hook: Option<&FailurePage>) -> OwnResponse {
-        let failure = self.failure(visitor.language);
-        let mut response = if visitor.wants_page {
+    pub(super) fn respond(&self, audience: Audience, hook: Option<&FailurePage>) -> OwnResponse {
+        let failure = self.failure(audience.language);
+        let mut response = if audience.wants_page {
             let page = hook.and_then(|hook| hook.render(&failure));
             page.map_or_else(|| default_page(&failure), app_page)
         } else {
             typed("application/problem+json", self.problem(&failure))
         };
-        *response.status_mut() = self.status;
-        if let Some(after) = self.error.and_then(LoginError::retry_after) {
+        *response.status_mut() = self.reason.status();
+        let retry_after = match self.reason {
+            Reason::Unverified => Some(Duration::from_secs(1)),
+            _ => self.error.and_then(LoginError::retry_after),
+        };
+        if let Some(after) = retry_after {
             let after = after.as_secs().into();
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
@@ -45,7 +48,7 @@ impl Notice<'_> {
         let words = self.reason.words(language);
         Failure {
             language,
-            status: self.status,
+            status: self.reason.status(),
             code: self.reason.code(),
             title: words.title,
             text: self
@@ -149,13 +152,8 @@ pub(super) fn see_other(location: &str) -> OwnResponse {
     response
 }
 
-pub(super) fn method_not_allowed(allowed: &Method) -> OwnResponse {
+pub(super) fn method_not_allowed(allow: &'static str) -> OwnResponse {
     let mut response = own(StatusCode::METHOD_NOT_ALLOWED, String::new());
-    let allow = if *allowed == Method::POST {
-        "POST"
-    } else {
-        "GET"
-    };
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response
@@ -163,6 +161,11 @@ pub(super) fn method_not_allowed(allowed: &Method) -> OwnResponse {
 
 pub(super) fn no_content() -> OwnResponse {
     own(StatusCode::NO_CONTENT, String::new())
+}
+
+pub(super) fn with_cookie(mut response: OwnResponse, cookie: HeaderValue) -> OwnResponse {
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 /// What every answer of ours has: nobody keeps it, and nobody is told where it came from.

@@ -1,6 +1,9 @@
 //! The paths that the layer answers.
 
-use super::{query::encoded, return_to::ReturnTo};
+use super::{
+    query::encoded,
+    return_to::{ReturnTo, stays_here},
+};
 use crate::ConfigError;
 
 #[derive(Clone, Debug)]
@@ -10,18 +13,32 @@ pub(crate) struct Paths {
     pub(crate) logout: String,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnPath {
+    Login,
+    Callback,
+    Logout,
+}
+
 impl Paths {
-    pub(super) fn is_ours(&self, path: &str) -> bool {
-        [&self.login, &self.callback, &self.logout]
-            .iter()
-            .any(|ours| *ours == path)
+    /// Which path of ours this is, byte for byte.
+    pub(super) fn find(&self, path: &str) -> Option<OwnPath> {
+        if path == self.login {
+            Some(OwnPath::Login)
+        } else if path == self.callback {
+            Some(OwnPath::Callback)
+        } else if path == self.logout {
+            Some(OwnPath::Logout)
+        } else {
+            None
+        }
     }
 
     /// Fails unless each is a path that a request can have, and no two are the same.
     pub(crate) fn check(&self, setting: &'static str) -> Result<(), ConfigError> {
         let usable = |path: &String| {
             path.len() > 1
-                && path.starts_with('/')
+                && stays_here(path)
                 && path.bytes().all(|byte| byte.is_ascii_graphic())
                 && !path.contains(['?', '#', '"', '<', '>', '\\', '`', '{', '}'])
         };

@@ -34,8 +34,8 @@ impl ReturnTo {
         let path = given.split(['?', '#']).next().unwrap_or_default();
         let fits = (1..=MAX_LEN).contains(&given.len())
             && !given.chars().any(|it| it.is_control() || it == '\\')
-            && stays_here(path.as_bytes())
-            && !paths.is_ours(path);
+            && stays_here(path)
+            && paths.find(path).is_none();
         fits.then_some(Self(given))
     }
 
@@ -50,7 +50,9 @@ impl fmt::Display for ReturnTo {
     }
 }
 
-fn stays_here(path: &[u8]) -> bool {
+/// Whether it is a path that everybody reads as the same path of this site.
+pub(super) fn stays_here(path: &str) -> bool {
+    let path = path.as_bytes();
     if !is_plain(path) || !has_good_escapes(path) {
         return false;
     }

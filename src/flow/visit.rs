@@ -6,10 +6,10 @@ use http::{Extensions, HeaderValue, Method, StatusCode, header, response, uri::P
 
 use super::{
     Flow, Head, Who,
+    audience::{Audience, wants_page},
     messages::Reason,
     origin::local_part,
-    page::{Notice, OwnResponse, see_other, uncacheable},
-    visitor::{Visitor, wants_page},
+    page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
 };
 use crate::{
     Language, LoginRequired, QqLogin, QqTokens, QqUser,
@@ -52,7 +52,7 @@ impl Arrival {
                 Self::AtPage(page.clone())
             }
             _ => Self::WithForm(
-                Visitor::of(head.headers).language,
+                Audience::of(head.headers).language,
                 head.headers.get(header::REFERER).cloned(),
             ),
         }
@@ -70,8 +70,8 @@ impl Visit {
     }
 
     /// The callback of a login that succeeded.
-    pub(super) fn completed(flow: Arc<Flow>, completed: Completed, visitor: Visitor) -> Self {
-        let arrival = match visitor.wants_page {
+    pub(super) fn completed(flow: Arc<Flow>, completed: Completed, audience: Audience) -> Self {
+        let arrival = match audience.wants_page {
             true => Arrival::AtPage(PathAndQuery::from_static("/")),
             false => Arrival::ByProgram,
         };
@@ -107,12 +107,11 @@ impl Visit {
     pub(crate) fn finish(mut self, head: &mut response::Parts) -> Option<OwnResponse> {
         let completed = self.completed.take();
         if head.extensions.remove::<LoginRequired>().is_some() {
-            let mut response = self.login_required();
-            if let Some(completed) = completed {
-                let headers = response.headers_mut();
-                headers.append(header::SET_COOKIE, completed.consumed);
-            }
-            return Some(response);
+            let response = self.login_required();
+            return Some(match completed {
+                Some(completed) => with_cookie(response, completed.consumed),
+                None => response,
+            });
         }
         // A connection that is no longer HTTP renews its session at the next request that is.
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -158,23 +157,23 @@ impl Visit {
             return self.unverified();
         }
         let paths = &self.flow.paths;
-        let (visitor, url) = match self.arrival {
+        let (audience, url) = match self.arrival {
             Arrival::AtPage(page) => return see_other(&paths.login_for(page.as_str())),
             Arrival::WithForm(language, referer) => {
                 let own = self.flow.client.app().redirect_uri.origin();
                 let page = referer
                     .as_ref()
                     .and_then(|referer| local_part(referer, own));
-                let visitor = Visitor {
+                let audience = Audience {
                     wants_page: true,
                     language,
                 };
-                (visitor, paths.login_for(page.unwrap_or("/")))
+                (audience, paths.login_for(page.unwrap_or("/")))
             }
             Arrival::ByProgram => {
                 let language = Language::English;
                 (
-                    Visitor {
+                    Audience {
                         wants_page: false,
                         language,
                     },
@@ -183,12 +182,11 @@ impl Visit {
             }
         };
         let notice = Notice {
-            status: StatusCode::UNAUTHORIZED,
             reason: Reason::LoginRequired,
             url: &url,
             error: None,
         };
-        let mut response = notice.respond(visitor, self.flow.failure_page.as_ref());
+        let mut response = notice.respond(audience, self.flow.failure_page.as_ref());
         let challenge = format!("QQ login_url=\"{url}\"");
         // Paths are checked when they are set; a login without the header still works.
         if let Ok(challenge) = HeaderValue::try_from(challenge) {
@@ -210,19 +208,15 @@ impl Visit {
         };
         let language = Language::Chinese;
         let notice = Notice {
-            status: StatusCode::SERVICE_UNAVAILABLE,
             reason: Reason::Unverified,
             url: page,
             error: None,
         };
-        let visitor = Visitor {
+        let audience = Audience {
             wants_page,
             language,
         };
-        let mut response = notice.respond(visitor, self.flow.failure_page.as_ref());
-        let soon = HeaderValue::from_static("1");
-        response.headers_mut().insert(header::RETRY_AFTER, soon);
-        response
+        notice.respond(audience, self.flow.failure_page.as_ref())
     }
 }
 

@@ -206,9 +206,9 @@ impl QqApp {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If it is zero or longer than an hour.
     pub fn call_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
-        self.call_timeout = positive(timeout, "call timeout")?;
+        self.call_timeout = sensible(timeout, "call timeout")?;
         Ok(self)
     }
 
@@ -216,16 +216,17 @@ impl QqApp {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If it is zero or longer than an hour.
     pub fn login_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
-        self.login_timeout = positive(timeout, "login timeout")?;
+        self.login_timeout = sensible(timeout, "login timeout")?;
         Ok(self)
     }
 }
 
-fn positive(timeout: Duration, setting: &'static str) -> Result<Duration, ConfigError> {
-    if timeout.is_zero() {
-        return Err(ConfigError::new(setting, "must be longer than nothing"));
+fn sensible(timeout: Duration, setting: &'static str) -> Result<Duration, ConfigError> {
+    if timeout.is_zero() || timeout > Duration::from_secs(60 * 60) {
+        let problem = "must be longer than nothing and an hour at most";
+        return Err(ConfigError::new(setting, problem));
     }
     Ok(timeout)
 }

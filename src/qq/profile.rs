@@ -56,9 +56,10 @@ fn clean(nickname: &str) -> String {
     clean.trim().to_owned()
 }
 
-/// Bidirectional controls, and line and paragraph separators.
+/// Bidirectional controls, line and paragraph separators, and characters that show nothing at all. Those that join
+/// others, as in emoji, stay.
 fn is_formatting(it: char) -> bool {
-    matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(it, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{3164}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 /// An `https` address for a picture, if it can be had: QQ writes `http`, but the same hosts serve both.

@@ -9,6 +9,16 @@ const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
 /// QQ allows the callback and the state 500 bytes together; a state of ours stays below 40.
 const MAX_LEN: usize = 500 - 40;
 
+/// What QQ itself adds to the callback.
+const OF_QQ: [&str; 6] = [
+    "code",
+    "state",
+    "usercancel",
+    "error",
+    "error_description",
+    "msg",
+];
+
 /// An absolute URL such as `https://site/auth/qq/callback`, kept exactly as it was given.
 #[derive(Clone, Debug)]
 pub(crate) struct RedirectUri {
@@ -34,8 +44,18 @@ impl RedirectUri {
         if !secure && !plain_http_anywhere && !is_loopback(host.host()) {
             return wrong("must be https, except on localhost");
         }
-        if uri.path() == "/" {
+        if ["/", "/auth/qq/login", "/auth/qq/logout"].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
+        }
+        let odd_segment = |segment: &str| ["", ".", ".."].contains(&segment);
+        let mut segments = uri.path()[1..].trim_end_matches('/').split('/');
+        if uri.path().ends_with("//") || segments.any(odd_segment) {
+            return wrong("holds a segment that browsers leave out: `.`, `..` or none");
+        }
+        let given = uri.query().unwrap_or_default().split('&');
+        let mut names = given.map(|pair| pair.split('=').next().unwrap_or_default());
+        if names.any(|name| OF_QQ.contains(&name)) {
+            return wrong("has a parameter in its query that is QQ's, such as code or state");
         }
         let scheme = if secure { "https" } else { "http" };
         let default_port = if secure { ":443" } else { ":80" };
@@ -75,7 +95,10 @@ pub(super) fn absolute_url(text: &str) -> Option<(bool, Authority, Uri)> {
         _ => return None,
     };
     let authority = uri.authority()?.clone();
-    let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
+    let is_plain = !authority.host().is_empty() && !authority.as_str().contains('@');
+    // A colon without a number, or with one that is none of a port's.
+    let port = &authority.as_str()[authority.host().len().min(authority.as_str().len())..];
+    let plain = is_plain && (port.is_empty() || authority.port_u16().is_some());
     plain.then_some((secure, authority, uri))
 }
 

@@ -6,13 +6,13 @@ use crate::Language;
 
 /// How to answer somebody.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Visitor {
+pub(super) struct Audience {
     /// A page for a person, or JSON for a program.
     pub(super) wants_page: bool,
     pub(super) language: Language,
 }
 
-impl Visitor {
+impl Audience {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self {
             wants_page: wants_page(headers),
