@@ -4,8 +4,8 @@
 //! 2. A code that looks like an error number, or stands beside an error, is an error report.
 //! 3. A login with an intent counts only for the account that started it.
 //! 4. Whatever comes of it, a login that came this far is used up; only one that had to wait outside is not.
-//! 5. Somebody who is signed in already and comes with a callback that is no good (reload, Back, a second tab) goes to
-//!    the start page instead of seeing an error. The callback is not accepted for that.
+//! 5. Somebody who is signed in already and comes with a callback or a code that is no good (reload, Back, a second tab)
+//!    goes to the start page instead of seeing an error. The callback is not accepted for that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,8 @@ use super::{
 use crate::{
     LoginError,
     LoginErrorKind::{
-        Cancelled, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
+        Cancelled, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded,
+        QqTimeout, Refused,
     },
     QqLogin, Verdict,
     meter::InFlight,
@@ -39,6 +40,7 @@ impl Flow {
         let ending = Ending {
             timer: LoginTimer::start(),
             audience: Audience::of(head.headers),
+            signed_in: who.signed_in().is_some(),
             flow: Arc::clone(self),
         };
         let query = head.query();
@@ -49,7 +51,7 @@ impl Flow {
                 let detail = "the state is not one that this browser holds a login for";
                 let return_to = return_to.unwrap_or_else(ReturnTo::home);
                 let error = LoginError::new(InvalidState, detail);
-                return Decision::Respond(ending.home_or_failed(who, error, &return_to));
+                return Decision::Respond(ending.failed(error, &return_to));
             }
         };
         let code = match self
@@ -58,10 +60,7 @@ impl Flow {
         {
             Ok(code) => code,
             Err(error) => {
-                let response = match error.kind() {
-                    InvalidCallback => ending.home_or_failed(who, error, &purpose.return_to),
-                    _ => ending.failed(error, &purpose.return_to),
-                };
+                let response = ending.failed(error, &purpose.return_to);
                 return Decision::Respond(with_cookie(response, consumed));
             }
         };
@@ -136,6 +135,7 @@ struct Ending {
     flow: Arc<Flow>,
     timer: LoginTimer,
     audience: Audience,
+    signed_in: bool,
 }
 
 impl Ending {
@@ -188,18 +188,14 @@ impl Ending {
         Outcome::Respond(with_cookie(response, consumed))
     }
 
-    /// Tells the person, and the operator under the same support code.
+    /// Tells the person, unless it is of no matter to them: somebody who is signed in and comes with a callback that is
+    /// no good any more goes on.
     fn failed(&self, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
-        self.flow
-            .failed(error, return_to, self.audience, &self.timer)
-    }
-
-    /// A callback that is no good: of no matter to somebody who is signed in already.
-    fn home_or_failed(&self, who: &Who, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
-        if who.signed_in().is_some() {
+        if self.signed_in && matches!(error.kind(), InvalidState | InvalidCallback | CodeRejected) {
             return see_other("/");
         }
-        self.failed(error, return_to)
+        self.flow
+            .failed(error, return_to, self.audience, &self.timer)
     }
 }
 

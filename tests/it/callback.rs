@@ -401,3 +401,26 @@ async fn the_query_of_a_registered_redirect_uri_is_kept() {
     assert!(callback.starts_with("/auth/qq/callback?tenant=7&"));
     assert_eq!(browser.get(&callback).await.location(), "/");
 }
+
+#[tokio::test]
+async fn a_code_that_is_used_up_is_of_no_matter_to_somebody_who_is_signed_in() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let callback = browser
+        .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
+        .await;
+    let before = browser.clone();
+    browser.get(&callback).await;
+    // The browser sends the callback again before it has heard that the login is used up.
+    let mut hasty = browser.clone();
+    hasty.jar.extend(before.jar.clone());
+    assert_eq!(hasty.get(&callback).await.location(), "/");
+    assert_ne!(hasty.whoami().await, serde_json::Value::Null);
+    assert_eq!(hasty.pending_logins(), 0);
+
+    let mut nobody = before.program();
+    nobody
+        .get(&callback)
+        .await
+        .assert_failed(400, "code_rejected");
+}

@@ -17,6 +17,8 @@ mod payloads;
 mod quickstart;
 mod replies;
 mod return_to;
+#[cfg(feature = "revocation")]
+mod revocation;
 mod secrets;
 mod session;
 mod sockets;
