@@ -15,6 +15,8 @@ mod login;
 mod mounting;
 mod payloads;
 mod quickstart;
+#[cfg(feature = "redis")]
+mod redis;
 mod replies;
 mod return_to;
 #[cfg(feature = "revocation")]
