@@ -4,6 +4,7 @@
 
 mod attempt;
 mod mock;
+mod process;
 mod site;
 mod socket;
 
