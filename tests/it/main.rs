@@ -12,6 +12,7 @@ mod access;
 mod allocations;
 mod callback;
 mod config;
+mod examples;
 mod login;
 mod mounting;
 mod payloads;
