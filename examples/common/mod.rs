@@ -98,6 +98,12 @@ impl Server {
         self.layer.clone()
     }
 
+    /// Whether people come by https, so that cookies can be kept to it.
+    #[allow(dead_code)] // Only a site with cookies of its own asks.
+    pub(crate) fn is_https(&self) -> bool {
+        self.callback.starts_with("https:")
+    }
+
     /// Says where it is and serves it, until Ctrl-C.
     pub(crate) async fn serve(self, site: Router) -> Result<(), Box<dyn Error>> {
         let (address, callback) = (self.address, self.callback);

@@ -1,4 +1,4 @@
-//! The example with a users table.
+//! The examples that keep something of their own: a users table, a session.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use http::StatusCode;
 use reqwest::{Client, Response};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::process::{Running, browser, choose, example, page};
+use crate::process::{Running, browser, choose, example, page, recorded_browser};
 
 /// The three people of a new mock.
 const PEOPLE: [(&str, &str); 3] = [
@@ -122,4 +122,115 @@ async fn a_database_that_cannot_be_had_ends_it_with_one_line() {
     assert!(!output.status.success());
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("DATABASE_URL: "), "{said}");
+}
+
+#[tokio::test]
+async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
+    let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let (browser, cookies) = recorded_browser();
+    assert_shows(
+        &text(&browser, &site).await,
+        &["href=\"/auth/qq/login\"", "action=\"/local\""],
+    );
+    let members = format!("{site}members");
+    assert_eq!(
+        browser.get(&members).send().await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+
+    let mock = page(&browser, &members).await;
+    let end = choose(&browser, mock, 2).await;
+    assert_eq!(end.url().as_str(), members);
+    assert_shows(&end.text().await.unwrap(), &[PEOPLE[2].0]);
+    assert_shows(&text(&browser, &site).await, &[PEOPLE[2].0, PEOPLE[2].1]);
+    let [first] = &cookies.set("id=")[..] else {
+        panic!("one session: {:?}", cookies.set(""));
+    };
+    assert_shows(first, &["HttpOnly", "SameSite=Lax"]);
+
+    // Somebody else: the session that was known before is worth nothing any more.
+    sign_in(&browser, &site, 0).await;
+    assert_shows(&text(&browser, &site).await, &[PEOPLE[0].0, PEOPLE[0].1]);
+    let sessions = cookies.set("id=");
+    assert_ne!(sessions[0], sessions[1]);
+    let old = first.split(';').next().unwrap();
+    let home = reqwest::Client::builder().no_proxy().build().unwrap();
+    let home = home.get(&site).header("cookie", old).send().await.unwrap();
+    assert_shows(&home.text().await.unwrap(), &["action=\"/local\""]);
+
+    let logout = format!("{site}logout");
+    let foreign = post(&browser, logout.clone(), "cross-site", "").await;
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    assert_shows(&text(&browser, &members).await, &[PEOPLE[0].0]);
+    let end = post(&browser, logout, "same-origin", "").await;
+    assert_eq!(end.url().as_str(), site);
+    assert_shows(&end.text().await.unwrap(), &["action=\"/local\""]);
+    let mock = page(&browser, &members).await;
+    assert!(mock.url().path().starts_with("/mock-qq/"), "{}", mock.url());
+
+    assert!(cookies.set("qq_login_").len() >= 3);
+    assert_eq!(cookies.set("qq_session"), [""; 0]);
+}
+
+#[tokio::test]
+async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
+    let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let bind = format!("{site}auth/qq/login?intent=bind&return_to=/");
+    let local = async |browser: &Client, form| {
+        let end = post(browser, format!("{site}local"), "same-origin", form).await;
+        assert_eq!(end.url().as_str(), site);
+        end.text().await.unwrap()
+    };
+
+    let (ann, cookies) = recorded_browser();
+    let home = local(&ann, "name=%3Ci%3EAnn").await;
+    assert_shows(&home, &["&lt;i&gt;Ann", "no QQ yet"]);
+    assert_shows(
+        &home,
+        &["href=\"/auth/qq/login?intent=bind&amp;return_to=/\""],
+    );
+    let end = choose(&ann, page(&ann, &bind).await, 0).await;
+    assert_eq!(
+        (end.status(), end.url().as_str()),
+        (StatusCode::OK, &site[..])
+    );
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
+    assert_eq!(cookies.set("id=").len(), 1, "added, not signed in anew");
+
+    // Whoever signs in with that QQ is Ann from now on.
+    let (elsewhere, more) = recorded_browser();
+    let end = sign_in(&elsewhere, &site, 0).await;
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
+
+    // Somebody else takes over the browser while QQ is being asked.
+    local(&elsewhere, "name=Bob").await;
+    let mock = page(&elsewhere, &bind).await;
+    local(&elsewhere, "name=Eve").await;
+    let refused = choose(&elsewhere, mock, 1).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_shows(&text(&elsewhere, &site).await, &["Eve", "no QQ yet"]);
+    // Or signs out.
+    let mock = page(&elsewhere, &bind).await;
+    post(&elsewhere, format!("{site}logout"), "same-origin", "").await;
+    let refused = choose(&elsewhere, mock, 1).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // The QQ belongs to nobody yet, and Ann's is not to be had.
+    local(&elsewhere, "name=Bob").await;
+    let taken = choose(&elsewhere, page(&elsewhere, &bind).await, 0).await;
+    assert_eq!(taken.status(), StatusCode::CONFLICT);
+    assert_shows(&text(&elsewhere, &site).await, &["Bob", "no QQ yet"]);
+    choose(&elsewhere, page(&elsewhere, &bind).await, 1).await;
+    assert_shows(&text(&elsewhere, &site).await, &["Bob", PEOPLE[1].1]);
+
+    // Another site cannot start it.
+    let foreign = ann.get(&bind).header("sec-fetch-site", "cross-site");
+    assert_eq!(
+        foreign.send().await.unwrap().status(),
+        StatusCode::FORBIDDEN
+    );
+    for cookies in [cookies, more] {
+        assert_eq!(cookies.set("qq_session"), [""; 0]);
+    }
 }

@@ -1,8 +1,16 @@
 //! An example as a stranger runs it: a process, a socket, a browser that follows redirects.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
 
-use reqwest::{Client, Response};
+use http::HeaderValue;
+use reqwest::{
+    Client, ClientBuilder, Response, Url,
+    cookie::{CookieStore, Jar},
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout, Command},
@@ -66,11 +74,50 @@ impl Running {
 }
 
 pub(crate) fn browser() -> Client {
-    Client::builder()
-        .cookie_store(true)
-        .no_proxy()
-        .build()
-        .unwrap()
+    people().cookie_store(true).build().unwrap()
+}
+
+/// A browser, and every cookie that it is ever told to set.
+pub(crate) fn recorded_browser() -> (Client, Arc<Cookies>) {
+    let cookies = Arc::new(Cookies::default());
+    let browser = people().cookie_provider(Arc::clone(&cookies));
+    (browser.build().unwrap(), cookies)
+}
+
+fn people() -> ClientBuilder {
+    Client::builder().no_proxy()
+}
+
+#[derive(Default)]
+pub(crate) struct Cookies {
+    jar: Jar,
+    set: Mutex<Vec<String>>,
+}
+
+impl Cookies {
+    /// Every `Set-Cookie` so far that begins like this.
+    pub(crate) fn set(&self, start: &str) -> Vec<String> {
+        let set = self.set.lock().unwrap();
+        set.iter()
+            .filter(|cookie| cookie.starts_with(start))
+            .cloned()
+            .collect()
+    }
+}
+
+impl CookieStore for Cookies {
+    fn set_cookies(&self, cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &Url) {
+        let cookies: Vec<_> = cookies.collect();
+        let texts = cookies
+            .iter()
+            .map(|cookie| cookie.to_str().unwrap().to_owned());
+        self.set.lock().unwrap().extend(texts);
+        self.jar.set_cookies(&mut cookies.into_iter(), url);
+    }
+
+    fn cookies(&self, url: &Url) -> Option<HeaderValue> {
+        self.jar.cookies(url)
+    }
 }
 
 /// Goes to a page, as by a link on another page of the same site.
