@@ -4,6 +4,7 @@
 
 mod attempt;
 mod mock;
+mod process;
 mod site;
 mod socket;
 
@@ -11,6 +12,7 @@ mod access;
 mod allocations;
 mod callback;
 mod config;
+mod examples;
 mod login;
 mod mounting;
 mod payloads;

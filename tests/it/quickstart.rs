@@ -1,90 +1,12 @@
 //! The quickstart as a stranger runs it: a process, a socket, a browser that follows redirects.
 
-use std::{path::PathBuf, process::Stdio};
-
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
-    process::{Child, ChildStdout, Command},
-};
+use tokio::net::TcpListener;
 use tower_qq_auth::mock::{Endpoint, MockQq};
 
+use crate::process::{Running, browser, choose, example, page};
+
 const KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-
-/// The program, with nothing in its environment but this.
-fn quickstart(environment: &[(&str, &str)]) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let target: PathBuf = test.ancestors().nth(2).unwrap().into();
-    let program = target.join("examples").join("quickstart");
-    assert!(
-        program.exists(),
-        "build it first: cargo build --example quickstart"
-    );
-    let mut command = Command::new(program);
-    command.env_clear().envs(environment.iter().copied());
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// A running site, and the lines that it printed up to the one that starts like this.
-struct Running {
-    process: Child,
-    stdout: BufReader<ChildStdout>,
-    lines: Vec<String>,
-}
-
-impl Running {
-    fn start(environment: &[(&str, &str)]) -> Self {
-        let mut process = quickstart(environment).spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
-        Self {
-            process,
-            stdout,
-            lines: Vec::new(),
-        }
-    }
-
-    /// The next printed line that starts like this, without that.
-    async fn printed(&mut self, start: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let read = self.stdout.read_line(&mut line).await.unwrap();
-            assert_ne!(
-                read,
-                0,
-                "it ended ({:?}) and printed {:?}",
-                self.process.try_wait(),
-                self.lines
-            );
-            let found = line.strip_prefix(start).map(|rest| rest.trim().to_owned());
-            self.lines.push(line);
-            if let Some(rest) = found {
-                return rest;
-            }
-        }
-    }
-}
-
-fn browser() -> reqwest::Client {
-    reqwest::Client::builder()
-        .cookie_store(true)
-        .no_proxy()
-        .build()
-        .unwrap()
-}
-
-async fn page(browser: &reqwest::Client, url: &str) -> reqwest::Response {
-    browser
-        .get(url)
-        .header("accept", "text/html")
-        .send()
-        .await
-        .unwrap()
-}
 
 async fn whoami(browser: &reqwest::Client, site: &str) -> Value {
     let body = browser
@@ -98,26 +20,9 @@ async fn whoami(browser: &reqwest::Client, site: &str) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-/// The first link on the mock's page, clicked.
-async fn click(browser: &reqwest::Client, mock: reqwest::Response) -> reqwest::Response {
-    let url = mock.url().clone();
-    let body = mock.text().await.unwrap();
-    let link = body
-        .split("href=\"?")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    let url = url
-        .join(&format!("?{}", link.replace("&amp;", "&")))
-        .unwrap();
-    page(browser, url.as_str()).await
-}
-
 #[tokio::test]
 async fn with_nothing_configured_one_click_signs_in() {
-    let mut running = Running::start(&[("LISTEN", "127.0.0.1:0")]);
+    let mut running = Running::start("quickstart", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let callback = running.printed("callback").await;
     assert!(
@@ -131,7 +36,7 @@ async fn with_nothing_configured_one_click_signs_in() {
     assert!(home.contains("href=\"/auth/qq/login\""));
 
     let mock = page(&browser, &format!("{site}me")).await;
-    let end = click(&browser, mock).await;
+    let end = choose(&browser, mock, 0).await;
     assert_eq!(end.url().as_str(), format!("{site}me"));
     let user = whoami(&browser, &site).await;
     let mut fields: Vec<_> = user.as_object().unwrap().keys().collect();
@@ -186,19 +91,22 @@ async fn with_everything_configured_it_talks_to_the_qq_at_the_base_url() {
     tokio::spawn(qq.clone().serve(listener));
 
     let listen = free.to_string();
-    let mut running = Running::start(&[
-        ("LISTEN", &listen),
-        ("QQ_APP_ID", "101905280"),
-        ("QQ_APP_KEY", "canary-app-key"),
-        ("QQ_REDIRECT_URI", &callback),
-        ("QQ_SESSION_KEY", KEY),
-        ("QQ_BASE_URL", &base_url),
-    ]);
+    let mut running = Running::start(
+        "quickstart",
+        &[
+            ("LISTEN", &listen),
+            ("QQ_APP_ID", "101905280"),
+            ("QQ_APP_KEY", "canary-app-key"),
+            ("QQ_REDIRECT_URI", &callback),
+            ("QQ_SESSION_KEY", KEY),
+            ("QQ_BASE_URL", &base_url),
+        ],
+    );
     assert!(running.printed("callback").await.starts_with(&callback));
     let (browser, site) = (browser(), format!("http://{free}/"));
     let mock = page(&browser, &format!("{site}auth/qq/login")).await;
     assert!(mock.url().as_str().starts_with(&base_url));
-    let end = click(&browser, mock).await;
+    let end = choose(&browser, mock, 0).await;
     assert_eq!(end.url().as_str(), site);
     assert_eq!(
         whoami(&browser, &site).await["openid"],
@@ -242,7 +150,7 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
             .filter(|(other, _)| *other != name)
             .collect();
         environment.extend(value.map(|value| (name, value)));
-        let output = quickstart(&environment).output().await.unwrap();
+        let output = example("quickstart", &environment).output().await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{name}={value:?}");
         assert_eq!(said.lines().count(), 1, "{name}={value:?}: {said}");
@@ -253,7 +161,7 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
         );
     }
     for (name, value) in &right[..4] {
-        let output = quickstart(&[(name, value), ("LISTEN", "127.0.0.1:0")])
+        let output = example("quickstart", &[(name, value), ("LISTEN", "127.0.0.1:0")])
             .output()
             .await
             .unwrap();

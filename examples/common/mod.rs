@@ -1,0 +1,207 @@
+//! What the examples share: a QQ, made up or real, an address to listen on, and the look of a page.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use axum::{
+    Router,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use http::header;
+use tokio::net::TcpListener;
+use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, SessionKeys, mock::MockQq};
+use tracing_subscriber::EnvFilter;
+
+/// Runs an example: what is logged goes to stderr, and so does the one line that tells why it failed.
+pub(crate) async fn main(example: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    match example.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A place for a site, and the QQ that its people sign in with.
+pub(crate) struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    callback: String,
+    layer: QqAuthLayer,
+    mock: Option<MockQq>,
+}
+
+impl Server {
+    /// The real QQ if any of its variables is set, or else one made up.
+    pub(crate) async fn from_env() -> Result<Self, Box<dyn Error>> {
+        let real = if is_configured() {
+            Some((QqApp::from_env()?, SessionKeys::from_env()?))
+        } else {
+            None
+        };
+        let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+        let listener = TcpListener::bind(&listen)
+            .await
+            .map_err(|error| format!("LISTEN: cannot listen on {listen:?}: {error}"))?;
+        let address = listener.local_addr()?;
+        match real {
+            Some((app, keys)) => Ok(Self {
+                listener,
+                address,
+                callback: app.redirect_uri().into(),
+                layer: QqAuthLayer::new(app, keys),
+                mock: None,
+            }),
+            None => Self::with_mock(listener, address),
+        }
+    }
+
+    /// A made-up QQ beside the site, which is also where the layer sends its questions.
+    fn with_mock(listener: TcpListener, mut address: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        if !address.ip().is_loopback() {
+            return Err(
+                "LISTEN: without QQ_APP_ID everybody is let in, so only a loopback address will do"
+                    .into(),
+            );
+        }
+        let (id, key) = ("101905280", "made-up-app-key");
+        let callback = format!("http://{address}/auth/qq/callback");
+        let app = QqApp::new(id, key, &callback)?.base_url(format!("http://{address}/mock-qq"))?;
+        let mock = MockQq::new(id, key, &callback);
+        let client = QqClient::with_service(app, mock.clone());
+        Ok(Self {
+            listener,
+            address,
+            callback,
+            layer: QqAuthLayer::with_client(client, SessionKeys::generate()),
+            mock: Some(mock),
+        })
+    }
+
+    /// The layer, as yet without what the site sets.
+    pub(crate) fn qq(&self) -> QqAuthLayer {
+        self.layer.clone()
+    }
+
+    /// Whether people come by https, so that cookies can be kept to it.
+    #[allow(dead_code)] // Only a site with cookies of its own asks.
+    pub(crate) fn is_https(&self) -> bool {
+        self.callback.starts_with("https:")
+    }
+
+    /// Says where it is and serves it, until Ctrl-C.
+    pub(crate) async fn serve(self, site: Router) -> Result<(), Box<dyn Error>> {
+        let (address, callback) = (self.address, self.callback);
+        let mut site = site.route("/style.css", get(style));
+        if let Some(mock) = self.mock {
+            site = site.nest_service("/mock-qq", mock);
+            say(&format!("open          http://{address}/"))?;
+            say(&format!(
+                "callback      {callback}   (with a real app: register its own at connect.qq.com)"
+            ))?;
+            say(
+                "QQ            made up, inside this program; set QQ_APP_ID, QQ_APP_KEY, QQ_REDIRECT_URI and QQ_SESSION_KEY for the real one",
+            )?;
+        } else {
+            say(&format!("listening on  http://{address}/"))?;
+            say(&format!(
+                "callback      {callback}   (register exactly this at connect.qq.com)"
+            ))?;
+        }
+        axum::serve(self.listener, site)
+            .with_graceful_shutdown(async {
+                let _ = tokio::signal::ctrl_c().await;
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// Whether anybody began to configure a real app. What is missing then is an error, not a reason to make one up.
+fn is_configured() -> bool {
+    [
+        "QQ_APP_ID",
+        "QQ_APP_KEY",
+        "QQ_APP_KEY_FILE",
+        "QQ_REDIRECT_URI",
+        "QQ_BASE_URL",
+        "QQ_SESSION_KEY",
+    ]
+    .into_iter()
+    .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+/// A page with this content, which is HTML. No cache may keep it: it shows who is signed in.
+pub(crate) fn page(content: &str) -> Response {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    (headers, Html(PAGE.replace("{content}", content))).into_response()
+}
+
+/// Somebody's name and picture, and a line about them. None of it is HTML.
+pub(crate) fn person(name: &str, picture: Option<&str>, about: &str) -> String {
+    let initial = escaped(&name.chars().take(1).collect::<String>());
+    let picture = picture.map_or_else(String::new, |url| {
+        let url = escaped(url);
+        format!("<img src=\"{url}\" alt=\"\" referrerpolicy=\"no-referrer\">")
+    });
+    let name = match name {
+        "" => "QQ 用户".into(),
+        name => escaped(name),
+    };
+    let about = escaped(about);
+    format!(
+        "<p class=\"who\"><span class=\"picture\" aria-hidden=\"true\">{initial}{picture}</span>\
+         <span>你好，<b>{name}</b><br><small>{about}</small></span></p>"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8")];
+    (headers, include_str!("style.css"))
+}
+
+/// Scripts from nowhere, forms to nowhere else, pictures from wherever QQ keeps them.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src https:; form-action 'self'; \
+    base-uri 'none'; frame-ancestors 'none'";
+
+const PAGE: &str = r#"<!doctype html>
+<html lang="zh-CN">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>QQ 登录 · tower-qq-auth</title>
+<link rel="stylesheet" href="/style.css">
+</head>
+<body><main><h1>tower-qq-auth</h1>{content}</main></body>
+</html>
+"#;

@@ -1,0 +1,236 @@
+//! The examples that keep something of their own: a users table, a session.
+
+use std::{fs, path::Path};
+
+use http::StatusCode;
+use reqwest::{Client, Response};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::process::{Running, browser, choose, example, page, recorded_browser};
+
+/// The three people of a new mock.
+const PEOPLE: [(&str, &str); 3] = [
+    ("小明", "C3A5D19E07B24F68913BD0A4E7F2586C"),
+    ("企鹅🐧 Penguin", "5E8F20B7C94D13A6F07B6E2D81C3A94F"),
+    (
+        "&lt;b&gt;小红&lt;/b&gt; &amp; &quot;Co&quot;",
+        "90B64EF7A1D2385C4E6F90A7B8D1C23E",
+    ),
+];
+
+async fn text(browser: &Client, url: &str) -> String {
+    page(browser, url).await.text().await.unwrap()
+}
+
+/// A whole login; what it ends at.
+async fn sign_in(browser: &Client, site: &str, person: usize) -> Response {
+    let mock = page(browser, &format!("{site}auth/qq/login")).await;
+    choose(browser, mock, person).await
+}
+
+async fn post(browser: &Client, url: String, from: &str, body: &'static str) -> Response {
+    browser
+        .post(url)
+        .header("sec-fetch-site", from)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
+        .await
+        .unwrap()
+}
+
+#[track_caller]
+fn assert_shows(page: &str, wanted: &[&str]) {
+    for text in wanted {
+        assert!(page.contains(text), "{text:?} is not in {page}");
+    }
+}
+
+#[tokio::test]
+async fn users_in_sqlite_have_an_id_of_their_own_and_are_welcomed_once() {
+    let mut running = Running::start("sqlite_users", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    for (visit, (person, id)) in [(0, 1), (2, 2), (0, 1), (2, 2)].into_iter().enumerate() {
+        let browser = browser();
+        let home = page(&browser, &site).await;
+        let policy = home.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+        assert_eq!(home.headers()["cache-control"], "no-store");
+        assert_shows(&home.text().await.unwrap(), &["href=\"/auth/qq/login\""]);
+
+        let end = sign_in(&browser, &site, person).await;
+        let path = if visit < 2 { "/welcome" } else { "/" };
+        assert_eq!((end.status(), end.url().path()), (StatusCode::OK, path));
+        let id = format!("user id {id}<");
+        let name = PEOPLE[person].0;
+        let home = text(&browser, &site).await;
+        assert_shows(&home, &[&id, name, "<img src=\"https://"]);
+        post(&browser, format!("{site}auth/qq/logout"), "same-origin", "").await;
+        assert!(!text(&browser, &site).await.contains(name));
+    }
+    let style = page(&browser(), &format!("{site}style.css")).await;
+    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn users_in_sqlite_are_still_known_after_a_restart_and_refused_once_banned() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", std::process::id()));
+    let _ = fs::remove_file(&file);
+    let url = format!("sqlite:{}", file.display());
+    let environment = [("LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &url)];
+    let mut running = Running::start("sqlite_users", &environment);
+    let site = running.printed("open").await;
+    assert_eq!(sign_in(&browser(), &site, 1).await.url().path(), "/welcome");
+
+    drop(running);
+    let mut running = Running::start("sqlite_users", &environment);
+    let site = running.printed("open").await;
+    let (signed_in, other) = (browser(), browser());
+    assert_eq!(sign_in(&signed_in, &site, 1).await.url().path(), "/");
+    assert_shows(&text(&signed_in, &site).await, &["user id 1<", PEOPLE[1].0]);
+
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let banned = sqlx::query("UPDATE users SET banned = TRUE WHERE openid = ?")
+        .bind(PEOPLE[1].1)
+        .execute(&mut database);
+    assert_eq!(banned.await.unwrap().rows_affected(), 1);
+    let refused = sign_in(&other, &site, 1).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_shows(&refused.text().await.unwrap(), &["This account is closed."]);
+    for browser in [&signed_in, &other] {
+        assert!(!text(browser, &site).await.contains("user id"));
+    }
+    let logins: i64 = sqlx::query_scalar("SELECT logins FROM users")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(logins, 2, "a login that is refused is not written down");
+    fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_had_ends_it_with_one_line() {
+    let environment = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("DATABASE_URL", "sqlite:/nonexistent/a.db"),
+    ];
+    let output = example("sqlite_users", &environment)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("DATABASE_URL: "), "{said}");
+}
+
+#[tokio::test]
+async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
+    let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let (browser, cookies) = recorded_browser();
+    assert_shows(
+        &text(&browser, &site).await,
+        &["href=\"/auth/qq/login\"", "action=\"/local\""],
+    );
+    let members = format!("{site}members");
+    assert_eq!(
+        browser.get(&members).send().await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+
+    let mock = page(&browser, &members).await;
+    let end = choose(&browser, mock, 2).await;
+    assert_eq!(end.url().as_str(), members);
+    assert_shows(&end.text().await.unwrap(), &[PEOPLE[2].0]);
+    assert_shows(&text(&browser, &site).await, &[PEOPLE[2].0, PEOPLE[2].1]);
+    let [first] = &cookies.set("id=")[..] else {
+        panic!("one session: {:?}", cookies.set(""));
+    };
+    assert_shows(first, &["HttpOnly", "SameSite=Lax"]);
+
+    // Somebody else: the session that was known before is worth nothing any more.
+    sign_in(&browser, &site, 0).await;
+    assert_shows(&text(&browser, &site).await, &[PEOPLE[0].0, PEOPLE[0].1]);
+    let sessions = cookies.set("id=");
+    assert_ne!(sessions[0], sessions[1]);
+    let old = first.split(';').next().unwrap();
+    let home = reqwest::Client::builder().no_proxy().build().unwrap();
+    let home = home.get(&site).header("cookie", old).send().await.unwrap();
+    assert_shows(&home.text().await.unwrap(), &["action=\"/local\""]);
+
+    let logout = format!("{site}logout");
+    let foreign = post(&browser, logout.clone(), "cross-site", "").await;
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    assert_shows(&text(&browser, &members).await, &[PEOPLE[0].0]);
+    let end = post(&browser, logout, "same-origin", "").await;
+    assert_eq!(end.url().as_str(), site);
+    assert_shows(&end.text().await.unwrap(), &["action=\"/local\""]);
+    let mock = page(&browser, &members).await;
+    assert!(mock.url().path().starts_with("/mock-qq/"), "{}", mock.url());
+
+    assert!(cookies.set("qq_login_").len() >= 3);
+    assert_eq!(cookies.set("qq_session"), [""; 0]);
+}
+
+#[tokio::test]
+async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
+    let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let bind = format!("{site}auth/qq/login?intent=bind&return_to=/");
+    let local = async |browser: &Client, form| {
+        let end = post(browser, format!("{site}local"), "same-origin", form).await;
+        assert_eq!(end.url().as_str(), site);
+        end.text().await.unwrap()
+    };
+
+    let (ann, cookies) = recorded_browser();
+    let home = local(&ann, "name=%3Ci%3EAnn").await;
+    assert_shows(&home, &["&lt;i&gt;Ann", "no QQ yet"]);
+    assert_shows(
+        &home,
+        &["href=\"/auth/qq/login?intent=bind&amp;return_to=/\""],
+    );
+    let end = choose(&ann, page(&ann, &bind).await, 0).await;
+    assert_eq!(
+        (end.status(), end.url().as_str()),
+        (StatusCode::OK, &site[..])
+    );
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
+    assert_eq!(cookies.set("id=").len(), 1, "added, not signed in anew");
+
+    // Whoever signs in with that QQ is Ann from now on.
+    let (elsewhere, more) = recorded_browser();
+    let end = sign_in(&elsewhere, &site, 0).await;
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
+
+    // Somebody else takes over the browser while QQ is being asked.
+    local(&elsewhere, "name=Bob").await;
+    let mock = page(&elsewhere, &bind).await;
+    local(&elsewhere, "name=Eve").await;
+    let refused = choose(&elsewhere, mock, 1).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_shows(&text(&elsewhere, &site).await, &["Eve", "no QQ yet"]);
+    // Or signs out.
+    let mock = page(&elsewhere, &bind).await;
+    post(&elsewhere, format!("{site}logout"), "same-origin", "").await;
+    let refused = choose(&elsewhere, mock, 1).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // The QQ belongs to nobody yet, and Ann's is not to be had.
+    local(&elsewhere, "name=Bob").await;
+    let taken = choose(&elsewhere, page(&elsewhere, &bind).await, 0).await;
+    assert_eq!(taken.status(), StatusCode::CONFLICT);
+    assert_shows(&text(&elsewhere, &site).await, &["Bob", "no QQ yet"]);
+    choose(&elsewhere, page(&elsewhere, &bind).await, 1).await;
+    assert_shows(&text(&elsewhere, &site).await, &["Bob", PEOPLE[1].1]);
+
+    // Another site cannot start it.
+    let foreign = ann.get(&bind).header("sec-fetch-site", "cross-site");
+    assert_eq!(
+        foreign.send().await.unwrap().status(),
+        StatusCode::FORBIDDEN
+    );
+    for cookies in [cookies, more] {
+        assert_eq!(cookies.set("qq_session"), [""; 0]);
+    }
+}

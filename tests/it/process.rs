@@ -1,0 +1,149 @@
+//! An example as a stranger runs it: a process, a socket, a browser that follows redirects.
+
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
+
+use http::HeaderValue;
+use reqwest::{
+    Client, ClientBuilder, Response, Url,
+    cookie::{CookieStore, Jar},
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+/// The program, with nothing in its environment but this.
+pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let target: PathBuf = test.ancestors().nth(2).unwrap().into();
+    let program = target.join("examples").join(name);
+    assert!(
+        program.exists(),
+        "build it first: cargo build --example {name}"
+    );
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment.iter().copied());
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// A running site, and the lines that it printed up to the one that starts like this.
+pub(crate) struct Running {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    lines: Vec<String>,
+}
+
+impl Running {
+    pub(crate) fn start(name: &str, environment: &[(&str, &str)]) -> Self {
+        let mut process = example(name, environment).spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        Self {
+            process,
+            stdout,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The next printed line that starts like this, without that.
+    pub(crate) async fn printed(&mut self, start: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.stdout.read_line(&mut line).await.unwrap();
+            assert_ne!(
+                read,
+                0,
+                "it ended ({:?}) and printed {:?}",
+                self.process.try_wait(),
+                self.lines
+            );
+            let found = line.strip_prefix(start).map(|rest| rest.trim().to_owned());
+            self.lines.push(line);
+            if let Some(rest) = found {
+                return rest;
+            }
+        }
+    }
+}
+
+pub(crate) fn browser() -> Client {
+    people().cookie_store(true).build().unwrap()
+}
+
+/// A browser, and every cookie that it is ever told to set.
+pub(crate) fn recorded_browser() -> (Client, Arc<Cookies>) {
+    let cookies = Arc::new(Cookies::default());
+    let browser = people().cookie_provider(Arc::clone(&cookies));
+    (browser.build().unwrap(), cookies)
+}
+
+fn people() -> ClientBuilder {
+    Client::builder().no_proxy()
+}
+
+#[derive(Default)]
+pub(crate) struct Cookies {
+    jar: Jar,
+    set: Mutex<Vec<String>>,
+}
+
+impl Cookies {
+    /// Every `Set-Cookie` so far that begins like this.
+    pub(crate) fn set(&self, start: &str) -> Vec<String> {
+        let set = self.set.lock().unwrap();
+        set.iter()
+            .filter(|cookie| cookie.starts_with(start))
+            .cloned()
+            .collect()
+    }
+}
+
+impl CookieStore for Cookies {
+    fn set_cookies(&self, cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &Url) {
+        let cookies: Vec<_> = cookies.collect();
+        let texts = cookies
+            .iter()
+            .map(|cookie| cookie.to_str().unwrap().to_owned());
+        self.set.lock().unwrap().extend(texts);
+        self.jar.set_cookies(&mut cookies.into_iter(), url);
+    }
+
+    fn cookies(&self, url: &Url) -> Option<HeaderValue> {
+        self.jar.cookies(url)
+    }
+}
+
+/// Goes to a page, as by a link on another page of the same site.
+pub(crate) async fn page(browser: &Client, url: &str) -> Response {
+    browser
+        .get(url)
+        .header("accept", "text/html")
+        .header("sec-fetch-site", "same-origin")
+        .send()
+        .await
+        .unwrap()
+}
+
+/// The link of this person on the mock's page, clicked.
+pub(crate) async fn choose(browser: &Client, mock: Response, person: usize) -> Response {
+    let url = mock.url().clone();
+    let body = mock.text().await.unwrap();
+    let link = body
+        .split("href=\"?")
+        .nth(1 + person)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let url = url
+        .join(&format!("?{}", link.replace("&amp;", "&")))
+        .unwrap();
+    page(browser, url.as_str()).await
+}
