@@ -84,9 +84,7 @@ impl Visit {
 
     /// Tells the app who is signed in, and nothing that an outer service may have claimed.
     pub(crate) fn introduce(&self, extensions: &mut Extensions) {
-        extensions.remove::<QqUser>();
-        extensions.remove::<QqLogin>();
-        extensions.remove::<QqTokens>();
+        forget(extensions);
         if let Some(session) = &self.session {
             extensions.insert(session.user.clone());
             if let Some(tokens) = self.flow.kept_tokens(session) {
@@ -208,10 +206,17 @@ impl Flow {
         parts.uri = head.uri.clone();
         parts.headers = head.headers.clone();
         parts.extensions = head.extensions.clone();
-        parts.extensions.remove::<QqUser>();
+        forget(&mut parts.extensions);
         if let Some(session) = self.sessions.read(head.headers, || self.now()) {
             parts.extensions.insert(session.user);
         }
         parts
     }
+}
+
+/// Takes away what only we may say.
+fn forget(extensions: &mut Extensions) {
+    extensions.remove::<QqUser>();
+    extensions.remove::<QqLogin>();
+    extensions.remove::<QqTokens>();
 }
