@@ -11,6 +11,7 @@ mod access;
 mod allocations;
 mod callback;
 mod config;
+mod forward;
 mod hooks;
 mod login;
 mod mounting;
