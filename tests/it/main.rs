@@ -9,6 +9,7 @@ mod socket;
 
 mod access;
 mod allocations;
+mod binding;
 mod callback;
 mod config;
 mod forward;
