@@ -143,7 +143,8 @@ impl QqAuthLayer {
     /// whoever is signed in with QQ.
     ///
     /// It is asked when a login with an intent starts (`/auth/qq/login?intent=bind`) and again at its callback; the
-    /// login is refused if the answer has changed. It reads what outer layers put into the extensions, or the cookies.
+    /// login is refused if the answer has changed, or if the hook panics. It reads what outer layers put into the
+    /// extensions, or the cookies.
     pub fn account_of(
         mut self,
         hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,

@@ -100,7 +100,7 @@ impl Flow {
     /// A login that does something to an account may not end in another one.
     fn same_account(&self, head: Head<'_>, purpose: &Purpose) -> Result<(), LoginError> {
         match &purpose.intent {
-            Some((_, account)) if *account != self.account(head) => {
+            Some((_, account)) if *account != self.account(head)? => {
                 let detail = "somebody else is signed in than when the login was started";
                 Err(LoginError::new(Refused, detail))
             }

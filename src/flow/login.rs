@@ -56,14 +56,17 @@ impl Flow {
         if Origin::of(head.headers, self.client.app().redirect_uri.origin()) != Origin::Own {
             return refused("a login with an intent can be started from the own site only");
         }
-        Ok(Some((intent, self.account(head))))
+        Ok(Some((intent, self.account(head)?)))
     }
 
     /// A digest of whose account a request belongs to.
-    pub(super) fn account(&self, head: Head<'_>) -> [u8; 32] {
+    pub(super) fn account(&self, head: Head<'_>) -> Result<[u8; 32], LoginError> {
         let parts = self.to_parts(head);
         let account = match &self.account_of {
-            Some(account_of) => account_of.ask(&parts),
+            Some(account_of) => account_of.ask(&parts).map_err(|error| {
+                tracing::error!("the account_of hook failed: {error}");
+                LoginError::new(Refused, "the app's account_of hook failed")
+            })?,
             None => {
                 let user = parts.extensions.get::<QqUser>();
                 user.map(|user| user.openid().to_string())
@@ -73,7 +76,7 @@ impl Flow {
         let digest = digest(&SHA256, marked.as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
-        bytes
+        Ok(bytes)
     }
 }
 
