@@ -23,5 +23,6 @@ mod return_to;
 mod secrets;
 mod session;
 mod sockets;
+mod tokens;
 mod transport;
 mod upstream;
