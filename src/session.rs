@@ -111,7 +111,7 @@ impl Sessions {
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.name)?;
         let plain = self.seal.open(&self.context, value)?;
-        let session: Session = postcard::from_bytes(&plain).ok()?;
+        let mut session: Session = postcard::from_bytes(&plain).ok()?;
         let now = seconds(now());
         let good = session.version == VERSION
             && session.issued <= session.renewed
@@ -120,6 +120,9 @@ impl Sessions {
             && now < session.issued.saturating_add(self.lifetime.as_secs())
             // Sessions from before tokens were kept: a login brings them.
             && (session.tokens.is_some() || !self.keeps_tokens);
+        if !self.keeps_tokens {
+            session.tokens = None;
+        }
         good.then_some(session)
     }
 

@@ -87,7 +87,7 @@ impl Visit {
         forget(extensions);
         if let Some(session) = &self.session {
             extensions.insert(session.user.clone());
-            if let Some(tokens) = self.flow.kept_tokens(session) {
+            if let Some(tokens) = session.tokens(|| self.flow.now()) {
                 extensions.insert(tokens);
             }
         }
@@ -192,13 +192,6 @@ impl Visit {
 }
 
 impl Flow {
-    fn kept_tokens(&self, session: &Session) -> Option<QqTokens> {
-        if !self.sessions.keeps_tokens {
-            return None;
-        }
-        session.tokens(|| self.now())
-    }
-
     /// What a hook sees of a request: who is signed in is in the extensions.
     pub(super) fn to_parts(&self, head: Head<'_>) -> request::Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();
