@@ -94,6 +94,9 @@ impl Visit {
         if let Some(completed) = &self.completed {
             extensions.insert(completed.login.user().clone());
             extensions.insert(completed.login.clone());
+            if self.flow.sessions.keeps_tokens {
+                extensions.insert(completed.login.tokens().clone());
+            }
         }
     }
 
