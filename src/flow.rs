@@ -136,6 +136,10 @@ impl Flow {
         user: &QqUser,
         tokens: Option<&QqTokens>,
     ) -> Result<String, ConfigError> {
+        if self.sessions.keeps_tokens && tokens.is_none() {
+            let problem = "needs tokens, such as QqTokens::new(..): the layer has keep_tokens on";
+            return Err(ConfigError::new("session cookie", problem));
+        }
         let cookie = self.sessions.start(user.clone(), tokens, self.now());
         let cookie = cookie.map_err(|TooLarge(size)| {
             let problem = format!("{size} bytes are more than browsers keep");

@@ -235,7 +235,8 @@ impl QqAuthLayer {
     ///
     /// # Errors
     ///
-    /// If it is larger than browsers keep, which is 4096 bytes.
+    /// If it is larger than browsers keep, which is 4096 bytes, or if [`keep_tokens`](Self::keep_tokens) is on and there
+    /// are none.
     ///
     /// ```
     /// # use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
