@@ -12,11 +12,14 @@ mod allocations;
 mod binding;
 mod callback;
 mod config;
+mod events;
 mod forward;
 mod guards;
 mod hooks;
 mod login;
 mod mounting;
+#[cfg(feature = "metrics")]
+mod numbers;
 mod pages;
 mod payloads;
 mod quickstart;
