@@ -27,6 +27,7 @@ mod replies;
 mod return_to;
 mod secrets;
 mod session;
+mod several;
 mod sockets;
 mod tokens;
 mod transport;
