@@ -1,4 +1,4 @@
-//! `QqUser`, `QqTokens` and their `Option`s as handler arguments of axum.
+//! `QqUser`, `QqTokens`, their `Option`s and `QqLogin` as handler arguments of axum.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{LoginRequired, QqTokens, QqUser, guard::NO_LAYER};
+use crate::{LoginRequired, QqLogin, QqTokens, QqUser, guard::NO_LAYER};
 
 /// Somebody who is signed in; anybody else is sent to the login, or gets 401.
 impl<S: Sync> FromRequestParts<S> for QqUser {
@@ -50,6 +50,17 @@ impl<S: Sync> OptionalFromRequestParts<S> for QqTokens {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         Ok(found(parts))
+    }
+}
+
+/// The login whose callback this is: see [`QqAuthLayer::forward_callback`](crate::QqAuthLayer::forward_callback).
+impl<S: Sync> FromRequestParts<S> for QqLogin {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        const NO_LOGIN: &str = "this route wants a `QqLogin`, which only the handler at the path of the redirect URI \
+            gets: call `.forward_callback()` or `.without_session()` on the `QqAuthLayer`";
+        found(parts).ok_or((StatusCode::INTERNAL_SERVER_ERROR, NO_LOGIN))
     }
 }
 

@@ -151,7 +151,7 @@ impl Flow {
             paths: Paths {
                 login: "/auth/qq/login".into(),
                 callback: app.redirect_uri.path().into(),
-                logout: "/auth/qq/logout".into(),
+                logout: Some("/auth/qq/logout".into()),
             },
             in_flight: Arc::new(Semaphore::new(256)),
             clock: Arc::new(SystemTime::now),
@@ -176,6 +176,10 @@ impl Flow {
         user: &QqUser,
         tokens: Option<&QqTokens>,
     ) -> Result<String, ConfigError> {
+        if self.sessions.keeps_tokens && tokens.is_none() {
+            let problem = "needs tokens, such as QqTokens::new(..): the layer has keep_tokens on";
+            return Err(ConfigError::new("session cookie", problem));
+        }
         let cookie = self.sessions.start(user.clone(), tokens, self.now());
         let cookie = cookie.map_err(|TooLarge(size)| {
             let problem = format!("{size} bytes are more than browsers keep");
@@ -187,7 +191,10 @@ impl Flow {
     }
 
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
-        let session = self.sessions.read(head.headers, || self.now());
+        let session = match self.keeps_sessions {
+            true => self.sessions.read(head.headers, || self.now()),
+            false => None,
+        };
         let verifying = match &session {
             Some(session) => self.revocations.verify(session.ids(), session.began()),
             None => Verifying::Done(Standing::Good),
@@ -231,6 +238,12 @@ impl Flow {
         }
     }
 
+    /// Leaves sessions, and what ends them, to the app.
+    pub(crate) fn leave_sessions(&mut self) {
+        (self.forwards, self.keeps_sessions) = (true, false);
+        self.paths.logout = None;
+    }
+
     fn return_to(&self, query: &str) -> ReturnTo {
         let given = Param::of(query, "return_to").once();
         given
@@ -238,11 +251,11 @@ impl Flow {
             .unwrap_or_else(ReturnTo::home)
     }
 
-    /// Tells the person, and the operator under the same support code.
+    /// Tells the person, with a button that leads to `url`, and the operator under the same support code.
     fn failed(
         &self,
         error: LoginError,
-        return_to: &ReturnTo,
+        url: &str,
         audience: Audience,
         timer: &LoginTimer,
     ) -> OwnResponse {
@@ -250,7 +263,7 @@ impl Flow {
         events::login_failed(&error, timer);
         let notice = Notice {
             reason: Reason::Failed(error.kind()),
-            url: &self.paths.login_to(return_to),
+            url,
             error: Some(&error),
         };
         let mut response = notice.respond(audience, self.failure_page.as_ref());

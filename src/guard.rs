@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -78,7 +79,7 @@ pub struct Guarded<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Guarded<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -90,8 +91,14 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let is_signed_in = request.extensions().get::<QqUser>().is_some();
-        let inner = is_signed_in.then(|| self.inner.call(request));
+        let inner = if request.extensions().get::<QqUser>().is_some() {
+            Some(self.inner.call(request))
+        } else {
+            // A service that is ready but not called may hold a permit that others wait for.
+            let unready = self.inner.clone();
+            drop(mem::replace(&mut self.inner, unready));
+            None
+        };
         GuardedFuture { inner }
     }
 }

@@ -158,8 +158,9 @@ impl AccountOf {
         Self(Arc::new(hook))
     }
 
-    pub(crate) fn ask(&self, head: &request::Parts) -> Option<String> {
-        (self.0)(head)
+    /// The account; an error if the app's code panics.
+    pub(crate) fn ask(&self, head: &request::Parts) -> Result<Option<String>, BoxError> {
+        caught(|| (self.0)(head))
     }
 }
 

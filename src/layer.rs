@@ -57,7 +57,7 @@ impl QqAuthLayer {
     /// If it is no plain path, or one of the other two paths.
     pub fn logout_path(self, path: impl Into<String>) -> Result<Self, ConfigError> {
         let logout = path.into();
-        self.paths("logout path", |paths| paths.logout = logout)
+        self.paths("logout path", |paths| paths.logout = Some(logout))
     }
 
     /// What the names of the cookies begin with. By default `qq`, for `qq_session` and `qq_login_…`.
@@ -122,10 +122,12 @@ impl QqAuthLayer {
     }
 
     /// Leaves the session to the app: as [`forward_callback`](Self::forward_callback), but no session cookie of ours is
-    /// set. The [`QqUser`] is then known in the callback's handler only, which signs the person in by the app's own means.
+    /// set or read, and the logout path is the app's. The [`QqUser`] is then known in the callback's handler only, which
+    /// signs the person in by the app's own means.
+    ///
+    /// The app's cookie has to be `SameSite=Lax`: the callback comes from QQ, and `Strict` keeps it back there.
     pub fn without_session(mut self) -> Self {
-        let flow = self.edit();
-        (flow.forwards, flow.keeps_sessions) = (true, false);
+        self.edit().leave_sessions();
         self
     }
 
@@ -143,8 +145,11 @@ impl QqAuthLayer {
     /// Whose account a request belongs to, for apps with accounts and sessions of their own. By default the openid of
     /// whoever is signed in with QQ.
     ///
+    /// Somebody who has an account counts as signed in where a callback is no good, and goes to `/`.
+    ///
     /// It is asked when a login with an intent starts (`/auth/qq/login?intent=bind`) and again at its callback; the
-    /// login is refused if the answer has changed. It reads what outer layers put into the extensions, or the cookies.
+    /// login is refused if the answer has changed, or if the hook panics. It reads what outer layers put into the
+    /// extensions (so a session layer goes on after this one), or the cookies.
     pub fn account_of(
         mut self,
         hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
@@ -271,6 +276,11 @@ impl QqAuthLayer {
         self
     }
 
+    /// The path of the redirect URI: where an app that answers callbacks itself has its handler.
+    pub fn callback_path(&self) -> &str {
+        &self.flow.paths.callback
+    }
+
     /// The address of a login that ends at `return_to`, a path of this site; at `/` if it is none.
     pub fn login_url(&self, return_to: &str) -> String {
         self.flow.paths.login_for(return_to)
@@ -282,7 +292,8 @@ impl QqAuthLayer {
     ///
     /// # Errors
     ///
-    /// If it is larger than browsers keep, which is 4096 bytes.
+    /// If it is larger than browsers keep, which is 4096 bytes, or if [`keep_tokens`](Self::keep_tokens) is on and there
+    /// are none.
     ///
     /// ```
     /// # use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};

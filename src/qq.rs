@@ -165,12 +165,14 @@ impl QqClient {
         ];
         query.extend_from_slice(params);
         let body = self.get(step, path, &query, deadline).await?;
-        let reply = Reply::parse(&body).or_else(|| Reply::parse(&without_controls(&body)));
-        let reply = accepted(step, reply, None)?;
-        match reply.fields.get("ret").map(integer) {
-            Some(Some(0)) if !reply.is_form => Ok(reply.fields),
-            _ => Err(garbage(step)),
-        }
+        counted(step, || {
+            let reply = Reply::parse(&body).or_else(|| Reply::parse(&without_controls(&body)));
+            let reply = accepted(step, reply, None)?;
+            match reply.fields.get("ret").map(integer) {
+                Some(Some(0)) if !reply.is_form => Ok(reply.fields),
+                _ => Err(garbage(step)),
+            }
+        })
     }
 
     async fn me(
@@ -185,7 +187,11 @@ impl QqClient {
             query.push(("unionid", "1"));
         }
         let body = self.get(step, "/oauth2.0/me", &query, deadline).await?;
-        let reply = accepted(step, Reply::parse(&body), Some("openid"))?;
+        counted(step, || self.identified(step, &body))
+    }
+
+    fn identified(&self, step: Step, body: &[u8]) -> Result<Identity, LoginError> {
+        let reply = accepted(step, Reply::parse(body), Some("openid"))?;
         if reply.is_form {
             return Err(garbage(step));
         }
@@ -220,19 +226,19 @@ impl QqClient {
             })?;
             let deadline = deadline.min(Instant::now() + self.app.call_timeout);
             let answer = timeout_at(deadline, self.upstream.send(request)).await;
-            match answer.unwrap_or(Err(Trouble::TimedOut)) {
-                Ok(answer) if answer.status == StatusCode::OK => {
-                    meter::qq_called(step.name(), "ok");
-                    return Ok(answer.body);
-                }
-                Ok(answer) if again && is_passing(answer.status) => again = false,
-                Err(Trouble::Broken(_)) if again => again = false,
-                failure => {
-                    let error = unusable(failure).at(step);
-                    meter::qq_called(step.name(), error.kind().code());
-                    return Err(error);
-                }
+            let failure = match answer.unwrap_or(Err(Trouble::TimedOut)) {
+                Ok(answer) if answer.status == StatusCode::OK => return Ok(answer.body),
+                failure => failure,
+            };
+            let may_pass = match &failure {
+                Ok(answer) => is_passing(answer.status),
+                Err(trouble) => matches!(trouble, Trouble::Broken(_)),
+            };
+            let failed = counted(step, || Err(unusable(failure).at(step)));
+            if !(again && may_pass) {
+                return failed;
             }
+            again = false;
         }
     }
 
@@ -268,6 +274,16 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// Counts a call by what came of it: a refusal of QQ's has status 200 as well.
+fn counted<T>(step: Step, judge: impl FnOnce() -> Result<T, LoginError>) -> Result<T, LoginError> {
+    let judged = judge();
+    let result = judged
+        .as_ref()
+        .map_or_else(|error| error.kind().code(), |_| "ok");
+    meter::qq_called(step.name(), result);
+    judged
+}
 
 /// The reply, unless it reports an error. One that reports an error and brings `goods` is neither.
 fn accepted(step: Step, reply: Option<Reply>, goods: Option<&str>) -> Result<Reply, LoginError> {

@@ -129,7 +129,7 @@ impl Sessions {
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.name)?;
         let plain = self.seal.open(&self.context, value)?;
-        let session: Session = postcard::from_bytes(&plain).ok()?;
+        let mut session: Session = postcard::from_bytes(&plain).ok()?;
         let now = millis(now());
         let good = session.version == VERSION
             && session.began <= session.renewed
@@ -138,6 +138,9 @@ impl Sessions {
             && now < session.began.saturating_add(as_millis(self.lifetime))
             // Sessions from before tokens were kept: a login brings them.
             && (session.tokens.is_some() || !self.keeps_tokens);
+        if !self.keeps_tokens {
+            session.tokens = None;
+        }
         good.then_some(session)
     }
 

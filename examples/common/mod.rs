@@ -3,7 +3,7 @@
 use std::{
     env,
     error::Error,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
 };
@@ -24,6 +24,7 @@ pub(crate) async fn main(example: impl Future<Output = Result<(), Box<dyn Error>
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     match example.await {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,6 +72,10 @@ impl Server {
     /// A made-up QQ beside the site, which is also where the layer sends its questions.
     fn with_mock(listener: TcpListener, mut address: SocketAddr) -> Result<Self, Box<dyn Error>> {
         if address.ip().is_unspecified() {
+            // In a container the address has to be this one; the browser still comes by a loopback address.
+            say(
+                "LISTEN        every address of this machine, and everybody is let in: for containers only",
+            )?;
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
         if !address.ip().is_loopback() {
@@ -118,7 +123,11 @@ impl Server {
                 "QQ            made up, inside this program; set QQ_APP_ID, QQ_APP_KEY, QQ_REDIRECT_URI and QQ_SESSION_KEY for the real one",
             )?;
         } else {
-            say(&format!("listening on  http://{address}/"))?;
+            // The first three parts of a URL: scheme, nothing, host.
+            let origin = callback.split('/').take(3).collect::<Vec<_>>().join("/");
+            say(&format!(
+                "open          {origin}/   (listening on {address})"
+            ))?;
             say(&format!(
                 "callback      {callback}   (register exactly this at connect.qq.com)"
             ))?;

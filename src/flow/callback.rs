@@ -40,7 +40,7 @@ impl Flow {
         let ending = Ending {
             timer: LoginTimer::start(),
             audience: Audience::of(head.headers),
-            signed_in: who.signed_in().is_some(),
+            signed_in: who.signed_in().is_some() || self.has_account(head, who),
             flow: Arc::clone(self),
         };
         let query = head.query();
@@ -49,25 +49,28 @@ impl Flow {
             Ok(Returned { purpose, consumed }) => (purpose, consumed),
             Err(Stray(return_to)) => {
                 let detail = "the state is not one that this browser holds a login for";
-                let return_to = return_to.unwrap_or_else(ReturnTo::home);
+                let again = self
+                    .paths
+                    .login_to(&return_to.unwrap_or_else(ReturnTo::home));
                 let error = LoginError::new(InvalidState, detail);
-                return Decision::Respond(ending.failed(error, &return_to));
+                return Decision::Respond(ending.failed(error, &again));
             }
         };
+        let again = self.paths.again(&purpose);
         let code = match self
             .same_account(head, who, &purpose)
             .and_then(|()| authorization_code(query))
         {
             Ok(code) => code,
             Err(error) => {
-                let response = ending.failed(error, &purpose.return_to);
+                let response = ending.failed(error, &again);
                 return Decision::Respond(with_cookie(response, consumed));
             }
         };
         let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() else {
             let error = LoginError::new(Overloaded, "too many logins are under way")
                 .with_retry_after(OVERLOADED_FOR);
-            return Decision::Respond(ending.failed(error, &purpose.return_to));
+            return Decision::Respond(ending.failed(error, &again));
         };
         let hook = self
             .on_login
@@ -93,17 +96,21 @@ impl Flow {
             drop(in_flight);
             match admitted {
                 Ok((login, verdict)) => ending.reached(login, verdict, &return_to, consumed),
-                Err(error) => {
-                    Outcome::Respond(with_cookie(ending.failed(error, &return_to), consumed))
-                }
+                Err(error) => Outcome::Respond(with_cookie(ending.failed(error, &again), consumed)),
             }
         }))
+    }
+
+    /// Whether the app knows the person by a session of its own.
+    fn has_account(&self, head: Head<'_>, who: &Who) -> bool {
+        let hook = self.account_of.as_ref();
+        hook.is_some_and(|hook| matches!(hook.ask(&introduced(head, who)), Ok(Some(_))))
     }
 
     /// A login that does something to an account may not end in another one.
     fn same_account(&self, head: Head<'_>, who: &Who, purpose: &Purpose) -> Result<(), LoginError> {
         match &purpose.intent {
-            Some((_, account)) if *account != self.account(head, who) => {
+            Some((_, account)) if *account != self.account(head, who)? => {
                 let detail = "somebody else is signed in than when the login was started";
                 Err(LoginError::new(Refused, detail))
             }
@@ -168,7 +175,8 @@ impl Ending {
         let session = match flow.session_of(&login) {
             Ok(session) => session,
             Err(error) => {
-                return Outcome::Respond(with_cookie(self.failed(error, &return_to), consumed));
+                let again = flow.paths.login_to(&return_to);
+                return Outcome::Respond(with_cookie(self.failed(error, &again), consumed));
             }
         };
         events::login_succeeded(&login, &self.timer);
@@ -190,12 +198,11 @@ impl Ending {
 
     /// Tells the person, unless it is of no matter to them: somebody who is signed in and comes with a callback that is
     /// no good any more goes on.
-    fn failed(&self, error: LoginError, return_to: &ReturnTo) -> OwnResponse {
+    fn failed(&self, error: LoginError, again: &str) -> OwnResponse {
         if self.signed_in && matches!(error.kind(), InvalidState | InvalidCallback | CodeRejected) {
             return see_other("/");
         }
-        self.flow
-            .failed(error, return_to, self.audience, &self.timer)
+        self.flow.failed(error, again, self.audience, &self.timer)
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     page::{OwnResponse, ok_json, see_other, with_cookie},
     pending::Purpose,
     query::Param,
+    visit::forget,
 };
 use crate::{LoginError, LoginErrorKind::Refused, QqUser, qq::Display};
 
@@ -24,7 +25,8 @@ impl Flow {
             Ok(intent) => intent,
             Err(error) => {
                 let audience = Audience::of(head.headers);
-                return self.failed(error, &return_to, audience, &LoginTimer::start());
+                let timer = LoginTimer::start();
+                return self.failed(error, &return_to.to_string(), audience, &timer);
             }
         };
         let purpose = Purpose { return_to, intent };
@@ -53,14 +55,17 @@ impl Flow {
         if Origin::of(head.headers, self.client.app().redirect_uri.origin()) != Origin::Own {
             return refused("a login with an intent can be started from the own site only");
         }
-        Ok(Some((intent, self.account(head, who))))
+        Ok(Some((intent, self.account(head, who)?)))
     }
 
     /// A digest of whose account a request belongs to.
-    pub(super) fn account(&self, head: Head<'_>, who: &Who) -> [u8; 32] {
+    pub(super) fn account(&self, head: Head<'_>, who: &Who) -> Result<[u8; 32], LoginError> {
         let parts = introduced(head, who);
         let account = match &self.account_of {
-            Some(account_of) => account_of.ask(&parts),
+            Some(account_of) => account_of.ask(&parts).map_err(|error| {
+                tracing::error!("the account_of hook failed: {error}");
+                LoginError::new(Refused, "the app's account_of hook failed")
+            })?,
             None => {
                 let user = parts.extensions.get::<QqUser>();
                 user.map(|user| user.openid().to_string())
@@ -70,17 +75,17 @@ impl Flow {
         let digest = digest(&SHA256, marked.as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
-        bytes
+        Ok(bytes)
     }
 }
 
 /// What a hook sees of a request: who is signed in is in the extensions.
 pub(super) fn introduced(head: Head<'_>, who: &Who) -> request::Parts {
     let mut parts = head.to_parts();
-    match who.signed_in() {
-        Some(session) => parts.extensions.insert(session.user.clone()),
-        None => parts.extensions.remove(),
-    };
+    forget(&mut parts.extensions);
+    if let Some(session) = who.signed_in() {
+        parts.extensions.insert(session.user.clone());
+    }
     parts
 }
 

@@ -113,10 +113,14 @@ fn app_page(page: Response<String>) -> OwnResponse {
     let own = response.headers_mut();
     let policy = HeaderValue::from_static("frame-ancestors 'none'");
     own.insert(header::CONTENT_SECURITY_POLICY, policy);
-    for (name, value) in &head.headers {
+    for name in head.headers.keys() {
         let is_ours = *name == header::CACHE_CONTROL || COMMON.iter().any(|(ours, _)| ours == name);
-        if !is_ours {
-            own.insert(name, value.clone());
+        if is_ours {
+            continue;
+        }
+        own.remove(name);
+        for value in head.headers.get_all(name) {
+            own.append(name, value.clone());
         }
     }
     response

@@ -1,6 +1,7 @@
 //! The paths that the layer answers.
 
 use super::{
+    pending::Purpose,
     query::encoded,
     return_to::{ReturnTo, stays_here},
 };
@@ -10,7 +11,8 @@ use crate::ConfigError;
 pub(crate) struct Paths {
     pub(crate) login: String,
     pub(crate) callback: String,
-    pub(crate) logout: String,
+    /// None where sessions are the app's.
+    pub(crate) logout: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ impl Paths {
             Some(OwnPath::Login)
         } else if path == self.callback {
             Some(OwnPath::Callback)
-        } else if path == self.logout {
+        } else if Some(path) == self.logout.as_deref() {
             Some(OwnPath::Logout)
         } else {
             None
@@ -42,16 +44,25 @@ impl Paths {
                 && path.bytes().all(|byte| byte.is_ascii_graphic())
                 && !path.contains(['?', '#', '"', '<', '>', '\\', '`', '{', '}'])
         };
-        if ![&self.login, &self.logout].into_iter().all(usable) {
+        let logout = self.logout.as_ref();
+        if !usable(&self.login) || !logout.is_none_or(usable) {
             let problem = "must be a plain path such as /auth/qq/login";
             return Err(ConfigError::new(setting, problem));
         }
-        if self.login == self.logout || self.login == self.callback || self.logout == self.callback
-        {
+        let others = [Some(&self.login), logout];
+        if others[0] == others[1] || others.contains(&Some(&self.callback)) {
             let problem = "is the same as another path: login, logout and callback need one each";
             return Err(ConfigError::new(setting, problem));
         }
         Ok(())
+    }
+
+    /// Where to try again what a login was for: with an intent, from the page where it began.
+    pub(super) fn again(&self, purpose: &Purpose) -> String {
+        match purpose.intent {
+            Some(_) => purpose.return_to.to_string(),
+            None => self.login_to(&purpose.return_to),
+        }
     }
 
     /// The address that starts a login which ends at `return_to`.

@@ -11,10 +11,7 @@ use super::{
     origin::local_part,
     page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
 };
-use crate::{
-    Language, LoginRequired, QqLogin, QqTokens, QqUser,
-    session::{Session, revocation::Standing},
-};
+use crate::{Language, LoginRequired, QqLogin, QqTokens, QqUser, session::revocation::Standing};
 
 pub(crate) struct Visit {
     flow: Arc<Flow>,
@@ -88,18 +85,19 @@ impl Visit {
 
     /// Tells the app who is signed in, and nothing that an outer service may have claimed.
     pub(crate) fn introduce(&self, extensions: &mut Extensions) {
-        extensions.remove::<QqUser>();
-        extensions.remove::<QqLogin>();
-        extensions.remove::<QqTokens>();
+        forget(extensions);
         if let Some(session) = self.who.signed_in() {
             extensions.insert(session.user.clone());
-            if let Some(tokens) = self.flow.kept_tokens(session) {
+            if let Some(tokens) = session.tokens(|| self.flow.now()) {
                 extensions.insert(tokens);
             }
         }
         if let Some(completed) = &self.completed {
             extensions.insert(completed.login.user().clone());
             extensions.insert(completed.login.clone());
+            if self.flow.sessions.keeps_tokens {
+                extensions.insert(completed.login.tokens().clone());
+            }
         }
     }
 
@@ -220,11 +218,9 @@ impl Visit {
     }
 }
 
-impl Flow {
-    fn kept_tokens(&self, session: &Session) -> Option<QqTokens> {
-        if !self.sessions.keeps_tokens {
-            return None;
-        }
-        session.tokens(|| self.now())
-    }
+/// Takes away what only we may say.
+pub(super) fn forget(extensions: &mut Extensions) {
+    extensions.remove::<QqUser>();
+    extensions.remove::<QqLogin>();
+    extensions.remove::<QqTokens>();
 }

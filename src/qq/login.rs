@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Identity, QqClient, accepted,
     codes::{Meaning, meaning},
-    garbage, profile,
+    counted, garbage, profile,
     reply::{Reply, integer},
 };
 use crate::{
@@ -152,32 +152,7 @@ impl QqClient {
             ("fmt", "json"),
         ]);
         let body = self.get(step, "/oauth2.0/token", &query, deadline).await?;
-        let reply = accepted(step, Reply::parse(&body), Some("access_token"))?;
-        let token = |name| {
-            reply
-                .text(name)
-                .filter(|token| is_token(token))
-                .map(String::from)
-        };
-        let expires_in = reply.fields.get("expires_in").and_then(integer);
-        // The order is token, lifetime, refresh token: without a lifetime the token may be cut off.
-        if reply.is_form && expires_in.is_none() {
-            return Err(garbage(step));
-        }
-        let openid = match reply.fields.get("openid") {
-            None => None,
-            Some(Value::String(id)) => Some(OpenId::new(id).map_err(|_| garbage(step))?),
-            Some(_) => return Err(garbage(step)),
-        };
-        let tokens = QqTokens {
-            access_token: token("access_token").ok_or_else(|| garbage(step))?,
-            refresh_token: token("refresh_token"),
-            expires_in: expires_in
-                .and_then(|seconds| u64::try_from(seconds).ok())
-                .filter(|seconds| (1..=LONGEST_LIFETIME).contains(seconds))
-                .map(Duration::from_secs),
-        };
-        Ok((tokens, openid))
+        counted(step, || tokens(step, &body))
     }
 
     /// Who `/me` says it is: the same person as `known`, if somebody is.
@@ -241,6 +216,36 @@ impl QqClient {
             }
         }
     }
+}
+
+/// What a reply to a grant brings.
+fn tokens(step: Step, body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
+    let reply = accepted(step, Reply::parse(body), Some("access_token"))?;
+    let token = |name| {
+        reply
+            .text(name)
+            .filter(|token| is_token(token))
+            .map(String::from)
+    };
+    let expires_in = reply.fields.get("expires_in").and_then(integer);
+    // The order is token, lifetime, refresh token: without a lifetime the token may be cut off.
+    if reply.is_form && expires_in.is_none() {
+        return Err(garbage(step));
+    }
+    let openid = match reply.fields.get("openid") {
+        None => None,
+        Some(Value::String(id)) => Some(OpenId::new(id).map_err(|_| garbage(step))?),
+        Some(_) => return Err(garbage(step)),
+    };
+    let tokens = QqTokens {
+        access_token: token("access_token").ok_or_else(|| garbage(step))?,
+        refresh_token: token("refresh_token"),
+        expires_in: expires_in
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .filter(|seconds| (1..=LONGEST_LIFETIME).contains(seconds))
+            .map(Duration::from_secs),
+    };
+    Ok((tokens, openid))
 }
 
 /// Ten years, in seconds.

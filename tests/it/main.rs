@@ -10,11 +10,19 @@ mod socket;
 
 mod access;
 mod allocations;
+mod binding;
 mod callback;
 mod config;
+mod events;
 mod examples;
+mod forward;
+mod guards;
+mod hooks;
 mod login;
 mod mounting;
+#[cfg(feature = "metrics")]
+mod numbers;
+mod pages;
 mod payloads;
 mod quickstart;
 #[cfg(feature = "redis")]
@@ -25,6 +33,9 @@ mod return_to;
 mod revocation;
 mod secrets;
 mod session;
+mod several;
 mod sockets;
+mod tokens;
 mod transport;
 mod upstream;
+mod without_session;

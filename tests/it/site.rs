@@ -100,11 +100,27 @@ impl Site {
         app: impl FnOnce(QqApp) -> QqApp,
         layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
     ) -> Self {
+        Self::build(app, |_| pages(), layer)
+    }
+
+    /// A site with more pages than the usual ones.
+    pub(crate) fn with_pages(
+        more: impl FnOnce(&MockQq) -> Router,
+        layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
+    ) -> Self {
+        Self::build(|app| app, |qq| pages().merge(more(qq)), layer)
+    }
+
+    fn build(
+        app: impl FnOnce(QqApp) -> QqApp,
+        pages: impl FnOnce(&MockQq) -> Router,
+        layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
+    ) -> Self {
         let (qq, clock) = (qq(), Clock::new());
         let client = QqClient::with_service(app(self::app()), qq.clone());
         let time = clock.clone();
         let built = QqAuthLayer::with_client(client, keys()).clock(move || time.now());
-        let router = pages().layer(layer(built));
+        let router = pages(&qq).layer(layer(built));
         Self { qq, router, clock }
     }
 

@@ -1,0 +1,116 @@
+//! `RequireQqUser`: routes for who is signed in, and what the others are told.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    routing::{get, post},
+};
+use http::{Request, Response, StatusCode};
+use tokio::time::timeout;
+use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
+use tower_qq_auth::RequireQqUser;
+
+use crate::site::Site;
+
+/// Two groups of routes, one for members.
+fn groups() -> Router {
+    let members = Router::new()
+        .route("/inbox", get(async || "inbox"))
+        .route("/inbox/send", post(async || "sent"))
+        .route_layer(RequireQqUser);
+    Router::new()
+        .route("/open", get(async || "open"))
+        .merge(members)
+}
+
+#[tokio::test]
+async fn a_group_of_routes_is_for_who_is_signed_in() {
+    let site = Site::with_pages(|_| groups(), |layer| layer);
+    let mut browser = site.browser();
+    assert_eq!(browser.get("/open").await.body, "open");
+    let sent = browser.get("/inbox?page=2").await;
+    assert_eq!(
+        sent.location(),
+        "/auth/qq/login?return_to=/inbox%3Fpage%3D2"
+    );
+    let form = browser.post("/inbox/send").await;
+    assert_eq!(form.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        browser.get("/inbox/nothing").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let told = browser.clone().program().get("/inbox").await;
+    told.assert_failed(401, "login_required");
+    assert_eq!(
+        told.header("www-authenticate"),
+        "QQ login_url=\"/auth/qq/login\""
+    );
+    assert_eq!(told.problem()["login_url"], "/auth/qq/login");
+
+    browser.sign_in(&site.qq, sent.location()).await;
+    assert_eq!(browser.get("/inbox").await.body, "inbox");
+    assert_eq!(browser.post("/inbox/send").await.body, "sent");
+
+    let mut outside = site.browser();
+    outside.router = groups();
+    let page = outside.get("/inbox").await;
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(page.body.contains("QqAuthLayer"), "{}", page.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_that_turns_somebody_away_holds_no_place_in_the_app() {
+    let app =
+        service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::from("app"))));
+    let mut one = RequireQqUser.layer(ConcurrencyLimit::new(app, 1));
+    let mut other = one.clone();
+    let service = one.ready().await.unwrap();
+    let reply = service.call(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let free = timeout(Duration::from_secs(1), other.ready()).await;
+    assert!(free.is_ok(), "who was turned away still holds a place");
+}
+
+#[tokio::test]
+async fn a_form_that_needs_a_login_leads_back_to_its_own_page() {
+    let site = Site::new();
+    let to = |page: &str| format!("/auth/qq/login?return_to={page}");
+    let cases = [
+        ("https://site.example/cart?a=1&b", to("/cart%3Fa%3D1%26b")),
+        ("https://site.example/a\"b", to("/a%22b")),
+        ("https://site.example/", "/auth/qq/login".into()),
+        ("https://site.example", "/auth/qq/login".into()),
+        (
+            "https://site.example.evil.example/cart",
+            "/auth/qq/login".into(),
+        ),
+        (
+            "https://site.example@evil.example/cart",
+            "/auth/qq/login".into(),
+        ),
+        (
+            "https://site.example//evil.example",
+            "/auth/qq/login".into(),
+        ),
+        ("http://site.example/cart", "/auth/qq/login".into()),
+        ("https://evil.example/cart", "/auth/qq/login".into()),
+        ("/cart", "/auth/qq/login".into()),
+        ("", "/auth/qq/login".into()),
+    ];
+    for (referer, login) in cases {
+        let page = site
+            .browser()
+            .header("referer", referer)
+            .post("/form")
+            .await;
+        assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+        assert!(
+            page.body.contains(&format!("href=\"{login}\"")),
+            "{referer}"
+        );
+        let challenge = format!("QQ login_url=\"{login}\"");
+        assert_eq!(page.header("www-authenticate"), challenge);
+    }
+}

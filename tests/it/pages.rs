@@ -1,0 +1,310 @@
+//! Pages and words: failures in the app's own look, the start of a login, the button, QQ's codes.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+use tower_qq_auth::{
+    Failure, Fault, Language, LoginError, LoginErrorKind, QqCode, login_button,
+    mock::{self, Endpoint},
+};
+
+use crate::site::{self, LOGIN, Site};
+
+/// A site that renders failures like this.
+fn rendering(page: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static) -> Site {
+    Site::with(|app| app, |layer| layer.failure_page(page))
+}
+
+#[tokio::test]
+async fn the_app_renders_failures_knowing_all_about_them() {
+    type Told = (
+        Language,
+        u16,
+        &'static str,
+        String,
+        Option<String>,
+        Option<LoginErrorKind>,
+    );
+    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
+    let log = told.clone();
+    let site = rendering(move |failure| {
+        log.lock().unwrap().push((
+            failure.language(),
+            failure.status().as_u16(),
+            failure.code(),
+            failure.url().to_owned(),
+            failure.support_code().map(String::from),
+            failure.error().map(LoginError::kind),
+        ));
+        let text = [failure.title(), failure.text(), failure.button()];
+        Response::builder()
+            .status(200)
+            .body(text.join("|"))
+            .unwrap()
+    });
+    site.qq.fault(Endpoint::Token, 1, mock::Fault::Code(100032));
+    let mut browser = site.browser();
+    let busy = browser
+        .sign_in(&site.qq, "/auth/qq/login?return_to=/x")
+        .await;
+    assert_eq!(
+        busy.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not the app's"
+    );
+    assert_eq!(busy.header("retry-after"), "5");
+    assert_eq!(busy.header("content-type"), "text/html; charset=utf-8");
+    assert!(busy.body.starts_with("QQ 正忙|QQ "), "{}", busy.body);
+    assert!(busy.body.ends_with("|重新登录"));
+    let mut english = browser.header("accept-language", "en");
+    assert!(
+        english
+            .post("/form")
+            .await
+            .body
+            .starts_with("Please sign in|")
+    );
+    let mut foreign = english.header("sec-fetch-site", "cross-site");
+    foreign.post("/auth/qq/logout").await;
+
+    let told = told.lock().unwrap();
+    let (zh, en) = (Language::Chinese, Language::English);
+    let code = told[0].4.clone();
+    assert_eq!(code.as_ref().map(String::len), Some(8));
+    let again = "/auth/qq/login?return_to=/x".to_owned();
+    let busy = (
+        zh,
+        503,
+        "qq_busy",
+        again,
+        code,
+        Some(LoginErrorKind::QqBusy),
+    );
+    let home = "/auth/qq/login".to_owned();
+    let required = (en, 401, "login_required", home, None, None);
+    let cross = (en, 403, "cross_site", "/".to_owned(), None, None);
+    assert_eq!(told[..], [busy, required, cross]);
+}
+
+#[tokio::test]
+async fn a_page_of_the_app_keeps_its_headers_but_for_those_that_protect_it() {
+    let site = rendering(|_| {
+        Response::builder()
+            .header("content-type", "text/html; charset=gbk")
+            .header("content-security-policy", "default-src 'self'")
+            .header("content-security-policy", "frame-ancestors 'self'")
+            .header("link", "</a.css>; rel=preload")
+            .header("link", "</b.css>; rel=preload")
+            .header("cache-control", "public, max-age=600")
+            .header("referrer-policy", "unsafe-url")
+            .header("x-content-type-options", "sniff")
+            .body(String::new())
+            .unwrap()
+    });
+    let page = site.browser().get("/auth/qq/callback").await;
+    let all = |name: &str| -> Vec<_> {
+        let values = page.headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
+    };
+    assert_eq!(all("content-type"), ["text/html; charset=gbk"]);
+    let policies = ["default-src 'self'", "frame-ancestors 'self'"];
+    assert_eq!(all("content-security-policy"), policies);
+    assert_eq!(all("link").len(), 2);
+    assert_eq!(all("cache-control"), ["no-store"]);
+    assert_eq!(all("referrer-policy"), ["no-referrer"]);
+    assert_eq!(all("x-content-type-options"), ["nosniff"]);
+
+    let bare = rendering(|_| Response::new(String::new()));
+    let page = bare.browser().get("/auth/qq/callback").await;
+    assert_eq!(
+        page.header("content-security-policy"),
+        "frame-ancestors 'none'"
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_panics_is_replaced_by_ours() {
+    let site = rendering(|_| panic!("no template"));
+    let page = site.browser().get("/auth/qq/callback").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.body.contains("登录已失效"), "{}", page.body);
+    assert!(
+        page.header("content-security-policy")
+            .starts_with("default-src 'none'")
+    );
+}
+
+#[tokio::test]
+async fn programs_get_the_same_json_whatever_pages_look_like() {
+    let site = rendering(|_| Response::new("page".into()));
+    let reply = site.browser().program().get("/auth/qq/callback").await;
+    reply.assert_failed(400, "invalid_state");
+}
+
+#[tokio::test]
+async fn services_around_the_layer_find_the_error_under_the_code_that_is_shown() {
+    let site = Site::new();
+    site.qq.fault(Endpoint::Token, 1, mock::Fault::Code(100020));
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let (name, value) = browser.jar.first_key_value().unwrap();
+    let request = Request::get(callback)
+        .header("accept", "text/html")
+        .header("cookie", format!("{name}={value}"));
+    let request = request.body(Body::empty()).unwrap();
+    let (head, body) = site.router.oneshot(request).await.unwrap().into_parts();
+    let error = head.extensions.get::<LoginError>().unwrap();
+    assert_eq!(error.kind(), LoginErrorKind::CodeRejected);
+    assert_eq!(
+        (error.qq_code(), error.step()),
+        (Some(100020), Some("token"))
+    );
+    let page = body.collect().await.unwrap().to_bytes();
+    let shown = format!("<code>{}</code>", error.support_code().unwrap());
+    assert!(String::from_utf8_lossy(&page).contains(&shown));
+}
+
+#[test]
+fn the_button_is_a_link_in_words_whatever_its_address() {
+    let layer = site::layer(&site::qq());
+    let url = layer.login_url("/cart?a=1&b=\"2\"");
+    let button = login_button(&url, Language::English);
+    assert!(button.contains("href=\"/auth/qq/login?return_to=/cart%3Fa%3D1%26b%3D%222%22\""));
+    assert!(button.contains("lang=\"en\"") && button.ends_with(">Sign in with QQ</a>"));
+    assert_eq!(layer.login_url("//evil.example"), "/auth/qq/login");
+    let odd = login_button("\"><script>'&", Language::Chinese);
+    assert!(
+        odd.contains("href=\"&quot;&gt;&lt;script&gt;&#39;&amp;\""),
+        "{odd}"
+    );
+    assert!(odd.contains("lang=\"zh-CN\"") && odd.ends_with(">QQ登录</a>"));
+}
+
+#[test]
+fn qqs_codes_say_what_happened_whose_doing_it_is_and_what_to_do() {
+    use LoginErrorKind::{CodeRejected, Misconfigured, NotApproved, QqBusy, QqUnavailable};
+    let cases = [
+        (
+            100020,
+            CodeRejected,
+            Fault::Person,
+            "the code was used before",
+        ),
+        (100067, CodeRejected, Fault::Person, "the code has expired"),
+        (
+            100009,
+            Misconfigured,
+            Fault::Operator,
+            "client_secret is illegal",
+        ),
+        (
+            100048,
+            Misconfigured,
+            Fault::Operator,
+            "the app has no right to the UnionID",
+        ),
+        (
+            110406,
+            NotApproved,
+            Fault::Operator,
+            "the app is not approved",
+        ),
+        (100062, QqBusy, Fault::Qq, "too many requests"),
+        (
+            100050,
+            QqUnavailable,
+            Fault::Qq,
+            "openid and app do not fit",
+        ),
+    ];
+    for (number, kind, fault, what) in cases {
+        let code = QqCode::find(number).unwrap();
+        assert_eq!(
+            (code.code(), code.kind(), code.fault()),
+            (number, kind, fault)
+        );
+        assert_eq!(code.what(Language::English), what);
+    }
+    for code in QqCode::all() {
+        let chinese = code.what(Language::Chinese).to_owned() + code.advice(Language::Chinese);
+        assert!(!chinese.is_ascii(), "{code:?}");
+        assert!(code.what(Language::English).is_ascii(), "{code:?}");
+        assert!(code.advice(Language::English).is_ascii(), "{code:?}");
+        assert_eq!(QqCode::find(code.code()), Some(code));
+    }
+    assert_eq!(QqCode::find(0), None);
+    assert_eq!(QqCode::find(i64::MIN), None);
+}
+
+#[tokio::test]
+async fn a_program_that_asks_for_json_gets_the_address_of_qq() {
+    let site = Site::new();
+    let cases = [
+        ("application/json", true),
+        ("application/json, text/plain, */*", true),
+        ("application/JSON;q=0.5", true),
+        ("*/*", false),
+        ("application/json;q=0", false),
+        ("text/html,application/json", false),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", false),
+    ];
+    for (accept, json) in cases {
+        let mut browser = site.browser().header("accept", accept);
+        let start = browser.get("/auth/qq/login?return_to=/x").await;
+        assert_eq!(browser.pending_logins(), 1, "{accept}");
+        assert_eq!(start.header("cache-control"), "no-store");
+        if !json {
+            assert!(
+                start.location().starts_with("https://graph.qq.com/"),
+                "{accept}"
+            );
+            continue;
+        }
+        assert_eq!(start.status, StatusCode::OK, "{accept}");
+        assert_eq!(start.header("content-type"), "application/json");
+        assert_eq!(start.cookies().len(), 1);
+        let told: Value = serde_json::from_str(&start.body).unwrap();
+        let callback = site
+            .qq
+            .approve(told["authorize_url"].as_str().unwrap())
+            .unwrap();
+        let mut page = browser.header("accept", "text/html");
+        assert_eq!(page.get(&site::path(&callback)).await.location(), "/x");
+    }
+    let own = site.browser().header("sec-fetch-mode", "navigate");
+    let start = own.program().get("/auth/qq/login").await;
+    assert!(
+        start.location().starts_with("https://"),
+        "a browser on its way"
+    );
+}
+
+#[tokio::test]
+async fn logins_under_way_leave_room_for_other_cookies() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let long = "/".to_owned() + &"a".repeat(2047);
+    let mut last = String::new();
+    for _ in 0..8 {
+        site.clock.advance(Duration::from_millis(1));
+        let login = format!("/auth/qq/login?return_to={long}");
+        last = browser.callback_from(&site.qq, &login).await;
+        let cookies = browser
+            .jar
+            .iter()
+            .filter(|(name, _)| name.starts_with(LOGIN));
+        let bytes: usize = cookies.map(|(_, value)| value.len()).sum();
+        assert!((1..=6 * 1024).contains(&bytes), "{bytes} bytes");
+    }
+    assert!(browser.pending_logins() >= 2, "two tabs can be open");
+    let end = browser.get(&last).await;
+    assert_eq!(end.location(), long);
+    assert_eq!(end.headers.get_all(header::SET_COOKIE).iter().count(), 2);
+}

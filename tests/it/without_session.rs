@@ -1,0 +1,66 @@
+//! An app that keeps its own session: ours is neither written nor read.
+
+use axum::{Router, routing::get};
+use http::StatusCode;
+use serde_json::Value;
+use tower_qq_auth::QqLogin;
+
+use crate::site::{SESSION, Site};
+
+fn site() -> Site {
+    Site::with_pages(
+        |_| {
+            let pages = crate::site::pages();
+            pages.merge(Router::new().route(
+                "/auth/qq/callback",
+                get(async |login: QqLogin| login.return_to().to_owned()),
+            ))
+        },
+        |layer| layer.without_session(),
+    )
+}
+
+#[tokio::test]
+async fn a_session_cookie_from_before_signs_nobody_in() {
+    let before = Site::new().signed_in().await;
+    let mut browser = site().browser();
+    browser.jar = before.jar;
+    assert_eq!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn the_handler_gets_the_login_and_no_cookie_of_ours_is_set() {
+    let site = site();
+    let mut browser = site.browser();
+    let end = browser
+        .sign_in(&site.qq, "/auth/qq/login?return_to=/x")
+        .await;
+    assert_eq!((end.status, end.body.as_str()), (StatusCode::OK, "/x"));
+    assert!(!browser.jar.contains_key(SESSION));
+    assert_eq!(browser.pending_logins(), 0);
+}
+
+#[tokio::test]
+async fn the_logout_path_is_the_apps() {
+    let site = site();
+    assert_eq!(
+        site.browser().post("/auth/qq/logout").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let end = site
+        .browser()
+        .sign_in(&site.qq, "/auth/qq/login?return_to=/auth/qq/logout")
+        .await;
+    assert_eq!(end.body, "/auth/qq/logout");
+}
+
+#[tokio::test]
+async fn a_login_that_is_forwarded_nowhere_is_not_a_login_of_somebody_else() {
+    let mut browser = Site::new().browser();
+    browser.router = browser
+        .router
+        .route("/login", get(async |_: QqLogin| "never"));
+    let reply = browser.get("/login").await;
+    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(reply.body.contains(".forward_callback()"));
+}
