@@ -10,11 +10,10 @@ use crate::site::{SESSION, Site};
 fn site() -> Site {
     Site::with_pages(
         |_| {
-            let pages = crate::site::pages();
-            pages.merge(Router::new().route(
+            Router::new().route(
                 "/auth/qq/callback",
                 get(async |login: QqLogin| login.return_to().to_owned()),
-            ))
+            )
         },
         |layer| layer.without_session(),
     )
