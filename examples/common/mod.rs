@@ -1,10 +1,12 @@
 //! What the examples share: a QQ, made up or real, an address to listen on, and the look of a page.
 
+#![allow(dead_code)] // Each example uses a part of it.
+
 use std::{
     env,
     error::Error,
     io::{self, IsTerminal, Write},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     process::ExitCode,
 };
 
@@ -104,15 +106,19 @@ impl Server {
     }
 
     /// Whether people come by https, so that cookies can be kept to it.
-    #[allow(dead_code)] // Only a site with cookies of its own asks.
     pub(crate) fn is_https(&self) -> bool {
         self.callback.starts_with("https:")
+    }
+
+    /// The address without its port.
+    pub(crate) fn host(&self) -> IpAddr {
+        self.address.ip()
     }
 
     /// Says where it is and serves it, until Ctrl-C.
     pub(crate) async fn serve(self, site: Router) -> Result<(), Box<dyn Error>> {
         let (address, callback) = (self.address, self.callback);
-        let mut site = site.route("/style.css", get(style));
+        let mut site = with_style(site);
         if let Some(mock) = self.mock {
             site = site.nest_service("/mock-qq", mock);
             say(&format!("open          http://{address}/"))?;
@@ -155,7 +161,7 @@ fn is_configured() -> bool {
     .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn say(line: &str) -> io::Result<()> {
+pub(crate) fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
@@ -192,6 +198,11 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
+}
+
+/// A site with the look of its pages.
+pub(crate) fn with_style(site: Router) -> Router {
+    site.route("/style.css", get(style))
 }
 
 async fn style() -> impl IntoResponse {

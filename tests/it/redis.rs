@@ -15,7 +15,10 @@ use tokio::{
 };
 use tower_qq_auth::{CachedRevocations, OpenId, QqAuthLayer, RedisRevocations};
 
-use crate::site::{Browser, Site, layer, pages};
+use crate::{
+    process::{Running, browser, choose, page},
+    site::{Browser, Site, layer, pages},
+};
 
 /// A server of our own, on a port that was free, with nothing on disk.
 struct Redis {
@@ -248,6 +251,54 @@ async fn a_cluster_does_what_a_single_server_does() {
     assert_eq!(status(&at(&browser, &b)).await, StatusCode::OK);
     browser.clone().post("/auth/qq/logout").await;
     assert_eq!(status(&at(&browser, &b)).await, StatusCode::UNAUTHORIZED);
+}
+
+/// Two instances of the example, each asked over its own socket.
+async fn check_cluster(environment: &[(&str, &str)]) {
+    let mut running = Running::start("cluster", environment);
+    let second = running.printed("second").await;
+    let first = running.printed("open").await;
+    let browser = browser();
+    let mock = page(&browser, &format!("{second}me")).await;
+    choose(&browser, mock, 0).await;
+    let seen = async |site: &str| {
+        let me = browser
+            .get(format!("{site}me"))
+            .header("accept", "application/json");
+        me.send().await.unwrap().status()
+    };
+    assert_eq!(
+        (seen(&first).await, seen(&second).await),
+        (StatusCode::OK, StatusCode::OK)
+    );
+
+    let everywhere = browser
+        .post(format!("{first}leave-everywhere"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(everywhere.status(), StatusCode::NO_CONTENT);
+    eventually("the second has heard of it", async || {
+        seen(&second).await == StatusCode::UNAUTHORIZED
+    })
+    .await;
+    assert_eq!(seen(&first).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_cluster_example_shares_logins_and_revocations_in_memory() {
+    check_cluster(&[("LISTEN", "127.0.0.1:0")]).await;
+}
+
+#[tokio::test]
+async fn the_cluster_example_shares_logins_and_revocations_on_redis() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    check_cluster(&[("LISTEN", "127.0.0.1:0"), ("REDIS_URL", &url)]).await;
+    let keys = redis.list("KEYS *").await;
+    assert!(keys.contains("qq-auth:"), "{keys}");
 }
 
 #[tokio::test]
