@@ -193,3 +193,35 @@ fn calls_to_qq_are_counted_one_by_one_with_what_qq_said() {
     ];
     sums.assert(CALLS, &calls);
 }
+
+#[test]
+fn cookies_of_an_old_key_are_counted_until_they_are_sealed_by_the_new_one() {
+    use std::time::Duration;
+    use tower_qq_auth::{QqAuthLayer, SessionKeys};
+
+    let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+    let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
+    let site = Site::new();
+    let ring = |keys: &str| {
+        let clock = site.clock.clone();
+        let client = QqClient::with_service(app(), site.qq.clone());
+        let keys = SessionKeys::parse(keys).unwrap();
+        let layer = QqAuthLayer::with_client(client, keys);
+        crate::site::pages().layer(layer.clock(move || clock.now()))
+    };
+    counted(async |sums| {
+        let mut browser = site.browser();
+        browser.router = ring(old);
+        browser.sign_in(&site.qq, "/auth/qq/login").await;
+        browser.router = ring(&format!("{new},{old}"));
+        browser.get("/").await;
+        browser.get("/").await;
+        sums.assert("qq_auth_old_key_used_total", &[("", 2.0)]);
+        site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+        browser.get("/").await;
+        sums.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
+        browser.get("/").await;
+        sums.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
+        assert_eq!(browser.get("/me").await.status, 200);
+    });
+}

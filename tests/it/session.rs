@@ -336,3 +336,64 @@ proptest! {
         prop_assert_eq!(seen, Value::Null);
     }
 }
+
+/// Sealed by release 0.1.0: no later one may sign these people out.
+mod of_an_older_release {
+    use super::*;
+
+    const PLAIN: &str = "ZCdZVU9MWqBrQ3vpQCSE595K0atos-3vxtYpkzfCtJuyu3dIQs1Az9CdqEa8f49EqNRRmxUrud5YyFzk8OH2WcFUvb7ywIiV7vA2gd72bUASn_XgFN82Y1wT-UEOBkI0SPhlais6MBdnEkehXgRaYLNvwpp4PaZEa1enak4jl1K9uS2babfFGbAODNUhcRR3sJE5XbPC4jlfMdmrbDgbbzGXceRuxTICXugEJbAcRGIxgbIjrQsa1SMOiIEqU0d_xuOvmNFC";
+    const WITH_TOKENS: &str = "xv4zVyrOqOW6ttH-wIWbR89MzIAWVmpA22WJFQFGwiPhibQpDHz-xZ8iEt2EdnOMavk1iShGD-S-PLA-LwqdmN98tGCdU6-3BQy2tvNFhv6MAzqrT8NkAs91sdMa7ET1DqYVqC_pwNrd-0c55Yp2d5Y-28nicTEuMQQHqlCyoWRNeDr1A7hX9BMGlSdnOrEAqNiOQDG5QzCOVoFiVcrKPMwfTLsWGOw1F9xnnACRRKK5vx1CUGTZ1RBkERjQpb2gRYII3_MU6LyXfsoGQ3tD-mpAPXNZhyLt-66ye5gZd2CH9Pi0pehOaTgqp6V1EFusIq6ftjVoYXtOHBKO3j8PjkaYxjXC3pJwfWJulNrajhY";
+    const STATE: &str = "lzVF1yggJfFkmRKRRbWF3xVWv9yRkA";
+    const PENDING: &str =
+        "c53E9R0CgKWYG18TGWX2HBxwbBKKIzEUWqbCkzmFTfoPxbeNS8DK6PRd6CyKc_GClfdDlswVyEacIbfrIJc";
+
+    #[tokio::test]
+    async fn a_session_opens() {
+        for value in [PLAIN, WITH_TOKENS] {
+            let mut browser = Site::new().browser();
+            browser.jar.insert(SESSION.into(), value.into());
+            let user = browser.whoami().await;
+            assert_eq!(user["openid"], "CC7F5CEFEFC0EBAB9B07EB481AEBC29C");
+            assert_eq!(user["unionid"], "UID_2B409A92E88F2D4091EE665EC2C1411F");
+            assert_eq!(user["nickname"], "江叶");
+            assert_eq!(
+                user["avatar"],
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=a&s=100"
+            );
+            assert_eq!(user["profile_complete"], true);
+        }
+    }
+
+    #[tokio::test]
+    async fn its_tokens_are_kept() {
+        let site = Site::with(|app| app, |layer| layer.keep_tokens());
+        let told = async |tokens: tower_qq_auth::QqTokens| tokens.access_token().to_owned();
+        let mut browser = site.browser();
+        browser.router = axum::Router::new()
+            .route("/tokens", axum::routing::get(told))
+            .layer(
+                site::layer(&site.qq)
+                    .keep_tokens()
+                    .clock(move || site.clock.now()),
+            );
+        browser.jar.insert(SESSION.into(), WITH_TOKENS.into());
+        assert_eq!(
+            browser.get("/tokens").await.body,
+            "62D27091E9DCC09BD83AD939BF54A1AF"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_login_under_way_goes_on() {
+        let site = Site::new();
+        let mut browser = site.browser();
+        let name = format!("{}{}", site::LOGIN, &STATE[..8]);
+        browser.jar.insert(name, PENDING.into());
+        let fresh = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        let code = site::param(&fresh, "code");
+        let end = browser
+            .get(&format!("/auth/qq/callback?code={code}&state={STATE}"))
+            .await;
+        assert_eq!(end.location(), "/old/page");
+    }
+}
