@@ -205,10 +205,11 @@ impl Flow {
         };
         let flow = Arc::clone(self);
         if self.paths.find(head.uri.path()).is_none() {
-            let arrival = Arrival::of(head);
+            let (arrival, audience) = (Arrival::of(head), Audience::of(head.headers));
             return Decision::Wait(Box::pin(async move {
                 let standing = waiting.await;
-                Outcome::Forward(Visit::new(flow, Who { session, standing }, arrival))
+                let visit = Visit::new(flow, Who { session, standing }, arrival);
+                Outcome::Forward(visit.of(audience))
             }));
         }
         let parts = head.to_parts();

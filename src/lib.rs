@@ -84,6 +84,7 @@ mod extract;
 mod flow;
 mod future;
 mod guard;
+mod handle;
 mod hook;
 mod html;
 mod language;

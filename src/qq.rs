@@ -7,31 +7,28 @@
 //! 5. A reply counts only with status 200, at most 64 KiB, and without any sign of an error in the body.
 //! 6. `/me` and the profile are asked once more after a failure that may pass; the token never is.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{Request, StatusCode};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    Language, LoginError,
-    LoginErrorKind::{AudienceMismatch, Misconfigured, QqBusy, QqTimeout, QqUnavailable},
-    OpenId, UnionId,
-    error::Step,
-    meter,
-};
+use crate::{LoginError, LoginErrorKind::Misconfigured, OpenId, error::Step};
 
 mod app;
 mod codes;
 #[cfg(feature = "reqwest")]
 mod http_client;
+mod identity;
+mod judge;
 mod login;
 mod profile;
 mod redirect_uri;
 mod reply;
+mod token;
 mod upstream;
 
 pub use self::{
@@ -40,9 +37,9 @@ pub use self::{
     login::QqLogin,
 };
 use self::{
-    codes::Meaning,
+    judge::{accepted, counted, garbage, is_passing, unusable},
     reply::{Reply, integer},
-    upstream::{Answer, Trouble, Upstream},
+    upstream::{Trouble, Upstream},
 };
 
 /// Speaks to QQ for one [`QqApp`].
@@ -175,41 +172,6 @@ impl QqClient {
         })
     }
 
-    async fn me(
-        &self,
-        access_token: &str,
-        union_id: bool,
-        deadline: Instant,
-    ) -> Result<Identity, LoginError> {
-        let step = Step::OpenId;
-        let mut query = vec![("access_token", access_token), ("fmt", "json")];
-        if union_id {
-            query.push(("unionid", "1"));
-        }
-        let body = self.get(step, "/oauth2.0/me", &query, deadline).await?;
-        counted(step, || self.identified(step, &body))
-    }
-
-    fn identified(&self, step: Step, body: &[u8]) -> Result<Identity, LoginError> {
-        let reply = accepted(step, Reply::parse(body), Some("openid"))?;
-        if reply.is_form {
-            return Err(garbage(step));
-        }
-        if reply.text("client_id") != Some(self.app.id.as_str()) {
-            let detail = "qq says that the token belongs to another app, or to none";
-            return Err(LoginError::new(AudienceMismatch, detail).at(step));
-        }
-        let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
-        let unionid = match reply.fields.get("unionid") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) if id.is_empty() => None,
-            Some(Value::String(id)) => Some(UnionId::new(id).map_err(|_| garbage(step))?),
-            Some(_) => return Err(garbage(step)),
-        };
-        let openid = openid.ok_or_else(|| garbage(step))?;
-        Ok(Identity { openid, unionid })
-    }
-
     /// Asks; `/me` and the profile once more if the first failure may have been a passing one.
     async fn get(
         &self,
@@ -262,96 +224,12 @@ impl fmt::Debug for QqClient {
     }
 }
 
-/// Whose token it is.
-struct Identity {
-    openid: OpenId,
-    unionid: Option<UnionId>,
-}
-
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// Counts a call by what came of it: a refusal of QQ's has status 200 as well.
-fn counted<T>(step: Step, judge: impl FnOnce() -> Result<T, LoginError>) -> Result<T, LoginError> {
-    let judged = judge();
-    let result = judged
-        .as_ref()
-        .map_or_else(|error| error.kind().code(), |_| "ok");
-    meter::qq_called(step.name(), result);
-    judged
-}
-
-/// The reply, unless it reports an error. One that reports an error and brings `goods` is neither.
-fn accepted(step: Step, reply: Option<Reply>, goods: Option<&str>) -> Result<Reply, LoginError> {
-    let reply = reply.ok_or_else(|| garbage(step))?;
-    match reply.refusal() {
-        None => Ok(reply),
-        Some(_) if goods.is_some_and(|goods| reply.fields.contains_key(goods)) => {
-            Err(garbage(step))
-        }
-        Some(code) => {
-            let meaning = code.map_or(Meaning::Other, codes::meaning);
-            let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
-            let error = match meaning {
-                Meaning::Busy => error.with_retry_after(BUSY),
-                _ => error,
-            };
-            Err(error.with_qq_code(code).at(step))
-        }
-    }
-}
-
-/// Why an answer that is not there, or not with status 200, is no good.
-fn unusable(failure: Result<Answer, Trouble>) -> LoginError {
-    match failure {
-        Ok(answer) if is_busy(answer.status) => {
-            let detail = format!("qq is busy: status {}", answer.status.as_u16());
-            LoginError::new(QqBusy, detail).with_retry_after(retry_after(&answer.headers))
-        }
-        Ok(answer) => {
-            let mut detail = format!("not an answer of qq's: status {}", answer.status.as_u16());
-            if let Some(length) = answer.length {
-                detail += &format!(", {length} bytes");
-            }
-            LoginError::new(QqUnavailable, detail)
-        }
-        Err(Trouble::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),
-        Err(Trouble::TooLarge) => LoginError::new(QqUnavailable, "the answer is over 64 KiB"),
-        Err(Trouble::Broken(why)) => LoginError::new(QqUnavailable, format!("no answer: {why}")),
-    }
-}
-
-fn is_busy(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    )
-}
-
-fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() && !is_busy(status)
-}
-
-fn garbage(step: Step) -> LoginError {
-    LoginError::new(QqUnavailable, "the answer is not one that qq gives").at(step)
-}
-
-/// How long to wait where QQ does not say.
-const BUSY: Duration = Duration::from_secs(5);
-
-fn retry_after(headers: &HeaderMap) -> Duration {
-    let seconds = headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    match seconds {
-        Some(seconds @ 1..=300) => Duration::from_secs(seconds),
-        _ => BUSY,
-    }
-}
 
 /// A body with its control characters made blanks: QQ sends nicknames with raw ones, which JSON does not allow.
 fn without_controls(body: &[u8]) -> Vec<u8> {

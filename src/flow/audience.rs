@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, header};
 use crate::Language;
 
 /// How to answer somebody.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Audience {
     /// A page for a person, or JSON for a program.
     pub(super) wants_page: bool,

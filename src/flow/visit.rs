@@ -10,6 +10,7 @@ use super::{
     messages::Reason,
     origin::local_part,
     page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
+    return_to::ReturnTo,
 };
 use crate::{Language, LoginRequired, QqLogin, QqTokens, QqUser, session::revocation::Standing};
 
@@ -17,6 +18,8 @@ pub(crate) struct Visit {
     flow: Arc<Flow>,
     who: Who,
     arrival: Arrival,
+    /// Known where the session had to be waited for.
+    audience: Option<Audience>,
     completed: Option<Box<Completed>>,
 }
 
@@ -62,8 +65,14 @@ impl Visit {
             flow,
             who,
             arrival,
+            audience: None,
             completed: None,
         }
+    }
+
+    pub(super) fn of(self, audience: Audience) -> Self {
+        let audience = Some(audience);
+        Self { audience, ..self }
     }
 
     /// The callback of a login that succeeded.
@@ -79,6 +88,7 @@ impl Visit {
                 standing: Standing::Good,
             },
             arrival,
+            audience: Some(audience),
             completed: Some(Box::new(completed)),
         }
     }
@@ -194,26 +204,19 @@ impl Visit {
         }
         response
     }
-}
 
-impl Visit {
     /// Somebody came with a session, and nobody can say whether it is still good.
     fn unverified(self) -> OwnResponse {
-        let (wants_page, page) = match &self.arrival {
-            Arrival::AtPage(page) => (true, page.as_str()),
-            Arrival::WithForm(..) => (true, "/"),
-            Arrival::ByProgram => (false, "/"),
+        let again = match &self.arrival {
+            Arrival::AtPage(page) => ReturnTo::new(page.as_str(), &self.flow.paths),
+            Arrival::WithForm(..) | Arrival::ByProgram => None,
         };
-        let language = Language::Chinese;
         let notice = Notice {
             reason: Reason::Unverified,
-            url: page,
+            url: &again.unwrap_or_else(ReturnTo::home).to_string(),
             error: None,
         };
-        let audience = Audience {
-            wants_page,
-            language,
-        };
+        let audience = self.audience.unwrap_or_default();
         notice.respond(audience, self.flow.failure_page.as_ref())
     }
 }

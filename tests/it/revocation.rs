@@ -202,6 +202,15 @@ async fn a_list_that_cannot_be_asked_costs_half_a_second_and_only_who_needs_it()
         assert!(page.body.contains("暂时无法确认登录状态"));
         assert!(page.body.contains("href=\"/deep/page\""));
         assert!(!page.body.contains("canary"));
+        let mut english = browser.clone().header("accept-language", "en");
+        assert!(
+            english
+                .clone()
+                .get("/me")
+                .await
+                .body
+                .contains("cannot be checked")
+        );
         let reply = browser.clone().program().get("/me").await;
         assert_eq!(reply.problem()["code"], "session_unverified");
         assert_eq!(browser.jar.len(), 1, "the session is kept");
@@ -385,4 +394,25 @@ async fn a_full_list_forgets_the_oldest_and_takes_the_newest() {
         browser.post("/auth/qq/logout").await;
     }
     assert_eq!(copies[5].whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn the_button_of_a_page_that_cannot_be_checked_stays_on_the_site() {
+    let list = Fickle::default();
+    let base = Site::new();
+    let mut browser = base.signed_in().await;
+    let clock = base.clock.clone();
+    let members = axum::Router::new().fallback(async |_: tower_qq_auth::QqUser| "for members");
+    let qq = layer(&base.qq).clock(move || clock.now());
+    browser.router = members.layer(qq.revocations(list.clone()));
+    list.is(Mood::Failing);
+    for page in [
+        "//evil.example/x",
+        "/..//evil.example",
+        "/auth/qq/login/../login",
+    ] {
+        let page = browser.get(page).await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(page.body.contains("href=\"/\""), "{}", page.body);
+    }
 }
