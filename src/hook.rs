@@ -88,7 +88,7 @@ impl<'a> Failure<'a> {
         self.status
     }
 
-    /// The reason as programs see it: `login_required`, `cross_site`, or that of a
+    /// The reason as programs see it: `login_required`, `cross_site`, `session_unverified`, or that of a
     /// [`LoginErrorKind`](crate::LoginErrorKind).
     pub fn code(&self) -> &'static str {
         self.code
@@ -110,7 +110,7 @@ impl<'a> Failure<'a> {
     }
 
     /// Where the button leads: to a new login that still goes where this one was going, as far as that is known; to `/`
-    /// for `cross_site`. Escape it for an attribute.
+    /// for `cross_site`, and to the same page for `session_unverified`. Escape it for an attribute.
     pub fn url(&self) -> &'a str {
         self.url
     }

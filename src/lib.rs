@@ -32,7 +32,8 @@
 //! | `/auth/qq/logout` | POST, from the own site | signed out and on to `return_to` or `/` |
 //!
 //! Everything else goes to the app, byte for byte, with a [`QqUser`] in the request's extensions exactly when somebody
-//! is signed in. A request without our cookies costs no allocation, and none costs a task, a lock or a look-up.
+//! is signed in. A request without our cookies costs no allocation, and none costs a task, a lock or a look-up, unless
+//! sessions are checked against a list of revoked ones.
 //!
 //! ```text
 //!  browser                layer                                   QQ
@@ -59,21 +60,30 @@
 //! 5. Nothing is taken from `Host`, `X-Forwarded-*` or `Forwarded`: the redirect URI says where the site is.
 //! 6. No error, log line or page holds the app key, a code, a token, a state, or an address or a reply of QQ.
 //!
-//! What is not: whoever steals a session cookie is that person until it expires, since there is no list of revoked
-//! sessions.
+//! What is not: whoever steals a session cookie is that person until it expires, or until it is on a list of revoked
+//! sessions ([`QqAuthLayer::revocations`]), where the app has one.
 //!
 //! # Features
 //!
 //! | name | what it adds | default |
 //! |---|---|---|
-//! | `axum` | [`QqUser`] and `Option<QqUser>` as handler arguments | yes |
+//! | `axum` | [`QqUser`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments | yes |
 //! | `reqwest` | the built-in way to QQ: `QqAuthLayer::new`, `QqClient::new` | yes |
 //! | `mock` | [`mock`]: a QQ for tests and development | |
+//! | `metrics` | counters through the `metrics` facade | |
+//! | `revocation` | `InMemoryRevocations`, `CachedRevocations`: lists of revoked sessions | |
+//! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
 //! # Where to find what
 //!
 //! A request comes in at `service`, which has one decision to make and asks `flow`; `flow` knows the three paths and
-//! asks `session` who somebody is and `qq` to complete a login. Neither of those knows the other.
+//! asks `session` who somebody is and `qq` to complete a login. Neither of those knows the other. In the order to read:
+//!
+//! 1. `layer`: what the app sets. `service`, `future` and `body`: a request on its way in, and its response.
+//! 2. `flow` and its folder: what each path answers.
+//! 3. `session` and its folder: cookies, keys, and lists of revoked sessions.
+//! 4. `qq` and its folder: QQ's protocol.
+//! 5. The leaves: `user`, `tokens`, `error`, `hook`, `guard`, `extract`, `html`, `language`, `meter`; and `mock`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 

@@ -42,7 +42,8 @@ pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     callback: String,
-    layer: QqAuthLayer,
+    client: QqClient,
+    keys: SessionKeys,
     mock: Option<MockQq>,
 }
 
@@ -64,7 +65,8 @@ impl Server {
                 listener,
                 address,
                 callback: app.redirect_uri().into(),
-                layer: QqAuthLayer::new(app, keys),
+                client: QqClient::new(app),
+                keys,
                 mock: None,
             }),
             None => Self::with_mock(listener, address),
@@ -95,14 +97,20 @@ impl Server {
             listener,
             address,
             callback,
-            layer: QqAuthLayer::with_client(client, SessionKeys::generate()),
+            client,
+            keys: SessionKeys::generate(),
             mock: Some(mock),
         })
     }
 
     /// The layer, as yet without what the site sets.
     pub(crate) fn qq(&self) -> QqAuthLayer {
-        self.layer.clone()
+        QqAuthLayer::with_client(self.client(), self.keys.clone())
+    }
+
+    /// What asks QQ, for a site that has questions of its own.
+    pub(crate) fn client(&self) -> QqClient {
+        self.client.clone()
     }
 
     /// Whether people come by https, so that cookies can be kept to it.

@@ -234,3 +234,38 @@ async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
         assert_eq!(cookies.set("qq_session"), [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn an_api_of_qq_is_asked_with_tokens_that_are_refreshed() {
+    let mut running = Running::start("open_api", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    let (browser, cookies) = recorded_browser();
+    let profile = format!("{site}profile");
+    let signed_out = browser.get(&profile).send().await.unwrap();
+    assert_eq!(signed_out.status(), StatusCode::UNAUTHORIZED);
+
+    let end = choose(&browser, page(&browser, &profile).await, 0).await;
+    assert_eq!(end.url().as_str(), profile);
+    let told = end.text().await.unwrap();
+    assert_shows(&told, &["\"ret\":0", "\"nickname\":\"小明\""]);
+    assert_eq!(cookies.set("qq_session=").len(), 1);
+
+    // Each refresh token is good for one use: the second exchange takes what the first one brought.
+    for sessions in [2, 3] {
+        let end = post(&browser, format!("{site}refresh"), "same-origin", "").await;
+        assert_eq!(
+            (end.status(), end.url().as_str()),
+            (StatusCode::OK, &*profile)
+        );
+        assert_eq!(end.text().await.unwrap(), told);
+        assert_eq!(cookies.set("qq_session=").len(), sessions);
+    }
+
+    // Tokens from before: they are used up, and a login brings others.
+    let used_up = cookies.set("qq_session=")[0].clone();
+    let used_up = used_up.split(';').next().unwrap();
+    let again = reqwest::Client::builder().no_proxy().build().unwrap();
+    let again = again.post(format!("{site}refresh"));
+    let again = again.header("cookie", used_up).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::UNAUTHORIZED);
+}
