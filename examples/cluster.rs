@@ -7,8 +7,8 @@
 //!
 //! Sign in at the one and look at the other: the same person. Sign out at the one: the cookie is worthless at the other.
 //! Without `REDIS_URL` the list is in the memory of this process. `LISTEN` is the address of the first instance, by
-//! default `127.0.0.1:3000`, where QQ sends people back to; the second has another port. With `QQ_SESSION_KEY` set to the
-//! same value, further processes would be further machines.
+//! default `127.0.0.1:3000`, where QQ sends people back to; the second has another port. With a real app (`QQ_APP_ID`,
+//! `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) further processes with the same settings are further machines.
 
 use std::{env, error::Error, process::ExitCode};
 
@@ -66,13 +66,14 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
-    let [first, second] = match env::var("REDIS_URL") {
+    let redis = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
+    let [first, second] = match redis {
         // Each with a connection and a cache of its own, as on two machines.
-        Ok(url) => [
+        Some(url) => [
             server.qq().revocations(RedisRevocations::cached(&url)?),
             server.qq().revocations(RedisRevocations::cached(&url)?),
         ],
-        Err(_) => {
+        None => {
             let list = InMemoryRevocations::new();
             [
                 server.qq().revocations(list.clone()),

@@ -143,6 +143,7 @@ impl QqAuthLayer {
 
     /// Whose account a request belongs to, for apps with accounts and sessions of their own. By default the openid of
     /// whoever is signed in with QQ.
+    /// With [`without_session`](Self::without_session) nobody is, and a login with an intent needs this.
     ///
     /// Somebody who has an account counts as signed in where a callback is no good, and goes to `/`.
     ///

@@ -176,16 +176,23 @@ impl Sessions {
         self.jar.clear(&self.name)
     }
 
-    /// What makes this session worthless, wherever its cookie may be.
-    pub(crate) fn revocation(&self, session: &Session, now: SystemTime) -> Revocation {
-        let SessionIds { user, session: id } = session.ids();
+    /// What makes this session worthless, wherever its cookie may be: an entry for each key of the ring, since an older
+    /// copy of it may be sealed by an older key.
+    pub(crate) fn revocation(
+        &self,
+        session: &Session,
+        now: SystemTime,
+    ) -> impl Iterator<Item = Revocation> {
         let left = (session.began() + self.lifetime.min(LONGEST_KEPT)).duration_since(now);
-        Revocation {
-            user,
-            session: Some(id),
-            cutoff: now + CLOCK_SKEW,
-            keep: left.unwrap_or_default() + CLOCK_SKEW,
-        }
+        let keep = left.unwrap_or_default() + CLOCK_SKEW;
+        let id = RevocationId(session.id);
+        self.user_ids(session.user.openid())
+            .map(move |user| Revocation {
+                user: RevocationId(user),
+                session: Some(id),
+                cutoff: now + CLOCK_SKEW,
+                keep,
+            })
     }
 
     /// What makes all sessions of a user worthless that began up to now: an entry for each key of the ring.

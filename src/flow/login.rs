@@ -16,7 +16,12 @@ use super::{
     query::Param,
     visit::forget,
 };
-use crate::{LoginError, LoginErrorKind::Refused, QqUser, qq::Display};
+use crate::{
+    LoginError,
+    LoginErrorKind::{Misconfigured, Refused},
+    QqUser,
+    qq::Display,
+};
 
 impl Flow {
     pub(super) fn login(&self, head: Head<'_>, who: &Who) -> OwnResponse {
@@ -66,6 +71,10 @@ impl Flow {
                 tracing::error!("the account_of hook failed: {error}");
                 LoginError::new(Refused, "the app's account_of hook failed")
             })?,
+            None if !self.keeps_sessions => {
+                let detail = "nobody can say whose account it is: set `QqAuthLayer::account_of`";
+                return Err(LoginError::new(Misconfigured, detail));
+            }
             None => {
                 let user = parts.extensions.get::<QqUser>();
                 user.map(|user| user.openid().to_string())

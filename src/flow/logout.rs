@@ -3,7 +3,7 @@
 //! Where there is a revocation list, the session goes on it: its cookie is worthless, not only deleted. If that fails the
 //! cookie is deleted all the same; the operator reads of it in the log.
 
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Decision, Flow, Head, Outcome, Who,
@@ -31,9 +31,9 @@ impl Flow {
             Some(session) if self.revocations.list.is_some() => {
                 let flow = Arc::clone(self);
                 Decision::Wait(Box::pin(async move {
-                    let revocation = flow.sessions.revocation(&session, flow.now());
+                    let revocations = flow.sessions.revocation(&session, flow.now());
                     // What went wrong is in the log; the person can do nothing about it.
-                    let _ = flow.revocations.revoke(iter::once(revocation)).await;
+                    let _ = flow.revocations.revoke(revocations).await;
                     Outcome::Respond(response)
                 }))
             }

@@ -1,6 +1,7 @@
 //! The one fact about the site: where QQ sends people back to.
 
 use http::{Uri, uri::Authority};
+use percent_encoding::percent_decode_str;
 
 use crate::ConfigError;
 
@@ -47,7 +48,10 @@ impl RedirectUri {
         if ["/", "/auth/qq/login", "/auth/qq/logout"].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
         }
-        let odd_segment = |segment: &str| ["", ".", ".."].contains(&segment);
+        let odd_segment = |segment: &str| {
+            let segment = percent_decode_str(segment).collect::<Vec<u8>>();
+            matches!(&segment[..], b"" | b"." | b"..")
+        };
         let mut segments = uri.path()[1..].trim_end_matches('/').split('/');
         if uri.path().ends_with("//") || segments.any(odd_segment) {
             return wrong("holds a segment that browsers leave out: `.`, `..` or none");

@@ -45,6 +45,15 @@ fn apps_that_cannot_work_are_refused_by_the_name_of_the_setting() {
         "https://site.example/",
         "https://site.example/?a=b",
         "https://site.example/中",
+        "https://site.example/a/../cb",
+        "https://site.example/%2e%2E/cb",
+        "https://site.example//cb",
+        "https://site.example/auth/qq/login",
+        "https://site.example/auth/qq/logout",
+        "https://site.example/cb?state=canary",
+        "https://site.example/cb?a=b&code=canary",
+        "https://site.example:/cb",
+        "https://site.example:99999/cb",
         &long,
     ];
     for uri in uris {
@@ -145,6 +154,10 @@ fn paths_and_limits_that_cannot_work_are_refused() {
             assert_refused(layer().login_path(path), "login path");
             assert_refused(layer().logout_path(path), "logout path");
         }
+    }
+    for path in ["//evil.example", "/a/../b", "/%2e%2e/x", "/a//b", "/a%2fb"] {
+        assert_refused(layer().login_path(path), "login path");
+        assert_refused(layer().logout_path(path), "logout path");
     }
     assert_refused(layer().login_path("/auth/qq/logout"), "login path");
     assert_refused(layer().login_path("/auth/qq/callback"), "login path");

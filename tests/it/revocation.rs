@@ -384,6 +384,49 @@ async fn a_revocation_outlives_a_change_of_keys() {
 }
 
 #[tokio::test]
+async fn a_logout_during_a_change_of_keys_ends_the_copies_under_the_old_key_too() {
+    use tower_qq_auth::{QqClient, SessionKeys};
+    let list = Fickle::default();
+    let base = Site::new();
+    let ring = |keys: &str| {
+        let clock = base.clock.clone();
+        let client = QqClient::with_service(crate::site::app(), base.qq.clone());
+        let layer = QqAuthLayer::with_client(client, SessionKeys::parse(keys).unwrap());
+        pages().layer(layer.clock(move || clock.now()).revocations(list.clone()))
+    };
+    let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+    let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
+    let before = Site {
+        router: ring(old),
+        ..base.clone()
+    };
+    let mut browser = before.signed_in().await;
+    let mut copy = browser.clone();
+    browser.router = ring(&format!("{new},{old}"));
+    copy.router = browser.router.clone();
+    base.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    browser.get("/").await;
+    assert_ne!(browser.jar, copy.jar, "renewed under the new key");
+    assert_ne!(copy.clone().whoami().await, Value::Null);
+    browser.post("/auth/qq/logout").await;
+    assert_eq!(copy.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn renewals_at_once_are_all_good() {
+    let site = site(InMemoryRevocations::new());
+    let mut one = site.signed_in().await;
+    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    let mut two = one.clone();
+    one.get("/").await;
+    two.get("/").await;
+    assert_ne!(one.jar, two.jar);
+    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    assert_ne!(one.whoami().await, Value::Null);
+    assert_ne!(two.whoami().await, Value::Null);
+}
+
+#[tokio::test]
 async fn a_full_list_forgets_the_oldest_and_takes_the_newest() {
     let list = InMemoryRevocations::with_capacity(2);
     let site = site(list);

@@ -63,3 +63,14 @@ async fn a_login_that_is_forwarded_nowhere_is_not_a_login_of_somebody_else() {
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(reply.body.contains(".forward_callback()"));
 }
+
+#[tokio::test]
+async fn an_intent_needs_somebody_to_say_whose_account_it_is() {
+    let mut browser = site().browser().header("sec-fetch-site", "same-origin");
+    let reply = browser
+        .get("/auth/qq/login?intent=bind&return_to=/settings")
+        .await;
+    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+    assert!(reply.body.contains("href=\"/settings\""));
+    assert_eq!(browser.pending_logins(), 0);
+}
