@@ -127,7 +127,8 @@ impl<'r> Head<'r> {
 
 /// The session of a request, and what the revocation list says of it.
 struct Who {
-    session: Option<Session>,
+    /// Boxed, since most requests have none.
+    session: Option<Box<Session>>,
     standing: Standing,
 }
 
@@ -135,7 +136,7 @@ impl Who {
     /// The session of somebody who is signed in.
     fn signed_in(&self) -> Option<&Session> {
         self.session
-            .as_ref()
+            .as_deref()
             .filter(|_| self.standing == Standing::Good)
     }
 }
@@ -192,7 +193,10 @@ impl Flow {
 
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
         let session = match self.keeps_sessions {
-            true => self.sessions.read(head.headers, || self.now()),
+            true => self
+                .sessions
+                .read(head.headers, || self.now())
+                .map(Box::new),
             false => None,
         };
         let verifying = match &session {

@@ -36,10 +36,11 @@ pin_project! {
         S: Service<Request<B>>,
     {
         Inner { #[pin] future: S::Future, visit: Option<Visit> },
-        Own { response: Option<OwnResponse> },
+        // Boxed, as all that an ordinary request does not need: it would make every future larger.
+        Own { response: Option<Box<OwnResponse>> },
         // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
-        Wait { work: Work, onward: Option<(S, Request<B>)> },
-        Ready { service: S, onward: Option<(Request<B>, Visit)> },
+        Wait { work: Work, onward: Option<Box<(S, Request<B>)>> },
+        Ready { onward: Option<Box<(S, Request<B>)>>, visit: Option<Visit> },
     }
 }
 
@@ -51,13 +52,13 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     }
 
     pub(crate) fn own(response: OwnResponse) -> Self {
-        let response = Some(response);
+        let response = Some(Box::new(response));
         let state = State::Own { response };
         Self { state }
     }
 
     pub(crate) fn wait(work: Work, service: S, request: Request<B>) -> Self {
-        let onward = Some((service, request));
+        let onward = Some(Box::new((service, request)));
         let state = State::Wait { work, onward };
         Self { state }
     }
@@ -83,21 +84,22 @@ where
                     }));
                 }
                 StateProj::Own { response } => {
-                    return Poll::Ready(Ok(response.take().expect(ONCE).map(ResponseBody::own)));
+                    let response = *response.take().expect(ONCE);
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
                 StateProj::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
                     Outcome::Respond(response) => State::Own {
-                        response: Some(response),
+                        response: Some(Box::new(response)),
                     },
-                    Outcome::Forward(visit) => {
-                        let (service, request) = onward.take().expect(ONCE);
-                        let onward = Some((request, visit));
-                        State::Ready { service, onward }
-                    }
+                    Outcome::Forward(visit) => State::Ready {
+                        onward: onward.take(),
+                        visit: Some(visit),
+                    },
                 },
-                StateProj::Ready { service, onward } => {
-                    ready!(service.poll_ready(cx))?;
-                    let (mut request, visit) = onward.take().expect(ONCE);
+                StateProj::Ready { onward, visit } => {
+                    ready!(onward.as_mut().expect(ONCE).0.poll_ready(cx))?;
+                    let (mut service, mut request) = *onward.take().expect(ONCE);
+                    let visit = visit.take().expect(ONCE);
                     visit.introduce(request.extensions_mut());
                     State::Inner {
                         future: service.call(request),
