@@ -35,6 +35,7 @@ mod secrets;
 mod session;
 mod several;
 mod sockets;
+mod tls;
 mod tokens;
 mod transport;
 mod upstream;
