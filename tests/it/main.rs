@@ -15,6 +15,7 @@ mod callback;
 mod config;
 mod events;
 mod examples;
+mod faults;
 mod forward;
 mod guards;
 mod hooks;
