@@ -8,6 +8,7 @@ use std::{
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tower::ServiceExt;
 use tower_qq_auth::{
@@ -307,4 +308,25 @@ async fn logins_under_way_leave_room_for_other_cookies() {
     let end = browser.get(&last).await;
     assert_eq!(end.location(), long);
     assert_eq!(end.headers.get_all(header::SET_COOKIE).iter().count(), 2);
+}
+
+#[tokio::test]
+async fn markup_in_a_return_to_stays_text() {
+    let site = Site::new();
+    let odd = "/x?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E'%3C";
+    for given in [
+        utf8_percent_encode(odd, NON_ALPHANUMERIC).to_string(),
+        utf8_percent_encode("/x?q=\"><script>alert(1)</script>'<", NON_ALPHANUMERIC).to_string(),
+    ] {
+        let login = format!("/auth/qq/login?return_to={given}");
+        let mut browser = site.browser();
+        let callback = browser.callback_from(&site.qq, &login).await;
+        site.qq
+            .fault(Endpoint::Token, 1, mock::Fault::Code(100_020));
+        let page = browser.get(&callback).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(!page.body.contains("<script"), "{}", page.body);
+        assert!(!page.body.contains("alert(1)"), "{}", page.body);
+        assert_eq!(page.body.matches("href=").count(), 1, "{}", page.body);
+    }
 }

@@ -1,6 +1,7 @@
 //! An example as a stranger runs it: a process, a socket, a browser that follows redirects.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
@@ -13,8 +14,13 @@ use reqwest::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, ChildStdout, Command},
+    net::TcpListener,
+    process::{Child, ChildStderr, ChildStdout, Command},
 };
+
+use crate::site::{APP_ID, APP_KEY};
+
+const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
 
 /// The program, with nothing in its environment but this.
 pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
@@ -38,6 +44,7 @@ pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
 pub(crate) struct Running {
     process: Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
     lines: Vec<String>,
 }
 
@@ -45,10 +52,51 @@ impl Running {
     pub(crate) fn start(name: &str, environment: &[(&str, &str)]) -> Self {
         let mut process = example(name, environment).spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap());
+        let stderr = BufReader::new(process.stderr.take().unwrap());
         Self {
             process,
             stdout,
+            stderr,
             lines: Vec::new(),
+        }
+    }
+
+    /// One that signs people in at the QQ at this address, and the address of its site, when it is there.
+    pub(crate) async fn at_qq(base_url: &str, more: &[(&str, &str)]) -> (Self, SocketAddr) {
+        // The port of the site is not known before it listens, and QQ wants to know it: ask for one and give it back.
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let site = free.local_addr().unwrap();
+        drop(free);
+        let (listen, callback) = (site.to_string(), callback_at(site));
+        let mut environment = vec![
+            ("LISTEN", listen.as_str()),
+            ("QQ_APP_ID", APP_ID),
+            ("QQ_APP_KEY", APP_KEY),
+            ("QQ_REDIRECT_URI", &callback),
+            ("QQ_SESSION_KEY", SESSION_KEY),
+            ("QQ_BASE_URL", base_url),
+        ];
+        environment.extend(more);
+        let mut running = Self::start("quickstart", &environment);
+        let printed = running.printed("callback").await;
+        assert!(printed.starts_with(&callback), "{printed}");
+        (running, site)
+    }
+
+    /// The number that the system has given it.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// The next line of its log that holds this.
+    pub(crate) async fn logged(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.stderr.read_line(&mut line).await.unwrap();
+            assert_ne!(read, 0, "it ended: {:?}", self.process.try_wait());
+            if line.contains(part) {
+                return line;
+            }
         }
     }
 
@@ -71,6 +119,11 @@ impl Running {
             }
         }
     }
+}
+
+/// The redirect URI of a site at this address.
+pub(crate) fn callback_at(site: SocketAddr) -> String {
+    format!("http://{site}/auth/qq/callback")
 }
 
 pub(crate) fn browser() -> Client {

@@ -4,7 +4,10 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tower_qq_auth::mock::{Endpoint, MockQq};
 
-use crate::process::{Running, browser, choose, example, page};
+use crate::{
+    process::{Running, browser, callback_at, choose, example, page},
+    site::{APP_ID, APP_KEY},
+};
 
 const KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
 
@@ -80,30 +83,10 @@ async fn with_nothing_configured_one_click_signs_in() {
 async fn with_everything_configured_it_talks_to_the_qq_at_the_base_url() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
-    // The port of the site is not known before it listens, and QQ wants to know it: ask for one and give it back.
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let callback = format!("http://{free}/auth/qq/callback");
-    let qq = MockQq::new("101905280", "canary-app-key", &callback);
+    let (_running, address) = Running::at_qq(&base_url, &[]).await;
+    let qq = MockQq::new(APP_ID, APP_KEY, callback_at(address));
     tokio::spawn(qq.clone().serve(listener));
-
-    let listen = free.to_string();
-    let mut running = Running::start(
-        "quickstart",
-        &[
-            ("LISTEN", &listen),
-            ("QQ_APP_ID", "101905280"),
-            ("QQ_APP_KEY", "canary-app-key"),
-            ("QQ_REDIRECT_URI", &callback),
-            ("QQ_SESSION_KEY", KEY),
-            ("QQ_BASE_URL", &base_url),
-        ],
-    );
-    assert!(running.printed("callback").await.starts_with(&callback));
-    let (browser, site) = (browser(), format!("http://{free}/"));
+    let (browser, site) = (browser(), format!("http://{address}/"));
     let mock = page(&browser, &format!("{site}auth/qq/login")).await;
     assert!(mock.url().as_str().starts_with(&base_url));
     let end = choose(&browser, mock, 0).await;

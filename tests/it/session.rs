@@ -1,6 +1,6 @@
 //! The session cookie: who is signed in, for how long, and who is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -189,6 +189,60 @@ async fn neighbours_hide_nothing() {
         whoami(&site, &[own, format!("{SESSION}=2").into()]).await,
         Value::Null
     );
+}
+
+#[tokio::test]
+async fn cookies_without_number_do_not_hold_anybody_up() {
+    const SIZE: usize = 400 * 1024;
+    let site = Site::new();
+    let own = site.signed_in().await.jar[SESSION].clone();
+    let login = crate::site::LOGIN;
+    let repeated = [
+        ";".into(),
+        "=;".into(),
+        "a=1; ".into(),
+        format!("{SESSION}=x; "),
+        format!("{SESSION}={own}; "),
+        format!("{SESSION}{own}; "),
+        format!("{login}AAAAAAAA=x; "),
+        format!("{login}AAAAAAAA={own}; "),
+    ];
+    for cookie in repeated {
+        let many = cookie.repeat(SIZE / cookie.len());
+        let browser = site.browser().header("cookie", &many);
+        let start = Instant::now();
+        for path in [
+            "/whoami",
+            "/auth/qq/login",
+            "/auth/qq/callback?code=C0DE&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            let reply = browser.clone().get(path).await;
+            assert!(!reply.status.is_server_error(), "{cookie}: {reply:?}");
+        }
+        // Milliseconds if it is linear, minutes if not.
+        let took = start.elapsed();
+        assert!(took < 10 * Duration::from_secs(1), "{cookie}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn login_and_session_do_not_stand_in_for_each_other() {
+    let site = Site::new();
+    let session = site.signed_in().await.jar[SESSION].clone();
+    let mut browser = site.browser().program();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let (name, login) = browser.jar.pop_first().unwrap();
+    let cookie = |name: &str, value: &str| vec![format!("{name}={value}").into_bytes()];
+    assert_ne!(whoami(&site, &cookie(SESSION, &session)).await, Value::Null);
+    assert_eq!(whoami(&site, &cookie(SESSION, &login)).await, Value::Null);
+
+    let calls = site.qq.journal().len();
+    browser.jar.insert(name.clone(), session);
+    let reply = browser.get(&callback).await;
+    reply.assert_failed(400, "invalid_state");
+    assert_eq!(site.qq.journal().len(), calls);
+    browser.jar.insert(name, login);
+    assert_eq!(browser.get(&callback).await.location(), "/");
 }
 
 #[tokio::test]

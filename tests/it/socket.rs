@@ -44,10 +44,7 @@ impl Local {
             layer: QqAuthLayer::with_client(client, keys()).clock(move || time.now()),
             qq,
             clock,
-            browser: Browser {
-                address,
-                jar: BTreeMap::new(),
-            },
+            browser: Browser::at(address),
         }
     }
 }
@@ -77,32 +74,52 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let jar = BTreeMap::new();
+        Self { address, jar }
+    }
+
     /// A new browser at the same site.
     pub(crate) fn another(&self) -> Self {
-        Self {
-            address: self.address,
-            jar: BTreeMap::new(),
-        }
+        Self::at(self.address)
     }
 
     /// Sends a request with these lines after those of every request, and leaves the answer in the connection.
     pub(crate) async fn send(&self, path: &str, more: &str) -> TcpStream {
+        self.send_by("GET", path, more).await
+    }
+
+    async fn send_by(&self, method: &str, path: &str, more: &str) -> TcpStream {
         let pairs = self
             .jar
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
         let cookies = pairs.collect::<Vec<_>>().join("; ");
         let address = self.address;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookies}\r\n{more}\r\n");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookies}\r\n{more}\r\n"
+        );
         let mut connection = TcpStream::connect(address).await.unwrap();
         connection.write_all(request.as_bytes()).await.unwrap();
         connection
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.visit("GET", path).await
+    }
+
+    /// Sends an empty form.
+    pub(crate) async fn post(&mut self, path: &str) -> Reply {
+        self.visit("POST", path).await
+    }
+
+    async fn visit(&mut self, method: &str, path: &str) -> Reply {
         let mut connection = self
-            .send(path, "Accept: text/html\r\nConnection: close\r\n")
+            .send_by(
+                method,
+                path,
+                "Accept: text/html\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n",
+            )
             .await;
         let mut text = String::new();
         connection.read_to_string(&mut text).await.unwrap();

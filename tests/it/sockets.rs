@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -69,7 +70,13 @@ struct Heard {
 impl Fake {
     /// `turn` is given the number of the request, from 0, and its head.
     async fn new(turn: impl Fn(usize, &str) -> Turn + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), turn)
+    }
+
+    fn at(
+        listener: TcpListener,
+        turn: impl Fn(usize, &str) -> Turn + Send + Sync + 'static,
+    ) -> Self {
         let (address, heard) = (listener.local_addr().unwrap(), Arc::default());
         let server = serve(listener, Arc::clone(&heard), Arc::new(turn));
         Self {
@@ -436,6 +443,49 @@ async fn a_connection_closed_while_idle_does_not_cost_the_next_login() {
     let tokens = fake.requests();
     let tokens = tokens.iter().filter(|it| it.contains("/oauth2.0/token?"));
     assert_eq!(tokens.count(), 5, "once for each login");
+}
+
+#[tokio::test]
+async fn slow_headers_are_left_in_time() {
+    let starts = [
+        "H",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Slow: a",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+    ];
+    for bytes in starts {
+        let fake = Fake::new(move |_, _| Turn::stay(bytes)).await;
+        let app = app(&fake.url()).call_timeout(Duration::from_millis(200));
+        let (client, start) = (QqClient::new(app.unwrap()), Instant::now());
+        let error = client.login("C0DE").await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::QqTimeout, "{bytes}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{bytes}");
+        assert_eq!(fake.requests().len(), 1, "{bytes}: the code is sent once");
+    }
+}
+
+#[tokio::test]
+async fn qq_that_comes_back_is_found_again_at_once() {
+    // It closes each connection, so that none outlives the server.
+    let last = |request: &str| Turn::leave(good(request).bytes);
+    let fake = Fake::new(move |_, request| last(request)).await;
+    let (address, client) = (fake.address, QqClient::new(app(&fake.url())));
+    client.login("C0DE").await.unwrap();
+    drop(fake);
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        let error = client.login("C0DE").await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::QqUnavailable);
+    }
+    let listener = TcpListener::bind(address).await.unwrap();
+    let again = Fake::at(listener, move |_, request| last(request));
+    client.login("C0DE").await.unwrap();
+    assert_eq!(again.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -196,6 +196,62 @@ async fn the_app_is_never_called_unready() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_cloned_when_ready_is_the_one_that_is_called() {
+    let qq = qq();
+    for forwards in [false, true] {
+        let layer = match forwards {
+            true => layer(&qq).forward_callback(),
+            false => layer(&qq),
+        };
+        let mut service = layer.layer(Strict::default());
+        let mut requests = ours();
+        requests.push(get("/"));
+        requests.push(Callback::new(&layer, &qq).await.request());
+        for request in requests {
+            service.ready().await.unwrap();
+            // The clone is not ready, and whoever is left has to be asked again.
+            let clone = service.clone();
+            let mut ready = mem::replace(&mut service, clone);
+            ready.call(request).await.unwrap();
+            ready.ready().await.unwrap().call(get("/")).await.unwrap();
+            let page = service.ready().await.unwrap().call(get("/"));
+            let mut late = service.clone();
+            page.await.unwrap();
+            late.ready().await.unwrap().call(get("/")).await.unwrap();
+        }
+    }
+}
+
+/// An app with one place for all, full of people who look at pages and people who sign in.
+async fn everybody_is_served_by_an_app_with_one_place() {
+    let qq = qq();
+    let layer = layer(&qq).forward_callback();
+    let inner = Buffer::new(ConcurrencyLimit::new(Strict::default(), 1), 4);
+    let service = layer.layer(inner);
+    let mut visits = Vec::new();
+    for _ in 0..64 {
+        let callback = Callback::new(&layer, &qq).await;
+        for request in [callback.request(), get("/"), get("/auth/qq/login")] {
+            visits.push(tokio::spawn(service.clone().oneshot(request)));
+        }
+    }
+    for visit in visits {
+        let visit = timeout(Duration::from_secs(60), visit).await;
+        visit.expect("nobody waits for ever").unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_app_with_one_place_serves_everybody_on_one_thread() {
+    everybody_is_served_by_an_app_with_one_place().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_app_with_one_place_serves_everybody_on_many_threads() {
+    everybody_is_served_by_an_app_with_one_place().await;
+}
+
+#[tokio::test]
 async fn the_app_hears_nothing_of_what_the_layer_answers() {
     let (qq, calls) = (qq(), Arc::new(AtomicUsize::new(0)));
     let layer = layer(&qq);

@@ -25,7 +25,7 @@ use tower_qq_auth::{
 
 use crate::{
     attempt::{Attempt, Calls},
-    site::{Clock, Site, app, keys, pages, qq},
+    site::{Clock, Site, app, block_on, keys, pages, qq},
 };
 
 const CALLS: [Endpoint; 3] = [Endpoint::Token, Endpoint::Me, Endpoint::UserInfo];
@@ -301,7 +301,7 @@ impl Body for Endless {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.0.fetch_add(1, Relaxed);
-        let chunk = Bytes::from_static(&[b' '; 1024]);
+        let chunk = Bytes::from(vec![b' '; 1024]);
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 }
@@ -325,6 +325,21 @@ async fn an_endless_body_is_left_after_64_kib() {
     let error = QqClient::with_service(app(), service).login("code").await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
     assert_eq!(read.load(Relaxed), 65, "one more than fits");
+}
+
+#[test]
+fn a_giant_body_takes_no_memory() {
+    let service = service_fn(|_: Request<Full<Bytes>>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Endless(Arc::default()))))
+    });
+    let client = QqClient::with_service(app(), service);
+    let memory = allocation_counter::measure(|| {
+        let ended = block_on(client.login("code"));
+        assert_eq!(ended.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
+    });
+    assert!(memory.bytes_max > 64 * 1024, "the counter counts");
+    assert!(memory.bytes_max < 512 * 1024, "{memory:?}");
+    assert!(memory.bytes_current < 4 * 1024, "{memory:?}");
 }
 
 #[tokio::test]
