@@ -24,6 +24,7 @@ mod mounting;
 mod numbers;
 mod pages;
 mod payloads;
+mod properties;
 mod quickstart;
 #[cfg(feature = "redis")]
 mod redis;
