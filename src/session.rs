@@ -161,8 +161,10 @@ impl Sessions {
         tokens: &QqTokens,
         now: SystemTime,
     ) -> Result<HeaderValue, TooLarge> {
-        let renewed = millis(now);
-        let tokens = Some(Tokens::of(tokens, renewed));
+        let now = millis(now);
+        let tokens = Some(Tokens::of(tokens, now));
+        // The clock may be behind that of the machine that wrote the session.
+        let renewed = now.max(session.renewed);
         let session = session.clone();
         self.write(Session {
             renewed,

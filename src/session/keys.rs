@@ -216,3 +216,46 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 pub(crate) fn url_safe(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{Seal, SessionKeys};
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_only_under_its_keys_purpose_and_context(
+            plain in vec(any::<u8>(), 0..2000),
+            (context, other_context) in (vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40)),
+            (purpose, other_purpose) in ("[a-z]{1,9}", "[a-z]{1,9}"),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let keys = SessionKeys::generate();
+            let seal = Seal::new(&keys, &purpose);
+            let sealed = seal.seal(&context, &plain);
+            let open = |seal: &Seal, context: &[u8]| seal.open(context, sealed.as_bytes());
+            prop_assert_eq!(open(&seal, &context), Some(plain.clone()));
+            prop_assert_eq!(open(&seal, &other_context).is_some(), context == other_context);
+            let other = Seal::new(&keys, &other_purpose);
+            prop_assert_eq!(open(&other, &context).is_some(), purpose == other_purpose);
+            let foreign = Seal::new(&SessionKeys::generate(), &purpose);
+            prop_assert_eq!(open(&foreign, &context), None);
+
+            let mut changed = sealed.clone().into_bytes();
+            let at = at.index(changed.len());
+            let same = changed[at] == byte;
+            changed[at] = byte;
+            prop_assert_eq!(seal.open(&context, &changed).is_some(), same);
+            prop_assert_eq!(seal.open(&context, &sealed.as_bytes()[..at]), None);
+        }
+
+        #[test]
+        fn nothing_opens_by_chance(value in vec(any::<u8>(), 0..300), text in "[A-Za-z0-9_-]{0,300}") {
+            let seal = Seal::new(&SessionKeys::generate(), "session");
+            prop_assert_eq!(seal.open(b"", &value), None);
+            prop_assert_eq!(seal.open(b"", text.as_bytes()), None);
+        }
+    }
+}

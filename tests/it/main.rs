@@ -26,6 +26,7 @@ mod mounting;
 mod numbers;
 mod pages;
 mod payloads;
+mod properties;
 mod quickstart;
 #[cfg(feature = "redis")]
 mod redis;

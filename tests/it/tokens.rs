@@ -286,3 +286,12 @@ fn their_debug_output_hides_them() {
         "QqTokens { expires_in: Some(86400s), .. }"
     );
 }
+
+#[tokio::test]
+async fn new_tokens_from_a_machine_whose_clock_is_behind_end_no_session() {
+    let site = keeping();
+    let mut browser = site.signed_in().await;
+    site.clock.turn_back(Duration::from_secs(4 * 60));
+    let fresh = ask(&mut browser, "/refresh").await;
+    assert_eq!(ask(&mut browser, "/tokens").await[0], fresh[0]);
+}
