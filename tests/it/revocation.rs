@@ -202,7 +202,7 @@ async fn a_list_that_cannot_be_asked_costs_half_a_second_and_only_who_needs_it()
         assert!(page.body.contains("暂时无法确认登录状态"));
         assert!(page.body.contains("href=\"/deep/page\""));
         assert!(!page.body.contains("canary"));
-        let mut english = browser.clone().header("accept-language", "en");
+        let english = browser.clone().header("accept-language", "en");
         assert!(
             english
                 .clone()
