@@ -100,6 +100,8 @@ impl QqAuthLayer {
     ///     });
     /// # drop(qq);
     /// ```
+    ///
+    /// [`QqUser`]: crate::QqUser
     pub fn on_login<F, Fut, E>(mut self, hook: F) -> Self
     where
         F: Fn(QqLogin, request::Parts) -> Fut + Send + Sync + 'static,
@@ -115,6 +117,8 @@ impl QqAuthLayer {
     ///
     /// The session cookie is added to the app's response, unless that has an error status. Logins that fail are still
     /// answered by the layer. [`QqLogin::return_to`] says where the person was going.
+    ///
+    /// [`QqUser`]: crate::QqUser
     pub fn forward_callback(mut self) -> Self {
         self.edit().forwards = true;
         self
@@ -125,6 +129,8 @@ impl QqAuthLayer {
     /// signs the person in by the app's own means.
     ///
     /// The app's cookie has to be `SameSite=Lax`: the callback comes from QQ, and `Strict` keeps it back there.
+    ///
+    /// [`QqUser`]: crate::QqUser
     pub fn without_session(mut self) -> Self {
         self.edit().leave_sessions();
         self
@@ -136,6 +142,8 @@ impl QqAuthLayer {
     /// They are then in the extensions of each signed-in request as [`QqTokens`], and a handler argument with axum. A
     /// response that carries [`QqTokens`] in its extensions puts them in place of the kept ones. Sessions from before
     /// this was on count as signed out.
+    ///
+    /// [`QqTokens`]: crate::QqTokens
     pub fn keep_tokens(mut self) -> Self {
         self.edit().sessions.keeps_tokens = true;
         self

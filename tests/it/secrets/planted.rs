@@ -1,0 +1,214 @@
+//! Planted values, where they are caught, and how they are looked for.
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::json;
+use tower_qq_auth::{
+    QqApp, SessionKeys,
+    mock::{Endpoint, MockQq},
+};
+use tracing::{Dispatch, level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::site::{APP_ID, CALLBACK};
+
+// Made so that the encoded forms differ from the raw ones.
+pub(crate) const KEY: &str = "canary/app+key=&%";
+pub(crate) const CODE: &str = "canary/code+=&%";
+pub(crate) const ACCESS: &str = "canary/access+token=&%";
+pub(crate) const REFRESH: &str = "canary/refresh+token=&%";
+pub(crate) const SESSION_KEY: &str = "canary/session+key=& 0123456789ab";
+pub(crate) const OLD_KEY: &str = "canary/older+key=&% 9876543210zyx";
+pub(crate) const PAGE: &str = "canary/page of a firewall";
+#[cfg(feature = "redis")]
+pub(crate) const PASSWORD: &str = "canary-redis-password";
+pub(crate) const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
+
+pub(crate) const ALL: &[&str] = &[KEY, CODE, ACCESS, REFRESH, SESSION_KEY, OLD_KEY, PAGE];
+
+/// Everything that is logged on this thread while it lives, at every level and from every crate.
+pub(crate) struct Log {
+    lines: Lines,
+    _guard: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn start() -> Self {
+        // With two subscribers alive, a log statement that runs first in a thread without one is not switched off.
+        static OTHER: LazyLock<Dispatch> = LazyLock::new(|| subscriber(Lines::default()));
+        LazyLock::force(&OTHER);
+        let lines = Lines::default();
+        let _guard = tracing::dispatcher::set_default(&subscriber(lines.clone()));
+        Self { lines, _guard }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn subscriber(lines: Lines) -> Dispatch {
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(lines)
+        .into()
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Fails if one of these is in the text, as it is or in one of the forms it may travel in.
+#[track_caller]
+pub(crate) fn assert_hidden(text: &str, secrets: &[&str]) {
+    let text = &Haystack::of(text);
+    let secrets: HashSet<_> = secrets.iter().collect();
+    for secret in secrets {
+        if let Some(form) = text.finds(secret) {
+            panic!("{secret} can be read as {form} in {}", text.plain);
+        }
+    }
+    // The safety net: a part of one, or one in a form that nobody thought of.
+    for part in ["canary", "Canary", "CANARY"] {
+        if let Some(form) = text.finds(part) {
+            panic!("a part of a secret can be read as {form} in {}", text.plain);
+        }
+    }
+}
+
+/// A text, and what it says once percent-encoding is taken off: any spelling of that, once and twice.
+struct Haystack {
+    plain: String,
+    decoded: [String; 2],
+}
+
+impl Haystack {
+    fn of(text: &str) -> Self {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let once = decoded(text);
+        let twice = decoded(&once);
+        Self {
+            plain: text.to_owned(),
+            decoded: [once, twice],
+        }
+    }
+
+    /// The form in which it says this.
+    fn finds(&self, secret: &str) -> Option<String> {
+        let forms = [
+            secret.to_owned(),
+            secret.replace('/', "\\/"),
+            secret.replace('&', "&amp;"),
+            secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            format!("{:?}", secret.as_bytes())
+                .trim_matches(['[', ']'])
+                .to_owned(),
+        ];
+        let [once, twice] = &self.decoded;
+        let texts = [&self.plain, once, twice];
+        forms
+            .into_iter()
+            .chain(in_base64(secret))
+            .find(|form| texts.iter().any(|text| text.contains(form)))
+    }
+}
+
+/// What base64 of any text around it would hold of this: by its place among the three bytes of a group, and by alphabet.
+fn in_base64(secret: &str) -> impl Iterator<Item = String> {
+    let spellings = [
+        secret.to_owned(),
+        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+    ];
+    spellings.into_iter().flat_map(|secret| {
+        (0..3).flat_map(move |offset| {
+            let text = format!("{}{secret}", &"..."[..offset]);
+            let encoded = BASE64_STANDARD_NO_PAD.encode(&text);
+            // The first and the last character may depend on the neighbours.
+            let (first, last) = ((offset * 8).div_ceil(6), text.len() * 8 / 6);
+            let inner = encoded[first..last].to_owned();
+            let url_safe = inner.replace('+', "-").replace('/', "_");
+            [inner, url_safe]
+        })
+    })
+}
+
+pub(crate) fn keys() -> SessionKeys {
+    let keys = [SESSION_KEY, OLD_KEY].map(|key| BASE64_STANDARD_NO_PAD.encode(key));
+    SessionKeys::parse(&keys.join(",")).unwrap()
+}
+
+pub(crate) fn secret_app() -> QqApp {
+    QqApp::new(APP_ID, KEY, CALLBACK).unwrap().union_id(true)
+}
+
+pub(crate) fn secret_qq() -> MockQq {
+    MockQq::new(APP_ID, KEY, CALLBACK)
+}
+
+pub(crate) fn token() -> String {
+    json!({
+        "access_token": ACCESS,
+        "refresh_token": REFRESH,
+        "expires_in": "7776000",
+        "openid": OPENID,
+    })
+    .to_string()
+}
+
+/// The mock does not know the code of these tests: it says what it is told to say.
+pub(crate) fn plant(qq: &MockQq) {
+    let me = json!({ "client_id": APP_ID, "openid": OPENID, "unionid": "UID_1" });
+    qq.reply(Endpoint::Token, token())
+        .reply(Endpoint::Me, me.to_string())
+        .reply(Endpoint::UserInfo, r#"{"ret":0,"nickname":"小明"}"#);
+}
+
+#[test]
+fn what_is_looked_for_is_found_in_every_form() {
+    use base64::prelude::BASE64_URL_SAFE;
+    for before in ["", "a", "ab", "abc", "é"] {
+        let text = format!("{before}{KEY}{before}");
+        let percent = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
+        let spellings = [
+            text.clone(),
+            percent.clone(),
+            percent.to_lowercase(),
+            percent.replace("%2F", "/"),
+            utf8_percent_encode(&percent, NON_ALPHANUMERIC).to_string(),
+            BASE64_STANDARD_NO_PAD.encode(&text),
+            BASE64_URL_SAFE.encode(&text),
+            BASE64_URL_SAFE.encode(&percent),
+            format!("{:?}", text.as_bytes()),
+            json!(text).to_string(),
+        ];
+        for spelling in spellings {
+            let spelling = format!("x={spelling}&y");
+            assert!(Haystack::of(&spelling).finds(KEY).is_some(), "{spelling}");
+        }
+        assert!(Haystack::of(&text).finds(CODE).is_none());
+    }
+}
