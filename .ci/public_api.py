@@ -19,7 +19,7 @@ VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 
 
 class Page(HTMLParser):
-    """Collects the code of declarations: the item itself, variants, fields, methods and trait implementations."""
+    """Collects the code of declarations: of the item itself, of its variants and methods, of what it implements."""
 
     def __init__(self):
         super().__init__()
@@ -30,8 +30,8 @@ class Page(HTMLParser):
             return
         attrs = dict(attrs)
         kinds = set((attrs.get("class") or "").split())
-        starts = bool(kinds & {"item-decl", "code-header"}) or attrs.get("id", "").startswith(("variant.", "structfield."))
-        hidden = attrs.get("id") in LEFT_OUT or "item-decl-toggle" in kinds
+        starts = bool(kinds & {"item-decl", "code-header"})
+        hidden = attrs.get("id") in LEFT_OUT
         if starts and self.text is None and not any(hidden for _, hidden, _ in self.open):
             self.text = ""
             self.open.append((tag, hidden, True))
