@@ -253,7 +253,7 @@ const MACHINE: &[Row] = &[
         &[
             "load::a_client_that_leaves_at_any_hop_leaves_nothing_running",
             "load::a_client_that_leaves_while_it_is_looked_up_leaves_nothing_running",
-            "load::mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were",
+            "soak::mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were",
             "transport::a_client_that_hangs_up_frees_its_place_in_flight",
             "transport::a_dropped_login_frees_its_place_in_flight",
         ],

@@ -37,6 +37,8 @@ mod revocation;
 mod secrets;
 mod session;
 mod several;
+#[cfg(target_os = "linux")]
+mod soak;
 mod sockets;
 mod tls;
 mod tokens;

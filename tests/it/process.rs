@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -88,12 +88,17 @@ impl Running {
         self.process.id().unwrap()
     }
 
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().unwrap()
+    }
+
     /// The next line of its log that holds this.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         loop {
             let mut line = String::new();
             let read = self.stderr.read_line(&mut line).await.unwrap();
-            assert_ne!(read, 0, "it ended: {:?}", self.process.try_wait());
+            assert_ne!(read, 0, "it ended: {:?}", self.ended());
             if line.contains(part) {
                 return line;
             }

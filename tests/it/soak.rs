@@ -1,0 +1,210 @@
+//! Visits without end at a site in a process of its own: memory and open files stay what they were.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    net::TcpListener,
+    task::{JoinSet, yield_now},
+    time::{Instant, timeout},
+};
+use tower::{ServiceExt, service_fn};
+use tower_qq_auth::mock::{Endpoint, Fault, MockQq};
+
+use crate::{
+    process::{Running, callback_at},
+    site::{APP_ID, APP_KEY, qq},
+    socket::Browser,
+};
+
+/// Longer than a visit takes on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The QQ of a program: another one for each round, since a mock remembers all that it was asked.
+#[derive(Clone)]
+struct Rounds(Arc<Mutex<MockQq>>);
+
+impl Rounds {
+    fn serve(listener: TcpListener) -> Self {
+        let rounds = Self(Arc::new(Mutex::new(qq())));
+        let current = rounds.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let current = current.clone();
+                let answer =
+                    service_fn(move |request: Request<Incoming>| current.now().oneshot(request));
+                let service = TowerToHyperService::new(answer);
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        rounds
+    }
+
+    fn now(&self) -> MockQq {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn begin(&self, site: SocketAddr) -> MockQq {
+        let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
+        *self.0.lock().unwrap() = qq.clone();
+        qq
+    }
+}
+
+/// What became of the visits of a soak.
+#[derive(Default, Debug)]
+struct Tally {
+    visits: AtomicUsize,
+    logins: AtomicUsize,
+    /// Faults that were ordered, and logins that failed.
+    faults: AtomicUsize,
+    failures: AtomicUsize,
+}
+
+impl Tally {
+    /// Comes once. What is done depends on the number alone.
+    async fn visit(&self, number: usize, site: SocketAddr, qq: &MockQq) {
+        self.visits.fetch_add(1, Relaxed);
+        let mut browser = Browser::at(site);
+        match number % 100 {
+            0 => {
+                self.faults.fetch_add(1, Relaxed);
+                qq.fault(Endpoint::Token, 1, fault(number / 100));
+                self.login(&mut browser, qq).await;
+            }
+            // Gone before QQ has said anything.
+            1 => {
+                let callback = browser.callback_from(qq, "/auth/qq/login").await;
+                drop(browser.send(&callback, "").await);
+            }
+            2..30 => self.login(&mut browser, qq).await,
+            30..40 => {
+                let start = browser.get("/auth/qq/login?return_to=/me").await;
+                assert_eq!(start.status, 303);
+            }
+            40..50 => {
+                let forged = format!("/auth/qq/callback?code=C0DE&state=forged{number}");
+                assert_eq!(browser.get(&forged).await.status, 400);
+            }
+            50..60 => assert_eq!(browser.get("/me").await.status, 303),
+            _ => assert_eq!(browser.get("/whoami").await.body, "null"),
+        }
+    }
+
+    /// Signs in, if QQ lets it, looks at two pages and signs out.
+    async fn login(&self, browser: &mut Browser, qq: &MockQq) {
+        let end = browser.sign_in(qq, "/auth/qq/login?return_to=/me").await;
+        if end.status != 303 {
+            self.failures.fetch_add(1, Relaxed);
+            assert!(matches!(end.status.as_u16(), 400 | 502 | 503), "{end:?}");
+            assert_eq!(browser.get("/whoami").await.body, "null");
+            return;
+        }
+        self.logins.fetch_add(1, Relaxed);
+        assert_eq!(browser.get("/me").await.status, 200);
+        assert_ne!(browser.get("/whoami").await.body, "null");
+        assert_eq!(browser.post("/auth/qq/logout").await.location(), "/");
+        assert_eq!(browser.get("/whoami").await.body, "null");
+    }
+}
+
+fn fault(number: usize) -> Fault {
+    match number % 6 {
+        0 => Fault::CutBody,
+        1 => Fault::Status(StatusCode::SERVICE_UNAVAILABLE),
+        2 => Fault::Status(StatusCode::BAD_GATEWAY),
+        3 => Fault::Code(100_020),
+        4 => Response::new("<html>").into(),
+        _ => Response::new(vec![b' '; 256 * 1024]).into(),
+    }
+}
+
+/// Memory that a process takes, in KiB, and its open files.
+fn usage(process: u32) -> (usize, usize) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory = memory.unwrap().trim().trim_end_matches(" kB");
+    let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    (memory.parse().unwrap(), files.count())
+}
+
+/// Mixed traffic at a site in a process of its own, whose QQ fails at 1 % of the visits. `SOAK_SECONDS=1800` for half an
+/// hour of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were() {
+    const AT_ONCE: usize = 8;
+    const ROUND: usize = 400;
+    /// Connections to QQ that are kept for the next calls, those of clients that left included.
+    const KEPT: usize = 4 * AT_ONCE;
+    let seconds = env::var("SOAK_SECONDS").map_or(20, |it| it.parse().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let rounds = Rounds::serve(listener);
+    let (mut running, site) = Running::at_qq(&base_url, &[("RUST_LOG", "off")]).await;
+    let (_, files_before) = usage(running.id());
+    let (tally, mut samples) = (Arc::new(Tally::default()), Vec::new());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end || samples.len() < 4 {
+        let (qq, next) = (rounds.begin(site), Arc::new(AtomicUsize::new(0)));
+        let mut visitors = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (qq, next, tally) = (qq.clone(), Arc::clone(&next), Arc::clone(&tally));
+            visitors.spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Relaxed);
+                    if number >= ROUND {
+                        return;
+                    }
+                    let visit = tally.visit(number, site, &qq);
+                    timeout(PATIENCE, visit).await.expect("every visit ends");
+                }
+            });
+        }
+        while let Some(visitor) = visitors.join_next().await {
+            let running = &mut running;
+            visitor.unwrap_or_else(|error| panic!("{error}; the site: {:?}", running.ended()));
+        }
+        // The last connections of the round are about to close; those to QQ are kept.
+        let quiet = timeout(PATIENCE, async {
+            while usage(running.id()).1 > files_before + KEPT {
+                yield_now().await;
+            }
+        });
+        quiet.await.expect("connections are closed");
+        samples.push(usage(running.id()));
+    }
+    let Tally {
+        visits,
+        logins,
+        faults,
+        failures,
+    } = &*tally;
+    let (first, second) = samples.split_at(samples.len() / 2);
+    let most = |half: &[(usize, usize)]| half.iter().map(|(memory, _)| *memory).max().unwrap();
+    println!(
+        "{visits:?} visits, {logins:?} logins, {faults:?} faults, {failures:?} failures; memory {} KiB after the first \
+         round, at most {} in the first half, {} in the second; files {files_before} before, {} after",
+        samples[0].0,
+        most(first),
+        most(second),
+        samples[samples.len() - 1].1
+    );
+    let (faults, failures) = (faults.load(Relaxed), failures.load(Relaxed));
+    assert!(failures <= faults, "{failures} for {faults} faults");
+    assert!(failures * 2 > faults, "{failures} for {faults} faults");
+    assert!(
+        most(second) <= most(first) + 4 * 1024,
+        "memory in KiB: {samples:?}"
+    );
+}
