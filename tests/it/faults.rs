@@ -11,7 +11,7 @@ const UPSTREAM: &[Row] = &[
         &[
             "sockets::a_refused_connection_is_no_answer",
             "sockets::a_connection_reset_by_qq_is_no_answer",
-            "sockets::what_is_no_answer_of_http_is_no_answer_of_qq",
+            "sockets::what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call",
             "sockets::a_token_request_that_was_read_is_never_sent_again",
             "tls::who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why",
             "tls::a_name_that_nobody_has_is_no_qq_and_the_log_says_why",
@@ -34,7 +34,7 @@ const UPSTREAM: &[Row] = &[
         &[
             "upstream::a_giant_body_takes_no_memory",
             "sockets::nothing_is_decompressed",
-            "sockets::what_is_no_answer_of_http_is_no_answer_of_qq",
+            "sockets::what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call",
             "upstream::a_body_of_more_than_64_kib_is_no_answer",
             "upstream::an_endless_body_is_left_after_64_kib",
         ],

@@ -231,39 +231,39 @@ async fn requests_are_sent_as_qq_wants_them() {
     assert_eq!(fake.connections(), 1, "it is kept for the next call");
 }
 
-#[tokio::test]
-async fn what_is_no_answer_of_http_is_no_answer_of_qq() {
-    let long = TOKEN.len() + 1;
+/// What may come instead of an answer with this body.
+fn no_answers(body: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let long = body.len() + 1;
     let megabyte = "x".repeat(1024 * 1024);
-    let cases: Vec<(&str, Vec<u8>)> = vec![
+    vec![
         ("nothing", "".into()),
         ("garbage", "\0\x01\x02 canary-page\r\n\r\n".into()),
-        ("json alone", TOKEN.into()),
+        ("json alone", body.into()),
         ("another protocol", "SSH-2.0-OpenSSH_9.6\r\n".into()),
         ("status of letters", "HTTP/1.1 abc OK\r\n\r\n".into()),
         ("head cut off", "HTTP/1.1 200 OK\r\nContent-Le".into()),
         (
             "shorter than it says",
-            format!("HTTP/1.1 200 OK\r\nContent-Length: {long}\r\n\r\n{TOKEN}").into(),
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {long}\r\n\r\n{body}").into(),
         ),
         (
             "two lengths",
             format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {long}\r\nContent-Length: 3\r\n\r\n{TOKEN}\n"
+                "HTTP/1.1 200 OK\r\nContent-Length: {long}\r\nContent-Length: 3\r\n\r\n{body}\n"
             )
             .into(),
         ),
         (
             "no last chunk",
             format!(
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{TOKEN}\r\n",
-                TOKEN.len()
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n",
+                body.len()
             )
             .into(),
         ),
         (
             "a chunk cut off",
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{long:x}\r\n{TOKEN}")
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{long:x}\r\n{body}")
                 .into(),
         ),
         (
@@ -291,16 +291,44 @@ async fn what_is_no_answer_of_http_is_no_answer_of_qq() {
             "a body of 1 MB to the end of the connection",
             format!("HTTP/1.1 200 OK\r\n\r\n{megabyte}").into(),
         ),
+    ]
+}
+
+const ME: &str = r#"{"client_id":"101905280","openid":"CC7F5CEFEFC0EBAB9B07EB481AEBC29C"}"#;
+const BARE_TOKEN: &str = r#"{"access_token":"T0KEN","expires_in":"7776000"}"#;
+
+#[tokio::test]
+async fn what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call() {
+    let calls = [
+        ("/oauth2.0/token?", BARE_TOKEN),
+        ("/oauth2.0/me?", ME),
+        ("/user/get_user_info?", PROFILE),
     ];
-    for (case, bytes) in cases {
-        let fake = Fake::new(move |_, _| Turn::leave(bytes.clone())).await;
-        let error = login(&fake.url()).await.unwrap_err();
-        assert_eq!(error.kind(), LoginErrorKind::QqUnavailable, "{case}");
-        assert_eq!(fake.requests().len(), 1, "{case}: the code is sent once");
-        assert!(
-            !format!("{error} {error:?}").contains("canary-page"),
-            "{case}: {error}"
-        );
+    for (at, (path, body)) in calls.into_iter().enumerate() {
+        for (case, bytes) in no_answers(body) {
+            let fake = Fake::new(move |_, request| {
+                if request.contains(path) {
+                    return Turn::leave(bytes.clone());
+                }
+                let asked = calls.iter().find(|(path, _)| request.contains(path));
+                Turn::stay(answer(asked.unwrap().1))
+            })
+            .await;
+            let strict = app(&fake.url()).require_profile(true);
+            let error = QqClient::new(strict).login("C0DE").await.unwrap_err();
+            let case = format!("{case} at {path}");
+            assert_eq!(error.kind(), LoginErrorKind::QqUnavailable, "{case}");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary-page"), "{case}: {error}");
+            // The code is sent once; what is too long is as long the next time.
+            let again = at > 0 && !case.starts_with("a body of 1 MB");
+            assert_eq!(fake.requests().len(), at + 1 + usize::from(again), "{case}");
+            if at == 2 {
+                let login = login(&fake.url()).await.unwrap();
+                assert_eq!(login.user().openid().as_str(), OPENID, "{case}");
+                assert!(!login.user().profile_complete(), "{case}");
+            }
+        }
     }
 }
 
