@@ -30,6 +30,7 @@ use crate::{
     },
     QqLogin, Verdict,
     meter::InFlight,
+    session::Session,
 };
 
 /// What the logins beyond the limit are told to wait.
@@ -37,10 +38,11 @@ const OVERLOADED_FOR: Duration = Duration::from_secs(2);
 
 impl Flow {
     pub(super) fn callback(self: &Arc<Self>, head: Head<'_>, who: &Who) -> Decision {
-        let ending = Ending {
+        let mut ending = Ending {
             timer: LoginTimer::start(),
             audience: Audience::of(head.headers),
             signed_in: who.signed_in().is_some() || self.has_account(head, who),
+            has_intent: false,
             flow: Arc::clone(self),
         };
         let query = head.query();
@@ -57,6 +59,7 @@ impl Flow {
             }
         };
         let again = self.paths.again(&purpose);
+        ending.has_intent = purpose.intent.is_some();
         let code = match self
             .same_account(head, who, &purpose)
             .and_then(|()| authorization_code(query))
@@ -76,6 +79,7 @@ impl Flow {
             .on_login
             .clone()
             .map(|hook| (hook, introduced(head, who)));
+        let replaced = who.session.clone();
         Decision::Wait(Box::pin(async move {
             let in_flight = (place, InFlight::new());
             let deadline = Instant::now() + ending.flow.client.app().login_timeout;
@@ -95,10 +99,23 @@ impl Flow {
             let admitted = admitted.await;
             drop(in_flight);
             match admitted {
-                Ok((login, verdict)) => ending.reached(login, verdict, &return_to, consumed),
+                Ok((login, verdict)) => {
+                    ending.flow.replace(replaced, &verdict).await;
+                    ending.reached(login, verdict, &return_to, consumed)
+                }
                 Err(error) => Outcome::Respond(with_cookie(ending.failed(error, &again), consumed)),
             }
         }))
+    }
+
+    /// Revokes the session that a new one takes the place of: nobody would have its cookie to sign it out.
+    async fn replace(&self, session: Option<Box<Session>>, verdict: &Verdict) {
+        let lets_in = matches!(verdict, Verdict::Allow | Verdict::AllowTo(_));
+        if let Some(session) = session.filter(|_| lets_in && self.revocations.list.is_some()) {
+            // What went wrong is in the log, and no reason to keep anybody out.
+            let revocations = self.sessions.revocation(&session, self.now());
+            let _ = self.revocations.revoke(revocations).await;
+        }
     }
 
     /// Whether the app knows the person by a session of its own.
@@ -143,6 +160,7 @@ struct Ending {
     timer: LoginTimer,
     audience: Audience,
     signed_in: bool,
+    has_intent: bool,
 }
 
 impl Ending {
@@ -199,9 +217,19 @@ impl Ending {
     /// Tells the person, unless it is of no matter to them: somebody who is signed in and comes with a callback that is
     /// no good any more goes on.
     fn failed(&self, error: LoginError, again: &str) -> OwnResponse {
-        if self.signed_in && matches!(error.kind(), InvalidState | InvalidCallback | CodeRejected) {
-            return see_other("/");
+        let no_matter = self.signed_in && !self.has_intent;
+        match error.kind() {
+            // A reload: that login has ended before.
+            InvalidState if no_matter => see_other("/"),
+            InvalidCallback | CodeRejected if no_matter => {
+                events::login_failed(&error, &self.timer);
+                see_other("/")
+            }
+            _ => self.tell(error, again),
         }
+    }
+
+    fn tell(&self, error: LoginError, again: &str) -> OwnResponse {
         self.flow.failed(error, again, self.audience, &self.timer)
     }
 }

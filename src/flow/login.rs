@@ -21,6 +21,7 @@ use crate::{
     LoginErrorKind::{Misconfigured, Refused},
     QqUser,
     qq::Display,
+    session::revocation::Standing,
 };
 
 impl Flow {
@@ -65,6 +66,10 @@ impl Flow {
 
     /// A digest of whose account a request belongs to.
     pub(super) fn account(&self, head: Head<'_>, who: &Who) -> Result<[u8; 32], LoginError> {
+        if who.standing == Standing::Unverified {
+            let detail = "the session cannot be checked at the moment, so nobody can say whose account it is";
+            return Err(LoginError::new(Refused, detail));
+        }
         let parts = introduced(head, who);
         let account = match &self.account_of {
             Some(account_of) => account_of.ask(&parts).map_err(|error| {

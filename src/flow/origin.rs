@@ -16,16 +16,15 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// 1. Where the browser says `Sec-Fetch-Site`, it must be `same-origin`.
-    /// 2. Where it says `Origin`, that must be `own`; `null` will do only with the first.
+    /// 1. Where the browser says `Sec-Fetch-Site`, it must be `same-origin`, and that is enough: no page can make it up.
+    /// 2. Else, where it says `Origin`, that must be `own`.
     pub(super) fn of(headers: &HeaderMap, own: &str) -> Self {
         let all = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let (mut sites, mut origins) = (all(SEC_FETCH_SITE), all(header::ORIGIN));
         let is_own = match (sites.next(), origins.next()) {
             (None, None) => return Self::Unsaid,
-            (Some(b"same-origin"), None | Some(b"null")) => true,
-            (None | Some(b"same-origin"), Some(origin)) => origin == own.as_bytes(),
-            _ => false,
+            (Some(site), _) => site == b"same-origin",
+            (None, Some(origin)) => origin == own.as_bytes(),
         };
         if is_own && sites.next().is_none() && origins.next().is_none() {
             Self::Own

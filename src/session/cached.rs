@@ -10,7 +10,7 @@ use std::{
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use super::revocation::{Answer, LookUp, Revocation, RevocationList, SessionIds};
+use super::revocation::{Answer, BadEntry, LookUp, Revocation, RevocationList, SessionIds};
 
 /// How many sessions are remembered: 100,000 take about 20 MB.
 const CAPACITY: u64 = 100_000;
@@ -98,7 +98,9 @@ impl<L: RevocationList> RevocationList for CachedRevocations<L> {
             stale,
             answer: Box::pin(async move {
                 let answer = answer.await;
-                attempt.ended(answer.is_ok());
+                // An entry that cannot be read is one session's trouble, not the list's.
+                let failed = answer.as_ref().is_err_and(|error| !error.is::<BadEntry>());
+                attempt.ended(!failed);
                 let cutoff = answer?;
                 answers.insert(session, Known { cutoff, since });
                 Ok(cutoff)

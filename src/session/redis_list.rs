@@ -17,7 +17,7 @@ use std::{
 };
 
 use redis::{
-    Client, Cmd, Pipeline, RedisError, RedisFuture, Value,
+    Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
@@ -29,7 +29,7 @@ use super::{
     as_millis,
     cached::CachedRevocations,
     millis,
-    revocation::{Answer, LookUp, Revocation, RevocationList, SessionIds},
+    revocation::{Answer, BadEntry, LookUp, Revocation, RevocationList, SessionIds},
 };
 use crate::ConfigError;
 
@@ -135,6 +135,21 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Asks; once more where the connection turns out to be gone, as idle ones may be: every command of ours can be
+    /// repeated.
+    async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BoxError> {
+        let mut connection = self.connection().await.map_err(plain)?;
+        let answer = match commands.query_async(&mut connection).await {
+            Err(error) if error.is_io_error() && !error.is_timeout() => {
+                commands.query_async(&mut connection).await
+            }
+            answer => answer,
+        };
+        answer.map_err(plain)
+    }
+}
+
 impl RevocationList for RedisRevocations {
     fn look_up(&self, session: SessionIds) -> LookUp {
         let server = Arc::clone(&self.server);
@@ -144,13 +159,11 @@ impl RevocationList for RedisRevocations {
             // Not MGET: it takes a key of another type for none at all.
             let mut both = redis::pipe();
             both.get(user).get(session);
-            let mut connection = server.connection().await.map_err(plain)?;
-            let cutoffs: [Option<String>; 2] =
-                both.query_async(&mut connection).await.map_err(plain)?;
+            let cutoffs: [Option<String>; 2] = server.ask(&both).await?;
             let cutoffs = cutoffs.into_iter().flatten().map(|millis| {
-                let millis = millis.parse().map_err(|_| "an entry is no time")?;
+                let millis = millis.parse().map_err(|_| BadEntry)?;
                 let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
-                since.ok_or("an entry is no time")
+                since.ok_or(BadEntry)
             });
             Ok(cutoffs.collect::<Result<Vec<_>, _>>()?.into_iter().max())
         });
@@ -167,17 +180,21 @@ impl RevocationList for RedisRevocations {
             if let Some(session) = revocation.session() {
                 key += &format!(":{session}");
             }
-            let mut connection = server.connection().await.map_err(plain)?;
             let mut set = Cmd::new();
             set.arg("SET").arg(key).arg(millis(revocation.cutoff()));
             set.arg("PX").arg(as_millis(revocation.keep()).max(1));
-            set.exec_async(&mut connection).await.map_err(plain)
+            let mut one = redis::pipe();
+            one.add_command(set).ignore();
+            server.ask(&one).await
         })
     }
 }
 
 /// The kind of an error: its text may hold what the server sent.
 fn plain(error: RedisError) -> BoxError {
+    if error.code() == Some("WRONGTYPE") {
+        return BadEntry.into();
+    }
     format!("redis: {}", error.category()).into()
 }
 

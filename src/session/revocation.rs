@@ -59,6 +59,21 @@ impl fmt::Debug for LookUp {
     }
 }
 
+/// An entry that cannot be read. It says nothing of the list as a whole.
+#[cfg(feature = "revocation")]
+#[derive(Debug)]
+pub(crate) struct BadEntry;
+
+#[cfg(feature = "revocation")]
+impl fmt::Display for BadEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry is no time")
+    }
+}
+
+#[cfg(feature = "revocation")]
+impl std::error::Error for BadEntry {}
+
 /// 16 bytes that stand for a session or a user, and say nothing about them. `Display` writes them as hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RevocationId(pub(crate) [u8; 16]);

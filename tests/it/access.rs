@@ -124,12 +124,13 @@ async fn logout_is_for_the_own_site_only() {
         (&[("origin", "http://site.example")], false),
         (&[("origin", "https://site.example:8443")], false),
         (&[("origin", "https://site.example.evil.example")], false),
+        // The site under another of its names: no other site can make its browser say so.
         (
             &[
-                ("origin", "https://evil.example"),
+                ("origin", "https://www.site.example"),
                 ("sec-fetch-site", "same-origin"),
             ],
-            false,
+            true,
         ),
         (&[("sec-fetch-site", "cross-site")], false),
         (

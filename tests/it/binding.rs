@@ -256,3 +256,17 @@ async fn an_account_that_cannot_be_told_is_nobodys() {
     let ordinary = broken.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(ordinary.location(), "/", "others do not need to know");
 }
+
+#[tokio::test]
+async fn a_binding_that_fails_is_told_also_to_who_is_signed_in() {
+    let site = Site::new();
+    let mut browser = inside(&site.signed_in().await).program();
+    let callback = browser
+        .callback_from(&site.qq, "/auth/qq/login?intent=bind&return_to=/settings")
+        .await;
+    site.qq
+        .fault(Endpoint::Token, 1, tower_qq_auth::mock::Fault::Code(100020));
+    let reply = browser.get(&callback).await;
+    reply.assert_failed(400, "code_rejected");
+    assert_eq!(reply.problem()["login_url"], "/settings");
+}

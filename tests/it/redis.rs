@@ -488,3 +488,58 @@ fn urls_that_cannot_work_are_refused_without_their_password() {
         assert!(!format!("{list:?}").contains("password"));
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_idled_away_costs_no_answer_and_no_logout() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let base = Site::new();
+    let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
+    // A look-up that is answered from the cache does not find out that the connection is gone.
+    let (site, _) = machine(&base, list.grace(Duration::ZERO));
+    let mut browser = site.signed_in().await;
+    assert_eq!(status(&browser).await, StatusCode::OK);
+    let stolen = browser.clone();
+    redis.ask("CLIENT KILL TYPE normal").await;
+    browser.post("/auth/qq/logout").await;
+    assert!(redis.list("KEYS *").await.contains("qq-auth:"));
+    assert_eq!(status(&stolen).await, StatusCode::UNAUTHORIZED);
+
+    let browser = site.signed_in().await;
+    redis.ask("CLIENT KILL TYPE normal").await;
+    assert_eq!(status(&browser).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_the_trouble_of_one_person() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let base = Site::new();
+    let (site, _) = redis.machine(&base);
+    let mut other = site.browser();
+    let start = other.get("/auth/qq/login").await;
+    let person = base.qq.people()[1].openid.clone();
+    let callback = base.qq.approve_as(start.location(), &person).unwrap();
+    other.get(&crate::site::path(&callback)).await;
+    let browser = site.signed_in().await;
+    // The user's key is that of an entry of theirs without the session.
+    site.signed_in().await.post("/auth/qq/logout").await;
+    let keys = redis.list("KEYS *").await;
+    let key = keys
+        .lines()
+        .find(|line| line.starts_with("qq-auth:"))
+        .unwrap();
+    let user = key.rsplit_once(':').unwrap().0;
+    for garbage in [format!("SET {user} rubbish"), format!("SADD {user} x")] {
+        redis.ask(&format!("DEL {user}")).await;
+        redis.ask(&garbage).await;
+        assert_eq!(
+            status(&browser).await,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{garbage}"
+        );
+        assert_eq!(status(&other).await, StatusCode::OK, "{garbage}");
+    }
+}

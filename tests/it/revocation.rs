@@ -459,3 +459,36 @@ async fn the_button_of_a_page_that_cannot_be_checked_stays_on_the_site() {
         assert!(page.body.contains("href=\"/\""), "{}", page.body);
     }
 }
+
+#[tokio::test]
+async fn a_session_that_a_login_replaces_is_revoked() {
+    let site = site(InMemoryRevocations::new());
+    let mut browser = site.signed_in().await;
+    let replaced = browser.clone();
+    browser.sign_in(&site.qq, "/auth/qq/login").await;
+    assert_eq!(replaced.clone().whoami().await, Value::Null);
+    assert_ne!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn nothing_is_bound_to_an_account_that_cannot_be_checked() {
+    let list = Fickle::default();
+    let site = site(list.clone());
+    let mut browser = site
+        .signed_in()
+        .await
+        .header("sec-fetch-site", "same-origin");
+    list.is(Mood::Failing);
+    let reply = browser.get("/auth/qq/login?intent=bind").await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+
+    list.is(Mood::Well);
+    let start = browser.get("/auth/qq/login?intent=bind").await;
+    let callback = crate::site::path(&site.qq.approve(start.location()).unwrap());
+    list.is(Mood::Failing);
+    browser
+        .program()
+        .get(&callback)
+        .await
+        .assert_failed(403, "refused");
+}
