@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{QqUser, ResponseBody};
+use crate::{QqUser, ResponseBody, service::release};
 
 /// What is seen of a [`LoginRequired`] that no layer has replaced.
 pub(crate) const NO_LAYER: &str = "this route wants a `QqUser`, but no `QqAuthLayer` is around it: call \
@@ -94,9 +93,7 @@ where
         let inner = if request.extensions().get::<QqUser>().is_some() {
             Some(self.inner.call(request))
         } else {
-            // A service that is ready but not called may hold a permit that others wait for.
-            let unready = self.inner.clone();
-            drop(mem::replace(&mut self.inner, unready));
+            release(&mut self.inner);
             None
         };
         GuardedFuture { inner }

@@ -49,21 +49,19 @@ where
                 ResponseFuture::inner(self.inner.call(request), visit)
             }
             Decision::Respond(response) => {
-                self.release();
+                release(&mut self.inner);
                 ResponseFuture::own(response)
             }
             Decision::Wait(work) => {
-                self.release();
+                release(&mut self.inner);
                 ResponseFuture::wait(work, self.inner.clone(), request)
             }
         }
     }
 }
 
-impl<S: Clone> QqAuth<S> {
-    /// Gives up the readiness of an inner service that is not called now: it may hold a permit that others wait for.
-    fn release(&mut self) {
-        let unready = self.inner.clone();
-        drop(mem::replace(&mut self.inner, unready));
-    }
+/// Gives up the readiness of a service that is not called now: it may hold a permit that others wait for.
+pub(crate) fn release<S: Clone>(service: &mut S) {
+    let unready = service.clone();
+    drop(mem::replace(service, unready));
 }

@@ -25,7 +25,7 @@ pub(crate) mod revocation;
 
 use self::{
     cookie::CookieJar,
-    keys::{Digests, Seal, SessionKeys, random},
+    keys::{Digests, MAX_COOKIE, Seal, SessionKeys, random},
     revocation::{Revocation, RevocationId, SessionIds},
 };
 
@@ -67,9 +67,6 @@ struct Tokens {
     refresh_token: Option<String>,
     expires: Option<u64>,
 }
-
-/// Browsers drop a cookie of more bytes than this without a word.
-const MAX_COOKIE: usize = 4096;
 
 /// No list has to keep an entry for longer.
 const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -178,36 +175,40 @@ impl Sessions {
         self.jar.clear(&self.name)
     }
 
-    /// What makes this session worthless, wherever its cookie may be: an entry for each key of the ring, since an older
-    /// copy of it may be sealed by an older key.
+    /// What makes this session worthless, wherever its cookie may be.
     pub(crate) fn revocation(
         &self,
         session: &Session,
         now: SystemTime,
     ) -> impl Iterator<Item = Revocation> {
-        let left = (session.began() + self.lifetime.min(LONGEST_KEPT)).duration_since(now);
-        let keep = left.unwrap_or_default() + CLOCK_SKEW;
+        let ends = session.began() + self.lifetime.min(LONGEST_KEPT);
+        let left = ends.duration_since(now).unwrap_or_default();
         let id = RevocationId(session.id);
-        self.user_ids(session.user.openid())
-            .map(move |user| Revocation {
-                user: RevocationId(user),
-                session: Some(id),
-                cutoff: now + CLOCK_SKEW,
-                keep,
-            })
+        self.entries(session.user.openid(), Some(id), now + CLOCK_SKEW, left)
     }
 
-    /// What makes all sessions of a user worthless that began up to now: an entry for each key of the ring.
+    /// What makes all sessions of a user worthless that began up to now.
     pub(crate) fn revocations(
         &self,
         user: &OpenId,
         now: SystemTime,
     ) -> impl Iterator<Item = Revocation> {
-        let keep = self.lifetime.min(LONGEST_KEPT) + CLOCK_SKEW;
+        self.entries(user, None, now, self.lifetime.min(LONGEST_KEPT))
+    }
+
+    /// An entry for each key of the ring: a session may be sealed by any of them, or a copy of it.
+    fn entries<'s>(
+        &'s self,
+        user: &OpenId,
+        session: Option<RevocationId>,
+        cutoff: SystemTime,
+        left: Duration,
+    ) -> impl Iterator<Item = Revocation> + use<'s> {
+        let keep = left + CLOCK_SKEW;
         self.user_ids(user).map(move |user| Revocation {
             user: RevocationId(user),
-            session: None,
-            cutoff: now,
+            session,
+            cutoff,
             keep,
         })
     }

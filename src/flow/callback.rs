@@ -5,7 +5,8 @@
 //! 3. A login with an intent counts only for the account that started it.
 //! 4. Whatever comes of it, a login that came this far is used up; only one that had to wait outside is not.
 //! 5. Somebody who is signed in already and comes with a callback or a code that is no good (reload, Back, a second tab)
-//!    goes to the start page instead of seeing an error. The callback is not accepted for that.
+//!    goes to the start page instead of seeing an error, but for a login with an intent. The callback is not accepted
+//!    for that.
 
 use std::{sync::Arc, time::Duration};
 

@@ -19,8 +19,8 @@ use crate::{ConfigError, meter};
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
 const MIN_LEN: usize = 32;
 const MIN_DISTINCT: usize = 8;
-/// What browsers keep of a cookie: name, value and attributes.
-const MAX_COOKIE: usize = 4096;
+/// Browsers drop a cookie of more bytes than this, name, value and attributes together, without a word.
+pub(crate) const MAX_COOKIE: usize = 4096;
 
 /// The keys that seal this site's cookies.
 ///
