@@ -2,7 +2,7 @@
 //!
 //! | name | kind | labels |
 //! |---|---|---|
-//! | `qq_auth_logins_total` | counter | `outcome`: `ok` or the code of the failure |
+//! | `qq_auth_logins_total` | counter | `outcome`: `ok`, `abandoned` or the code of the failure |
 //! | `qq_auth_login_seconds` | histogram | `outcome` |
 //! | `qq_auth_logins_in_flight` | gauge | |
 //! | `qq_auth_old_key_used_total` | counter | cookies opened by a key that is not the first |

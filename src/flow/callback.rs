@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Completed, Decision, Flow, Head, Outcome, Visit, Who,
     audience::Audience,
-    events::{self, LoginTimer},
+    events::{self, LoginTimer, Waiting},
     login::introduced,
     page::{OwnResponse, see_other, with_cookie},
     pending::{Purpose, Returned, Stray},
@@ -81,6 +81,7 @@ impl Flow {
             .clone()
             .map(|hook| (hook, introduced(head, who)));
         let replaced = who.session.clone();
+        let waiting = Waiting(ending.timer);
         Decision::Wait(Box::pin(async move {
             let in_flight = (place, InFlight::new());
             let deadline = Instant::now() + ending.flow.client.app().login_timeout;
@@ -99,11 +100,12 @@ impl Flow {
             };
             let admitted = admitted.await;
             drop(in_flight);
+            if let Ok((_, verdict)) = &admitted {
+                ending.flow.replace(replaced, verdict).await;
+            }
+            waiting.over();
             match admitted {
-                Ok((login, verdict)) => {
-                    ending.flow.replace(replaced, &verdict).await;
-                    ending.reached(login, verdict, &return_to, consumed)
-                }
+                Ok((login, verdict)) => ending.reached(login, verdict, &return_to, consumed),
                 Err(error) => Outcome::Respond(with_cookie(ending.failed(error, &again), consumed)),
             }
         }))

@@ -1,4 +1,6 @@
 //! What the operator is told: one event for each login that ended, under the support code that the page shows.
+//!
+//! A login that waits for QQ or the app has ended as well when its client leaves: nobody is there to be answered.
 
 use std::time::Instant;
 
@@ -11,6 +13,7 @@ use crate::{
 };
 
 /// When a callback came in.
+#[derive(Clone, Copy)]
 pub(super) struct LoginTimer(Instant);
 
 impl LoginTimer {
@@ -20,6 +23,25 @@ impl LoginTimer {
 
     fn millis(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A login that waits. To drop it is to abandon the login.
+pub(super) struct Waiting(pub(super) LoginTimer);
+
+impl Waiting {
+    /// From here on the login ends in an answer.
+    pub(super) fn over(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let outcome = "abandoned";
+        meter::login_ended(outcome, self.0.0.elapsed());
+        let elapsed_ms = self.0.millis();
+        tracing::info!(outcome, elapsed_ms, "login ended without an answer");
     }
 }
 

@@ -3,12 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    sync::{Arc, LazyLock, Mutex},
+    future::pending,
+    pin::pin,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use tower::BoxError;
 use tower_qq_auth::{
-    Verdict,
+    Answer, LookUp, Revocation, RevocationList, SessionIds, Verdict,
     mock::{Endpoint, Fault},
 };
 use tracing::{Dispatch, Event, Level, Subscriber, field::Field, subscriber::DefaultGuard};
@@ -17,7 +22,10 @@ use tracing_subscriber::{
     registry,
 };
 
-use crate::site::{Reply, Site, path};
+use crate::{
+    load::now,
+    site::{Reply, Site, path},
+};
 
 type Fields = BTreeMap<&'static str, String>;
 
@@ -174,4 +182,84 @@ async fn what_the_app_decides_is_told_once_as_well() {
         let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
         assert_told(&events, &reply, (Level::INFO, outcome), (None, None));
     }
+}
+
+/// A list that takes no entry and never says so.
+struct Mute;
+
+impl RevocationList for Mute {
+    fn look_up(&self, _: SessionIds) -> LookUp {
+        LookUp::Known(None)
+    }
+
+    fn revoke(&self, _: Revocation) -> Answer<()> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn a_login_whose_client_leaves_is_told_once_as_abandoned() {
+    let (events, _guard) = Events::start();
+    for hop in ["token", "openid", "profile", "hook", "list"] {
+        let hangs = Arc::new(AtomicBool::new(hop == "hook"));
+        let hanging = Arc::clone(&hangs);
+        let hook = move |_, _| {
+            let hangs = hanging.load(Relaxed);
+            async move {
+                if hangs {
+                    pending::<()>().await;
+                }
+                Ok::<_, BoxError>(Verdict::Allow)
+            }
+        };
+        let site = Site::with(|app| app, |layer| layer.on_login(hook).revocations(Mute));
+        site.qq.ignore_need_openid(true);
+        let silence = |endpoint| {
+            site.qq.fault(endpoint, 1, Fault::Silence);
+        };
+        let mut browser = site.browser();
+        match hop {
+            "token" => silence(Endpoint::Token),
+            "openid" => silence(Endpoint::Me),
+            "profile" => silence(Endpoint::UserInfo),
+            // A session that the new one takes the place of is revoked first.
+            "list" => browser = site.signed_in().await,
+            _ => {}
+        }
+        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        events.take();
+        {
+            let mut login = pin!(browser.get(&callback));
+            assert!(now(login.as_mut()).is_none(), "{hop}");
+            assert_eq!(events.take(), [], "{hop}: it may still end well");
+        }
+        let told = events.take();
+        let [(Level::INFO, fields)] = &told[..] else {
+            panic!("{hop}: {told:?}")
+        };
+        assert_eq!(fields["outcome"], "abandoned", "{hop}");
+        assert!(fields.contains_key("elapsed_ms"), "{hop}");
+
+        hangs.store(false, Relaxed);
+        site.signed_in().await;
+        let told = events.take();
+        assert_eq!(told.len(), 1, "{hop}: {told:?}");
+        assert_eq!(told[0].1["outcome"], "ok", "{hop}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_the_app_answers_is_not_abandoned_when_its_client_leaves_the_app() {
+    let (events, _guard) = Events::start();
+    let callback_page = |_: &_| {
+        let page = axum::routing::get(async || pending::<()>().await);
+        axum::Router::new().route("/auth/qq/callback", page)
+    };
+    let site = Site::with_pages(callback_page, |layer| layer.forward_callback());
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    assert!(now(pin!(browser.get(&callback))).is_none());
+    let told = events.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].1["outcome"], "ok");
 }

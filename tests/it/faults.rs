@@ -251,6 +251,7 @@ const MACHINE: &[Row] = &[
     (
         "client hangs up mid-login",
         &[
+            "events::a_login_whose_client_leaves_is_told_once_as_abandoned",
             "load::a_client_that_leaves_at_any_hop_leaves_nothing_running",
             "load::a_client_that_leaves_while_it_is_looked_up_leaves_nothing_running",
             "soak::mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were",

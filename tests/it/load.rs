@@ -40,7 +40,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a future has to say when it is asked once.
-fn now<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> {
+pub(crate) fn now<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> {
     let future = pin!(tokio::task::unconstrained(future));
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),

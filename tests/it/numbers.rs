@@ -139,7 +139,7 @@ fn logins_are_counted_by_what_came_of_them() {
 }
 
 #[test]
-fn a_client_that_hangs_up_is_in_flight_no_more() {
+fn a_client_that_hangs_up_has_abandoned_its_login_and_is_in_flight_no_more() {
     counted(async |sums| {
         let site = Site::with(|app| app, |layer| layer.max_logins_in_flight(1).unwrap());
         let mut browser = site.browser().program();
@@ -156,9 +156,12 @@ fn a_client_that_hangs_up_is_in_flight_no_more() {
             sums.assert(IN_FLIGHT, &[("", 1.0)]);
         }
         sums.assert(IN_FLIGHT, &[("", 0.0)]);
-        sums.assert(LOGINS, &[]);
+        let abandoned = [("outcome=abandoned", 1.0)];
+        sums.assert(LOGINS, &abandoned);
+        sums.assert(SECONDS, &abandoned);
         let next = browser.sign_in(&site.qq, "/auth/qq/login").await;
         assert_eq!(next.location(), "/", "its place is free");
+        sums.assert(LOGINS, &[("outcome=abandoned", 1.0), ("outcome=ok", 1.0)]);
     });
 }
 
