@@ -13,7 +13,7 @@ const UPSTREAM: &[Row] = &[
             "sockets::a_connection_reset_by_qq_is_no_answer",
             "sockets::what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call",
             "sockets::a_token_request_that_was_read_is_never_sent_again",
-            "tls::who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why",
+            "tls::who_cannot_prove_to_be_qq_hears_nothing_at_any_call_and_the_log_says_why",
             "tls::a_name_that_nobody_has_is_no_qq_and_the_log_says_why",
             "upstream::a_connection_that_fails_is_no_answer",
             "upstream::a_body_that_breaks_off_is_no_answer",
@@ -135,7 +135,7 @@ const UPSTREAM: &[Row] = &[
         "QQ down and up again",
         &[
             "sockets::qq_that_comes_back_is_found_again_at_once",
-            "tls::who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why",
+            "tls::who_cannot_prove_to_be_qq_hears_nothing_at_any_call_and_the_log_says_why",
             "upstream::all_is_well_when_qq_is_back",
         ],
     ),

@@ -33,7 +33,7 @@ use crate::{
     socket::Browser,
 };
 
-/// What is behind the port of QQ.
+/// What a connection to the port of QQ leads to.
 #[derive(Clone)]
 enum Door {
     Tls(TlsAcceptor),
@@ -123,73 +123,166 @@ async fn open(door: Door, mut stream: TcpStream, qq: MockQq) {
 
 async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, qq: MockQq) {
     let service = TowerToHyperService::new(qq);
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let _ = served.await;
+    let mut server = http1::Builder::new();
+    // Each call has a connection of its own, and so a door.
+    let served = server.keep_alive(false);
+    let _ = served.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// The doors of a login's connections: good ones at first, and another from one of them on.
+struct Doors {
+    good: Door,
+    other: Door,
+    from: usize,
+    opened: usize,
+}
+
+impl Doors {
+    fn next(&mut self) -> Door {
+        self.opened += 1;
+        let good = self.opened <= self.from;
+        if good { &self.good } else { &self.other }.clone()
+    }
 }
 
 /// A QQ at `https://localhost`, and a site in a process of its own that trusts one authority and no other.
 struct World {
     qq: MockQq,
-    door: Arc<Mutex<Door>>,
+    doors: Arc<Mutex<Doors>>,
     running: Running,
     site: SocketAddr,
+    port: String,
 }
+
+/// The calls of a login, by the names that the log has for them.
+const CALLS: [(&str, Endpoint); 3] = [
+    ("token", Endpoint::Token),
+    ("openid", Endpoint::Me),
+    ("profile", Endpoint::UserInfo),
+];
 
 impl World {
     async fn new(authority: &Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = listener.local_addr().unwrap().port().to_string();
         let base_url = format!("https://localhost:{port}");
         let trusted = authority.file.to_str().unwrap();
         let (running, site) = Running::at_qq(&base_url, &[("SSL_CERT_FILE", trusted)]).await;
         let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
-        let door = Arc::new(Mutex::new(Door::Plain));
-        let (behind, answers) = (Arc::clone(&door), qq.clone());
+        qq.ignore_need_openid(true);
+        let good = authority.signs(certificate_for("localhost"));
+        let doors = Arc::new(Mutex::new(Doors {
+            other: good.clone(),
+            good,
+            from: 0,
+            opened: 0,
+        }));
+        let (behind, answers) = (Arc::clone(&doors), qq.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let door = behind.lock().unwrap().clone();
+                let door = behind.lock().unwrap().next();
                 tokio::spawn(open(door, stream, answers.clone()));
             }
         });
         Self {
             qq,
-            door,
+            doors,
             running,
             site,
+            port,
         }
     }
 
-    /// A login while this is behind the port ends like this, for this reason, and QQ hears nothing of it.
-    async fn assert_fails(&mut self, case: &str, door: Door, end: (u16, &str), reason: &str) {
-        *self.door.lock().unwrap() = door;
+    fn calls(&self) -> [usize; 3] {
+        CALLS.map(|(_, endpoint)| self.qq.calls(endpoint))
+    }
+
+    /// A login whose calls from this one on find another door ends like this, for this reason. The door is knocked at
+    /// as often as a call may be made, and who is behind it hears nothing.
+    async fn assert_left(
+        &mut self,
+        case: &str,
+        (at, door): (usize, Door),
+        (status, outcome): (u16, &str),
+        reason: &str,
+    ) {
+        let (hop, _) = CALLS[at];
+        let case = format!("{case} at {hop}");
         let mut browser = Browser::at(self.site);
         let callback = browser.callback_from(&self.qq, "/auth/qq/login").await;
+        let before = self.calls();
+        {
+            let mut doors = self.doors.lock().unwrap();
+            (doors.other, doors.from, doors.opened) = (door, at, 0);
+        }
         let start = Instant::now();
         let reply = browser.get(&callback).await;
         let took = start.elapsed();
-        assert_eq!(reply.status, end.0, "{case}: {}", reply.body);
+        assert_eq!(reply.status, status, "{case}: {}", reply.body);
         assert!(took < Duration::from_secs(6), "{case}: {took:?}");
-        for cookie in reply.cookies() {
-            assert!(!cookie.starts_with("qq_session"), "{case}: {cookie}");
+        let after = self.calls();
+        for (call, (name, _)) in CALLS.iter().enumerate() {
+            let heard = after[call] - before[call];
+            assert_eq!(heard, usize::from(call < at), "{case}: {name}");
         }
-        assert_eq!(browser.get("/whoami").await.body, "null", "{case}");
-        assert_eq!(self.qq.calls(Endpoint::Token), 0, "{case}");
+        // The code is sent once; a call that may pass is made once more, but not when its time is over.
+        let again = at > 0 && outcome != "qq_timeout";
+        let opened = self.doors.lock().unwrap().opened;
+        assert_eq!(opened, at + 1 + usize::from(again), "{case}");
 
-        let line = timeout(Duration::from_secs(10), self.running.logged("login ended"));
-        let line = line.await.expect("the log tells of it");
-        assert!(line.contains(end.1), "{case}: {line}");
-        assert!(line.contains(reason), "{case}: {line}");
-        let code = param(&callback, "code");
-        for hidden in [APP_KEY, code, "https:", "oauth2.0", "client_secret"] {
-            assert!(!line.contains(hidden), "{case}: {hidden} in {line}");
+        let whoami = browser.get("/whoami").await.body;
+        let line = if hop == "profile" {
+            assert_eq!(reply.location(), "/", "{case}");
+            assert!(whoami.contains(&self.qq.people()[0].openid), "{case}");
+            assert!(!whoami.contains(&self.qq.people()[0].nickname), "{case}");
+            let line = self.logged("signing in without a profile").await;
+            self.logged("login ended").await;
+            line
+        } else {
+            for cookie in reply.cookies() {
+                assert!(!cookie.starts_with("qq_session"), "{case}: {cookie}");
+            }
+            assert_eq!(whoami, "null", "{case}");
+            let line = self.logged("login ended").await;
+            assert!(line.contains(outcome), "{case}: {line}");
+            line
+        };
+        for told in [reason, hop] {
+            assert!(line.contains(told), "{case}: no {told} in {line}");
         }
-        assert!(!reply.body.contains(reason), "{case}: {}", reply.body);
+        let shown = format!("{:?} {}", reply.headers, reply.body);
+        let code = param(&callback, "code");
+        for hidden in [APP_KEY, code, &self.port, "oauth2.0", "client_secret"] {
+            assert!(!line.contains(hidden), "{case}: {hidden} in {line}");
+            assert!(!shown.contains(hidden), "{case}: {hidden} in {shown}");
+        }
+        assert!(!line.contains("https:"), "{case}: {line}");
+        assert!(!shown.contains(reason), "{case}: {shown}");
+    }
+
+    /// With nothing to restart, a login whose calls all find a good door succeeds.
+    async fn assert_well(&mut self) {
+        self.doors.lock().unwrap().from = usize::MAX;
+        let before = self.calls();
+        let mut browser = Browser::at(self.site);
+        let end = browser.sign_in(&self.qq, "/auth/qq/login").await;
+        assert_eq!(end.location(), "/");
+        assert_eq!(self.calls(), before.map(|calls| calls + 1));
+        let whoami = browser.get("/whoami").await.body;
+        assert!(whoami.contains(&self.qq.people()[0].openid), "{whoami}");
+        assert!(whoami.contains(&self.qq.people()[0].nickname), "{whoami}");
+        self.logged("login ended").await;
+    }
+
+    async fn logged(&mut self, part: &str) -> String {
+        let line = timeout(Duration::from_secs(10), self.running.logged(part));
+        line.await.expect("the log tells of it")
     }
 }
 
 #[tokio::test]
-async fn who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why() {
+async fn who_cannot_prove_to_be_qq_hears_nothing_at_any_call_and_the_log_says_why() {
     let authority = Authority::new("trusted");
     let mut world = World::new(&authority).await;
     let mut expired = certificate_for("localhost");
@@ -198,8 +291,6 @@ async fn who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why() {
     let mut not_yet = certificate_for("localhost");
     not_yet.not_before = date(4000, 1, 1);
     let stranger = Authority::new("stranger");
-    let good = || authority.signs(certificate_for("localhost"));
-    let unavailable = (502, "qq_unavailable");
     let cases = [
         ("self-signed", self_signed(), "certificate"),
         (
@@ -217,21 +308,26 @@ async fn who_cannot_prove_to_be_qq_hears_no_code_and_the_log_says_why() {
         ("no TLS", Door::Plain, "corrupt message"),
         ("a handshake broken off", Door::Leaves, "handshake"),
     ];
-    for (case, door, reason) in cases {
-        world.assert_fails(case, door, unavailable, reason).await;
+    for (at, end) in [
+        (502, "qq_unavailable"),
+        (502, "qq_unavailable"),
+        // Who it is, is known by then.
+        (303, "ok"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.assert_well().await;
+        for (case, door, reason) in &cases {
+            let door = (at, door.clone());
+            world.assert_left(case, door, end, reason).await;
+        }
     }
-    let hang = ("a handshake that hangs", Door::Silent);
+    let (hang, end) = ((0, Door::Silent), (504, "qq_timeout"));
     world
-        .assert_fails(hang.0, hang.1, (504, "qq_timeout"), "time")
+        .assert_left("a handshake that hangs", hang, end, "time")
         .await;
-
-    // And with nothing to restart:
-    *world.door.lock().unwrap() = good();
-    let mut browser = Browser::at(world.site);
-    let end = browser.sign_in(&world.qq, "/auth/qq/login").await;
-    assert_eq!(end.location(), "/");
-    let whoami = browser.get("/whoami").await.body;
-    assert!(whoami.contains(&world.qq.people()[0].openid), "{whoami}");
+    world.assert_well().await;
 }
 
 #[tokio::test]
