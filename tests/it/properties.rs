@@ -17,6 +17,8 @@ use crate::{
     site::{APP_ID, APP_KEY, CALLBACK, Clock, LOGIN, SESSION, Site, block_on, keys, pages},
 };
 
+mod people;
+
 /// Who the site takes a request with these `Cookie` headers for.
 async fn whoami(router: &Router, cookies: &[String]) -> Value {
     let mut request = Request::get("/whoami");
@@ -185,14 +187,20 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A token's reply in one of the three shapes, with blanks wherever the shape has room for them.
-fn token_reply() -> impl Strategy<Value = String> {
+/// An object with these fields and others, as JSON or JSONP, with blanks wherever there is room for them.
+fn object(fields: Vec<(&'static str, Value)>) -> impl Strategy<Value = String> {
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(it, value)| (it.into(), value))
+        .collect();
     let extra = prop::collection::btree_map("x[a-z0-9_]{0,8}", json(), 0..4);
-    let json = (extra, prop::collection::vec(blanks(), 32), 0..4_usize)
-        .prop_map(|(extra, blanks, first)| {
-            let mut fields: Vec<(String, Value)> = extra.into_iter().collect();
-            let first = first.min(fields.len());
-            fields.insert(first, ("access_token".into(), "T0KEN".into()));
+    let all = extra.prop_map(move |extra| {
+        let mut all: Vec<(String, Value)> = fields.clone();
+        all.extend(extra);
+        all
+    });
+    let json =
+        (all.prop_shuffle(), prop::collection::vec(blanks(), 48)).prop_map(|(fields, blanks)| {
             let mut blanks = blanks.iter().map(String::as_str);
             let mut blank = || blanks.next().unwrap_or_default().to_owned();
             let fields: Vec<_> = fields
@@ -212,14 +220,17 @@ fn token_reply() -> impl Strategy<Value = String> {
                 })
                 .collect();
             format!("{}{{{}}}{}", blank(), fields.join(","), blank())
-        })
-        .boxed();
-    let jsonp = (
-        json.clone(),
-        blanks(),
-        prop::sample::select(vec!["", ";", " ;", "\n;\n"]),
-    )
-        .prop_map(|(json, blank, end)| format!("{blank}callback{blank}({json}){end}{blank}"));
+        });
+    let end = prop::sample::select(vec!["", ";", " ;", "\n;\n"]);
+    let jsonp = prop::option::of((blanks(), end));
+    (json, jsonp).prop_map(|(json, jsonp)| match jsonp {
+        Some((blank, end)) => format!("{blank}callback{blank}({json}){end}{blank}"),
+        None => json,
+    })
+}
+
+/// A token's reply in one of the three shapes.
+fn token_reply() -> impl Strategy<Value = String> {
     let value = "([A-Za-z0-9._~+-]|%[2-7][0-9]|中){0,9}";
     let form = prop::collection::btree_map("x[A-Za-z0-9_]{0,8}", value, 0..4).prop_map(|extra| {
         let extra = extra.iter().map(|(name, value)| format!("&{name}={value}"));
@@ -228,7 +239,7 @@ fn token_reply() -> impl Strategy<Value = String> {
             extra.collect::<String>()
         )
     });
-    prop_oneof![json, jsonp, form]
+    prop_oneof![2 => object(vec![("access_token", "T0KEN".into())]), 1 => form]
 }
 
 /// The answer to a login at a QQ with this reply to the token's call.
@@ -291,21 +302,23 @@ proptest! {
     }
 }
 
-/// Whether a reply is an object, bare or in `callback(…)`, with a token that is text: by another parser.
+/// Whether a reply brings a token: by another parser.
 fn oracle(reply: &str) -> bool {
+    object_in(reply).is_some_and(|value| value["access_token"] == "T0KEN")
+}
+
+/// The object of a reply, bare or in `callback(…)`: by another parser.
+fn object_in(reply: &str) -> Option<Value> {
     let inside = reply.trim().strip_prefix("callback").map(str::trim);
     let json = match inside.and_then(|inside| inside.strip_prefix('(')) {
         Some(inside) => {
-            let inside = inside.trim_end_matches(';').trim();
-            let Some(inside) = inside.strip_suffix(')') else {
-                return false;
-            };
-            inside
+            let inside = inside.strip_suffix(';').unwrap_or(inside).trim();
+            inside.strip_suffix(')')?
         }
         None => reply,
     };
-    let value: Result<Value, _> = serde_json::from_str(json);
-    value.is_ok_and(|value| value.is_object() && value["access_token"] == "T0KEN")
+    let value: Value = serde_json::from_str(json).ok()?;
+    value.is_object().then_some(value)
 }
 
 /// A span of time, from nothing to forever, more often near the limits that count.
