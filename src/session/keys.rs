@@ -221,7 +221,7 @@ pub(crate) fn url_safe(bytes: &[u8]) -> String {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::{Seal, SessionKeys};
+    use super::{MAX_COOKIE, Seal, SessionKeys};
 
     proptest! {
         #[test]
@@ -257,5 +257,19 @@ mod tests {
             prop_assert_eq!(seal.open(b"", &value), None);
             prop_assert_eq!(seal.open(b"", text.as_bytes()), None);
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_a_cookie_is_not_opened() {
+        let seal = Seal::new(&SessionKeys::generate(), "session");
+        let opens = |length: usize| {
+            let sealed = seal.seal(b"", &vec![0; length]);
+            seal.open(b"", sealed.as_bytes()).is_some()
+        };
+        // With 28 bytes of nonce and tag, in base64.
+        let longest = MAX_COOKIE / 4 * 3 - 28;
+        assert!(opens(longest));
+        assert!(!opens(longest + 1));
+        assert!(!opens(longest * 2));
     }
 }

@@ -57,6 +57,8 @@ async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
         format!("code={CODE}&state={}", state.to_lowercase()),
         format!("code={CODE}&state={long}"),
         format!("code={CODE}&state=%FF%FE"),
+        // As long as a state, but with no boundary of characters where its parts meet.
+        format!("code={CODE}&state=1234567%E4%B8%AD{}", &state[10..]),
         format!("code={CODE}&state={state}&state={state}"),
         format!("code={CODE}&state={state}&%73tate=x"),
         format!("code={CODE}&State={state}"),

@@ -118,6 +118,10 @@ fn keys_are_hex_or_base64_and_strong_or_refused() {
         "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg=",
         "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg",
         "b5dGzYz1Zl0Yj6cC7xJ3q9Wm-_f8Tn4Rv5Qs1Lp0Ahg",
+        // Digits of hex alone, but an odd number of them.
+        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3",
+        // 8 different bytes are as few as may be.
+        "0001020304050607000102030405060700010203040506070001020304050607",
         " b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg= , 8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3",
     ];
     for keys in good {
@@ -135,6 +139,9 @@ fn keys_are_hex_or_base64_and_strong_or_refused() {
         "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6",
         &zeros,
         &pattern,
+        "0001020304050600000102030405060000010203040506000001020304050600",
+        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2",
+        "不是密钥不是密钥不是密钥不是密钥",
         "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3,",
         "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3,short",
     ];

@@ -191,6 +191,24 @@ async fn cookies_that_only_look_like_logins_go_first_and_a_few_at_a_time() {
 }
 
 #[tokio::test]
+async fn cookies_whose_names_merely_begin_like_ours_are_left_alone() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    for id in ["", "a", "abcdefghi", "abc.defg", "abc(defg", "abc!defg"] {
+        browser.jar.insert(format!("{LOGIN}{id}"), "theirs".into());
+    }
+    let before = browser.jar.clone();
+    for _ in 0..4 {
+        let start = browser.get("/auth/qq/login").await;
+        assert_eq!(start.cookies().len(), 1, "{start:?}");
+    }
+    assert_eq!(browser.jar.len(), before.len() + 4);
+    for (name, value) in before {
+        assert_eq!(browser.jar[&name], value);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_started_or_used_up_by_other_methods_and_prefetches() {
     let site = Site::new();
     let mut browser = site.browser();

@@ -151,3 +151,32 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
         assert!(!output.status.success(), "{name} alone is not enough");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_session_key_that_is_not_there_is_told_from_one_that_is_not_text() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let cases: [(&[u8], &str); 3] = [
+        (b"", "is not set"),
+        (b" \t", "is not set"),
+        (b"\xff\xfe", "is not text"),
+    ];
+    for (value, problem) in cases {
+        let mut command = example("quickstart", &[]);
+        for (name, value) in [
+            ("QQ_APP_ID", "101905280"),
+            ("QQ_APP_KEY", "canary-app-key"),
+            ("QQ_REDIRECT_URI", "https://site.example/auth/qq/callback"),
+            ("LISTEN", "127.0.0.1:0"),
+        ] {
+            command.env(name, value);
+        }
+        command.env("QQ_SESSION_KEY", OsStr::from_bytes(value));
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{value:?}");
+        assert!(said.contains("QQ_SESSION_KEY"), "{value:?}: {said}");
+        assert!(said.contains(problem), "{value:?}: {said}");
+    }
+}
