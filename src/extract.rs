@@ -64,7 +64,11 @@ impl<S: Sync> FromRequestParts<S> for QqLogin {
     }
 }
 
-/// As a part of a response, refreshed tokens take the place of those that the session keeps.
+/// As a part of a response, refreshed tokens take the place of those that the session keeps, or is about to keep where
+/// the app answers the callback.
+///
+/// The browser keeps what comes last: a slow response that began before and renews the session brings the former tokens
+/// back.
 impl IntoResponseParts for QqTokens {
     type Error = Infallible;
 

@@ -12,7 +12,10 @@ use super::{
     page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
     return_to::ReturnTo,
 };
-use crate::{Language, LoginRequired, QqLogin, QqTokens, QqUser, session::revocation::Standing};
+use crate::{
+    Language, LoginRequired, QqLogin, QqTokens, QqUser,
+    session::{TooLarge, revocation::Standing},
+};
 
 pub(crate) struct Visit {
     flow: Arc<Flow>,
@@ -129,7 +132,7 @@ impl Visit {
             Some(completed) => {
                 // An app that answers with an error has not let anybody in.
                 let failed = head.status.is_client_error() || head.status.is_server_error();
-                let session = completed.session.filter(|_| !failed);
+                let session = self.begun(&completed, head).filter(|_| !failed);
                 [Some(completed.consumed), session]
             }
             None => [self.rewritten(head), None],
@@ -141,23 +144,30 @@ impl Visit {
         None
     }
 
+    /// The cookie of a new session, with other tokens where the app has exchanged them at the callback.
+    fn begun(&self, completed: &Completed, head: &mut response::Parts) -> Option<HeaderValue> {
+        let session = completed.session.clone()?;
+        let flow = &self.flow;
+        let exchanged = self.exchanged(head).and_then(|tokens| {
+            let user = completed.login.user().clone();
+            kept(flow.sessions.start(user, Some(&tokens), flow.now()))
+        });
+        Some(exchanged.unwrap_or(session))
+    }
+
     /// The session cookie with new tokens, or for a new idle time, where either is due.
     fn rewritten(&self, head: &mut response::Parts) -> Option<HeaderValue> {
         let (flow, session) = (&self.flow, self.who.signed_in()?);
-        match head.extensions.remove::<QqTokens>() {
-            Some(tokens) if flow.sessions.keeps_tokens => {
-                let cookie = flow.sessions.with_tokens(session, &tokens, flow.now());
-                cookie
-                    .inspect_err(|size| {
-                        tracing::error!(
-                            "new tokens are not kept: the cookie would be {} bytes",
-                            size.0
-                        );
-                    })
-                    .ok()
-            }
-            _ => flow.sessions.renew(session, flow.now()),
+        match self.exchanged(head) {
+            Some(tokens) => kept(flow.sessions.with_tokens(session, &tokens, flow.now())),
+            None => flow.sessions.renew(session, flow.now()),
         }
+    }
+
+    /// The tokens that the app wants to be kept instead of the former ones.
+    fn exchanged(&self, head: &mut response::Parts) -> Option<QqTokens> {
+        let tokens = head.extensions.remove::<QqTokens>();
+        tokens.filter(|_| self.flow.sessions.keeps_tokens)
     }
 
     fn login_required(self) -> OwnResponse {
@@ -219,6 +229,13 @@ impl Visit {
         let audience = self.audience.unwrap_or_default();
         notice.respond(audience, self.flow.failure_page.as_ref())
     }
+}
+
+fn kept(cookie: Result<HeaderValue, TooLarge>) -> Option<HeaderValue> {
+    let told = |TooLarge(size): &TooLarge| {
+        tracing::error!("new tokens are not kept: the cookie would be {size} bytes");
+    };
+    cookie.inspect_err(told).ok()
 }
 
 /// Takes away what only we may say.

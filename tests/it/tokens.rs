@@ -259,6 +259,43 @@ async fn the_callback_of_the_app_has_them_too() {
     assert_eq!((reply.status, &*reply.body), (StatusCode::OK, "true"));
 }
 
+#[tokio::test]
+async fn tokens_that_are_exchanged_at_the_callback_are_those_that_the_session_keeps() {
+    let at_callback = |fresh: QqTokens, status| {
+        let page = get(async move |_: QqLogin| (status, fresh.clone(), "welcome"));
+        token_pages(&site::qq()).route("/auth/qq/callback", page)
+    };
+    let with = |fresh: &QqTokens, status| {
+        let fresh = fresh.clone();
+        Site::with_pages(
+            move |_| at_callback(fresh, status),
+            |layer| layer.forward_callback().keep_tokens(),
+        )
+    };
+    let fresh = QqTokens::new("FRESH", Some("NEXT".into()), Some(DAY));
+    let site = with(&fresh, StatusCode::OK);
+    let mut browser = site.browser();
+    let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    assert_eq!(reply.cookies().len(), 2, "{reply:?}");
+    assert_eq!(ask(&mut browser, "/tokens").await, told(&fresh));
+
+    let site = with(&fresh, StatusCode::FORBIDDEN);
+    let mut browser = site.browser();
+    browser.sign_in(&site.qq, "/auth/qq/login").await;
+    assert_eq!(
+        browser.whoami().await,
+        Value::Null,
+        "an error lets nobody in"
+    );
+
+    // Those of the login are used up, but the person is known.
+    let large = QqTokens::new("A".repeat(4000), None, None);
+    let site = with(&large, StatusCode::OK);
+    let mut browser = site.browser();
+    browser.sign_in(&site.qq, "/auth/qq/login").await;
+    assert_ne!(browser.whoami().await, Value::Null);
+}
+
 #[test]
 fn a_made_up_session_has_tokens_where_they_are_kept() {
     let user = QqUser::new(OpenId::new("SOMEBODY").unwrap());
