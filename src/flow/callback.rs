@@ -30,6 +30,7 @@ use crate::{
         QqTimeout, Refused,
     },
     QqLogin, Verdict,
+    hook::caught,
     meter::InFlight,
     session::Session,
 };
@@ -147,6 +148,7 @@ fn verdict(asked: Option<Result<Verdict, tower::BoxError>>) -> Result<Verdict, L
         }
         Some(Ok(verdict)) => Ok(verdict),
         Some(Err(error)) => {
+            let error = caught(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
             tracing::error!("the on_login hook failed: {error}");
             Err(LoginError::new(Refused, "the app's on_login hook failed"))
         }

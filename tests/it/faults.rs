@@ -277,6 +277,7 @@ const MACHINE: &[Row] = &[
         "the app's hook fails, hangs, panics",
         &[
             "hooks::a_broken_hook_hurts_one_login_and_nothing_else",
+            "hooks::an_error_that_panics_when_it_is_told_refuses_one_login_and_nothing_else",
             "hooks::the_hook_has_the_time_that_qq_leaves_of_the_login",
         ],
     ),

@@ -242,6 +242,28 @@ async fn a_broken_hook_hurts_one_login_and_nothing_else() {
     }
 }
 
+/// An error whose own words panic.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("on purpose");
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[tokio::test]
+async fn an_error_that_panics_when_it_is_told_refuses_one_login_and_nothing_else() {
+    let site = at_first(|_, _| Box::pin(ready(Err(Unspeakable.into()))));
+    let mut browser = site.browser().program();
+    let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    reply.assert_failed(403, "refused");
+    let next = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    assert_eq!(next.location(), "/", "its place is free");
+}
+
 #[tokio::test]
 async fn a_refused_login_leaves_who_was_signed_in_before_signed_in() {
     let asked = AtomicUsize::new(0);
