@@ -24,7 +24,7 @@ pub trait RevocationList: Send + Sync + 'static {
     /// Up to when sessions like this one are revoked.
     ///
     /// Called for every request of somebody who is signed in: it must not block. What it would have to wait for goes into
-    /// [`LookUp::Asking`].
+    /// [`LookUp::Asking`]. A panic in it is one of that request, as in a handler of the app, and lets nobody in.
     fn look_up(&self, session: SessionIds) -> LookUp;
 
     /// Adds an entry. It must be seen by every later look-up, and on other machines within seconds.

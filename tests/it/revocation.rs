@@ -492,3 +492,38 @@ async fn nothing_is_bound_to_an_account_that_cannot_be_checked() {
         .await
         .assert_failed(403, "refused");
 }
+
+/// A list that falls over whenever it is asked, at once or later.
+struct Panics(bool);
+
+impl RevocationList for Panics {
+    fn look_up(&self, _: SessionIds) -> LookUp {
+        assert!(self.0, "on purpose");
+        LookUp::Asking {
+            stale: None,
+            answer: Box::pin(async { panic!("on purpose") }),
+        }
+    }
+
+    fn revoke(&self, _: Revocation) -> Answer<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_panics_ends_the_requests_that_ask_it_and_no_other() {
+    for later in [false, true] {
+        let site = Site::with(|app| app, |layer| layer.revocations(Panics(later)));
+        let mut member = site.signed_in().await;
+        for _ in 0..3 {
+            let mut visitor = member.clone();
+            // A server runs each connection in a task of its own.
+            let visit = tokio::spawn(async move { visitor.get("/me").await });
+            assert!(visit.await.unwrap_err().is_panic());
+        }
+        assert_eq!(site.browser().get("/").await.body, "nobody");
+        member.jar.clear();
+        let end = member.sign_in(&site.qq, "/auth/qq/login").await;
+        assert_eq!(end.location(), "/");
+    }
+}
