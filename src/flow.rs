@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, Method, Uri, request};
 use tokio::sync::Semaphore;
 
 use crate::{
-    ConfigError, LoginError, QqClient, QqTokens, QqUser, SessionKeys,
+    ConfigError, LoginError, LoginErrorKind, QqClient, QqTokens, QqUser, SessionKeys,
     hook::{AccountOf, FailurePage, OnLogin},
     session::{
         Session, Sessions, TooLarge,
@@ -266,8 +266,12 @@ impl Flow {
     ) -> OwnResponse {
         let error = error.with_support_code(page::support_code());
         events::login_failed(&error, timer);
+        let reason = match error.kind() {
+            LoginErrorKind::InvalidState if !audience.sends_cookies => Reason::WithoutCookies,
+            kind => Reason::Failed(kind),
+        };
         let notice = Notice {
-            reason: Reason::Failed(error.kind()),
+            reason,
             url,
             error: Some(&error),
         };

@@ -10,6 +10,8 @@ pub(super) struct Audience {
     /// A page for a person, or JSON for a program.
     pub(super) wants_page: bool,
     pub(super) language: Language,
+    /// Whether any cookie came along, ours or not.
+    pub(super) sends_cookies: bool,
 }
 
 impl Audience {
@@ -17,6 +19,7 @@ impl Audience {
         Self {
             wants_page: wants_page(headers),
             language: language(headers),
+            sends_cookies: headers.contains_key(header::COOKIE),
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::{Language, LoginErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     Failed(LoginErrorKind),
+    /// A callback without any cookie: an invalid state, of which the cause can be guessed.
+    WithoutCookies,
     /// The app wants to know who is asking.
     LoginRequired,
     /// A logout that another site asked for.
@@ -26,6 +28,7 @@ impl Reason {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Failed(kind) => kind.status(),
+            Self::WithoutCookies => LoginErrorKind::InvalidState.status(),
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Unverified => StatusCode::SERVICE_UNAVAILABLE,
@@ -36,6 +39,7 @@ impl Reason {
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::Failed(kind) => kind.code(),
+            Self::WithoutCookies => LoginErrorKind::InvalidState.code(),
             Self::LoginRequired => "login_required",
             Self::CrossSite => "cross_site",
             Self::Unverified => "session_unverified",
@@ -70,6 +74,10 @@ impl Reason {
                     "重试",
                 );
             }
+            Self::WithoutCookies => (
+                "浏览器没有发送 Cookie",
+                "浏览器很可能禁用了 Cookie。请允许本站使用 Cookie，然后重新登录。如果并未禁用，那么这次登录已使用过、已过期，或者是从另一个浏览器发起的，重新登录即可。",
+            ),
             Self::Failed(kind) => match kind {
                 LoginErrorKind::InvalidState => (
                     "登录已失效",
@@ -133,6 +141,10 @@ impl Reason {
                     "Try again",
                 );
             }
+            Self::WithoutCookies => (
+                "Your browser sent no cookies",
+                "It probably blocks them. Please allow cookies for this site, then sign in again. If they are allowed, this login was used already, has expired, or was started in another browser: just sign in again.",
+            ),
             Self::Failed(kind) => match kind {
                 LoginErrorKind::InvalidState => (
                     "This login is no longer valid",

@@ -185,18 +185,16 @@ impl Visit {
                 let audience = Audience {
                     wants_page: true,
                     language,
+                    ..Audience::default()
                 };
                 (audience, paths.login_for(page.unwrap_or("/")))
             }
             Arrival::ByProgram => {
-                let language = Language::English;
-                (
-                    Audience {
-                        wants_page: false,
-                        language,
-                    },
-                    paths.login.clone(),
-                )
+                let audience = Audience {
+                    language: Language::English,
+                    ..Audience::default()
+                };
+                (audience, paths.login.clone())
             }
         };
         let notice = Notice {

@@ -135,7 +135,7 @@ async fn a_page_that_panics_is_replaced_by_ours() {
     let site = rendering(|_| panic!("no template"));
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("登录已失效"), "{}", page.body);
+    assert!(page.body.contains("浏览器没有发送 Cookie"), "{}", page.body);
     assert!(
         page.header("content-security-policy")
             .starts_with("default-src 'none'")
@@ -308,6 +308,37 @@ async fn logins_under_way_leave_room_for_other_cookies() {
     let end = browser.get(&last).await;
     assert_eq!(end.location(), long);
     assert_eq!(end.headers.get_all(header::SET_COOKIE).iter().count(), 2);
+}
+
+#[tokio::test]
+async fn a_browser_without_cookies_is_told_so_and_what_to_do() {
+    let site = Site::new();
+    for (language, cause, remedy) in [
+        ("zh-CN", "浏览器没有发送 Cookie", "请允许本站使用 Cookie"),
+        (
+            "en",
+            "Your browser sent no cookies",
+            "Please allow cookies for this site",
+        ),
+    ] {
+        let mut browser = site.browser().header("accept-language", language);
+        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        browser.jar.clear();
+        let told = browser.get(&callback).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST);
+        assert!(told.body.contains(cause), "{}", told.body);
+        assert!(told.body.contains(remedy), "{}", told.body);
+        let mut program = browser.clone().program();
+        let reply = program.get(&callback).await;
+        reply.assert_failed(400, "invalid_state");
+
+        // Any cookie at all: they are not what is missing.
+        browser.jar.insert("theme".into(), "dark".into());
+        let told = browser.get(&callback).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST);
+        assert!(!told.body.contains(cause), "{}", told.body);
+    }
+    assert_eq!(site.qq.calls(Endpoint::Token), 0);
 }
 
 #[tokio::test]
