@@ -14,6 +14,7 @@ main{width:100%;max-width:26rem;padding:1.5rem;background:var(--card);border:1px
 body.mobile{place-items:start center}
 h1{margin:0 0 .25rem;font-size:1.3rem}
 p{margin:0 0 1rem;color:var(--soft)}
+main>:last-child{margin-bottom:0}
 ul{margin:0 0 1rem;padding:0;list-style:none}
 a{display:flex;align-items:center;gap:.75rem;margin-bottom:.5rem;padding:.65rem .75rem;min-height:3rem;
 color:inherit;text-decoration:none;border:1px solid var(--line);border-radius:10px;overflow-wrap:anywhere}
