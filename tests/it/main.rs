@@ -12,6 +12,7 @@ mod access;
 mod allocations;
 mod binding;
 mod callback;
+mod chromium;
 mod config;
 mod events;
 mod examples;

@@ -17,10 +17,18 @@ use tokio::{
     net::TcpListener,
     process::{Child, ChildStderr, ChildStdout, Command},
 };
+use tower_qq_auth::SessionKeys;
 
 use crate::site::{APP_ID, APP_KEY};
 
 const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+
+/// The keys of a site [at a QQ](Running::at_qq).
+pub(crate) fn session_keys() -> SessionKeys {
+    let byte = |at| u8::from_str_radix(&SESSION_KEY[at..at + 2], 16).unwrap();
+    let bytes: Vec<_> = (0..SESSION_KEY.len()).step_by(2).map(byte).collect();
+    SessionKeys::new(&bytes).unwrap()
+}
 
 /// The program, with nothing in its environment but this.
 pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
