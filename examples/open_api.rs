@@ -12,7 +12,7 @@ use std::{error::Error, process::ExitCode};
 use axum::{
     Json, Router,
     extract::State,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use http::StatusCode;
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = common::Server::from_env().await?;
     let site = Router::new()
-        .route("/", get(Html(HOME)))
+        .route("/", get(async || common::page(HOME)))
         .route("/profile", get(profile))
         .route("/refresh", post(refresh))
         .with_state(server.client())
@@ -62,5 +62,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     server.serve(site).await
 }
 
-const HOME: &str = "<!doctype html><html lang=en><title>open_api</title><p><a href=/profile>/profile</a>\
-    <form method=post action=/refresh><button>/refresh</button></form>";
+const HOME: &str = "<p>用 QQ 的令牌调用接口。<br><span lang=\"en\">Asks an API of QQ with the tokens of a login.</span></p>\
+    <p><a href=\"/profile\">/profile</a></p>\
+    <form method=\"post\" action=\"/refresh\"><button>刷新令牌 <span lang=\"en\">Refresh</span></button></form>";
