@@ -27,6 +27,7 @@ mod mounting;
 mod numbers;
 mod pages;
 mod payloads;
+mod plain_tower;
 mod properties;
 mod quickstart;
 #[cfg(feature = "redis")]
