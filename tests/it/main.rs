@@ -42,6 +42,7 @@ mod several;
 #[cfg(target_os = "linux")]
 mod soak;
 mod sockets;
+mod spa;
 mod tls;
 mod tokens;
 mod transport;
