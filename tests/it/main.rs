@@ -14,6 +14,7 @@ mod binding;
 mod callback;
 mod chromium;
 mod config;
+mod doctor;
 mod events;
 mod examples;
 mod faults;
