@@ -35,7 +35,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Inner { #[pin] future: S::Future, visit: Option<Visit> },
+        Inner { #[pin] future: S::Future, visit: Visit },
         // Boxed, as all that an ordinary request does not need: it would make every future larger.
         Own { response: Option<Box<OwnResponse>> },
         // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
@@ -46,7 +46,6 @@ pin_project! {
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(crate) fn inner(future: S::Future, visit: Visit) -> Self {
-        let visit = Some(visit);
         let state = State::Inner { future, visit };
         Self { state }
     }
@@ -77,10 +76,10 @@ where
             let mut state = self.as_mut().project().state;
             let next = match state.as_mut().project() {
                 StateProj::Inner { future, visit } => {
-                    let (mut head, body) = ready!(future.poll(cx))?.into_parts();
-                    return Poll::Ready(Ok(match visit.take().expect(ONCE).finish(&mut head) {
+                    let mut response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(match visit.finish(&mut response) {
                         Some(own) => own.map(ResponseBody::own),
-                        None => Response::from_parts(head, ResponseBody::inner(body)),
+                        None => response.map(ResponseBody::inner),
                     }));
                 }
                 StateProj::Own { response } => {
@@ -103,7 +102,7 @@ where
                     visit.introduce(request.extensions_mut());
                     State::Inner {
                         future: service.call(request),
-                        visit: Some(visit),
+                        visit,
                     }
                 }
             };

@@ -57,6 +57,9 @@ pub(crate) struct Session {
     renewed: u64,
     pub(crate) user: QqUser,
     tokens: Option<Tokens>,
+    /// Whether half of its idle time was over when it was read.
+    #[serde(skip)]
+    stale: bool,
 }
 
 const VERSION: u8 = 1;
@@ -115,6 +118,7 @@ impl Sessions {
             renewed: now,
             user,
             tokens: tokens.map(|tokens| Tokens::of(tokens, now)),
+            stale: false,
         })
     }
 
@@ -138,15 +142,20 @@ impl Sessions {
         if !self.keeps_tokens {
             session.tokens = None;
         }
+        session.stale = now > session.renewed.saturating_add(as_millis(self.idle) / 2);
         good.then_some(session)
     }
 
     /// The cookie written anew, where half of its idle time is over.
-    pub(crate) fn renew(&self, session: &Session, now: SystemTime) -> Option<HeaderValue> {
-        let renewed = millis(now);
-        if renewed <= session.renewed.saturating_add(as_millis(self.idle) / 2) {
+    pub(crate) fn renew(
+        &self,
+        session: &Session,
+        now: impl FnOnce() -> SystemTime,
+    ) -> Option<HeaderValue> {
+        if !session.stale {
             return None;
         }
+        let renewed = millis(now());
         let session = session.clone();
         self.write(Session { renewed, ..session }).ok()
     }

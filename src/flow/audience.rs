@@ -31,16 +31,20 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
             mode == "navigate"
                 && header_text(headers, &SEC_FETCH_DEST).is_none_or(|dest| dest == "document")
         }
-        None => weighed(headers, &header::ACCEPT)
-            .any(|(range, weight)| range.eq_ignore_ascii_case("text/html") && weight > 0.0),
+        None => accepts(headers, "text/html"),
     }
 }
 
 /// Whether this is a program that wants to go to QQ by itself.
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
-    !wants_page(headers)
-        && weighed(headers, &header::ACCEPT)
-            .any(|(range, weight)| range.eq_ignore_ascii_case("application/json") && weight > 0.0)
+    !wants_page(headers) && accepts(headers, "application/json")
+}
+
+/// Whether this type is accepted by name.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    ranges(headers, &header::ACCEPT).any(|(range, parameters)| {
+        range.eq_ignore_ascii_case(media_type) && weight(parameters) > 0.0
+    })
 }
 
 /// Whether the browser loads the page before anybody asked for it.
@@ -66,12 +70,12 @@ pub(super) fn is_phone(headers: &HeaderMap) -> bool {
 /// Chinese, unless English is preferred to it.
 fn language(headers: &HeaderMap) -> Language {
     let best = |language: &str| {
-        weighed(headers, &header::ACCEPT_LANGUAGE)
+        ranges(headers, &header::ACCEPT_LANGUAGE)
             .filter(|(range, _)| {
                 let primary = range.split('-').next().unwrap_or_default();
                 primary.eq_ignore_ascii_case(language)
             })
-            .map(|(_, weight)| weight)
+            .map(|(_, parameters)| weight(parameters))
             .fold(0.0, f32::max)
     };
     if best("en") > best("zh") {
@@ -81,26 +85,36 @@ fn language(headers: &HeaderMap) -> Language {
     }
 }
 
-/// The ranges of an `Accept…` header and their weights (RFC 9110, section 12.4.2).
-fn weighed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'h str, f32)> {
+/// The ranges of an `Accept…` header and their parameters (RFC 9110, section 12.5).
+fn ranges<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = (&'h str, &'h str)> {
     headers
         .get_all(name)
         .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            let range = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-            (
-                range,
-                weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)),
-            )
+            let (range, parameters) = item.split_once(';').unwrap_or((item, ""));
+            (range.trim(), parameters)
         })
 }
 
+/// By how much a range is preferred to others (RFC 9110, section 12.4.2).
+fn weight(parameters: &str) -> f32 {
+    let weight = parameters.split(';').map(str::trim).find_map(|parameter| {
+        parameter
+            .strip_prefix("q=")
+            .or(parameter.strip_prefix("Q="))
+    });
+    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
 pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+    // To hash a name that is not a standard one takes longer than to compare it with those of a whole request.
+    let (_, value) = headers.iter().find(|(found, _)| *found == name)?;
+    value.to_str().ok()
 }
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");

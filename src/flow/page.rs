@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
 use super::{audience::Audience, messages::Reason};
@@ -179,14 +179,14 @@ fn own(status: StatusCode, body: String) -> OwnResponse {
     for (name, value) in COMMON {
         head.headers.insert(name, HeaderValue::from_static(value));
     }
-    uncacheable(&mut head);
+    uncacheable(&mut head.headers);
     Response::from_parts(head, Full::from(body))
 }
 
 /// Keeps a response with somebody's cookie out of every cache.
-pub(super) fn uncacheable(head: &mut response::Parts) {
+pub(super) fn uncacheable(headers: &mut HeaderMap) {
     let no_store = HeaderValue::from_static("no-store");
-    head.headers.insert(header::CACHE_CONTROL, no_store);
+    headers.insert(header::CACHE_CONTROL, no_store);
 }
 
 const COMMON: [(HeaderName, &str); 2] = [

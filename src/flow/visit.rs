@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderValue, Method, StatusCode, header, response, uri::PathAndQuery};
+use http::{Extensions, HeaderValue, Method, Response, StatusCode, header, uri::PathAndQuery};
 
 use super::{
     Flow, Head, Who,
@@ -115,9 +115,13 @@ impl Visit {
     }
 
     /// Adds to the app's response what is ours, or gives another in its place.
-    pub(crate) fn finish(mut self, head: &mut response::Parts) -> Option<OwnResponse> {
+    pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Option<OwnResponse> {
         let completed = self.completed.take();
-        if head.extensions.remove::<LoginRequired>().is_some() {
+        if response
+            .extensions_mut()
+            .remove::<LoginRequired>()
+            .is_some()
+        {
             let response = self.login_required();
             return Some(match completed {
                 Some(completed) => with_cookie(response, completed.consumed),
@@ -125,30 +129,32 @@ impl Visit {
             });
         }
         // A connection that is no longer HTTP renews its session at the next request that is.
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
         let cookies = match completed {
             Some(completed) => {
                 // An app that answers with an error has not let anybody in.
-                let failed = head.status.is_client_error() || head.status.is_server_error();
-                let session = self.begun(&completed, head).filter(|_| !failed);
+                let status = response.status();
+                let failed = status.is_client_error() || status.is_server_error();
+                let session = self.begun(&completed, response.extensions_mut());
+                let session = session.filter(|_| !failed);
                 [Some(completed.consumed), session]
             }
-            None => [self.rewritten(head), None],
+            None => [self.rewritten(response.extensions_mut()), None],
         };
         for cookie in cookies.into_iter().flatten() {
-            head.headers.append(header::SET_COOKIE, cookie);
-            uncacheable(head);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+            uncacheable(response.headers_mut());
         }
         None
     }
 
     /// The cookie of a new session, with other tokens where the app has exchanged them at the callback.
-    fn begun(&self, completed: &Completed, head: &mut response::Parts) -> Option<HeaderValue> {
+    fn begun(&self, completed: &Completed, response: &mut Extensions) -> Option<HeaderValue> {
         let session = completed.session.clone()?;
         let flow = &self.flow;
-        let exchanged = self.exchanged(head).and_then(|tokens| {
+        let exchanged = self.exchanged(response).and_then(|tokens| {
             let user = completed.login.user().clone();
             kept(flow.sessions.start(user, Some(&tokens), flow.now()))
         });
@@ -156,26 +162,26 @@ impl Visit {
     }
 
     /// The session cookie with new tokens, or for a new idle time, where either is due.
-    fn rewritten(&self, head: &mut response::Parts) -> Option<HeaderValue> {
+    fn rewritten(&self, response: &mut Extensions) -> Option<HeaderValue> {
         let (flow, session) = (&self.flow, self.who.signed_in()?);
-        match self.exchanged(head) {
+        match self.exchanged(response) {
             Some(tokens) => kept(flow.sessions.with_tokens(session, &tokens, flow.now())),
-            None => flow.sessions.renew(session, flow.now()),
+            None => flow.sessions.renew(session, || flow.now()),
         }
     }
 
     /// The tokens that the app wants to be kept instead of the former ones.
-    fn exchanged(&self, head: &mut response::Parts) -> Option<QqTokens> {
-        let tokens = head.extensions.remove::<QqTokens>();
+    fn exchanged(&self, response: &mut Extensions) -> Option<QqTokens> {
+        let tokens = response.remove::<QqTokens>();
         tokens.filter(|_| self.flow.sessions.keeps_tokens)
     }
 
-    fn login_required(self) -> OwnResponse {
+    fn login_required(&self) -> OwnResponse {
         if self.who.standing == Standing::Unverified {
             return self.unverified();
         }
         let paths = &self.flow.paths;
-        let (audience, url) = match self.arrival {
+        let (audience, url) = match &self.arrival {
             Arrival::AtPage(page) => return see_other(&paths.login_for(page.as_str())),
             Arrival::WithForm(language, referer) => {
                 let own = self.flow.client.app().redirect_uri.origin();
@@ -184,7 +190,7 @@ impl Visit {
                     .and_then(|referer| local_part(referer, own));
                 let audience = Audience {
                     wants_page: true,
-                    language,
+                    language: *language,
                     ..Audience::default()
                 };
                 (audience, paths.login_for(page.unwrap_or("/")))
@@ -214,7 +220,7 @@ impl Visit {
     }
 
     /// Somebody came with a session, and nobody can say whether it is still good.
-    fn unverified(self) -> OwnResponse {
+    fn unverified(&self) -> OwnResponse {
         let again = match &self.arrival {
             Arrival::AtPage(page) => ReturnTo::new(page.as_str(), &self.flow.paths),
             Arrival::WithForm(..) | Arrival::ByProgram => None,

@@ -36,23 +36,28 @@ impl CookieJar {
 
 /// The value of the cookie called exactly `name`; none if two different values claim that name.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let mut values = cookies(headers)
-        .filter(|(found, _)| *found == name.as_bytes())
-        .map(|(_, value)| value);
+    let mut values = pairs(headers).filter_map(|pair| {
+        let value = pair.strip_prefix(name.as_bytes())?;
+        Some(trim(trim(value).strip_prefix(b"=")?))
+    });
     let value = values.next()?;
     values.all(|other| other == value).then_some(value)
 }
 
 /// Every cookie of a request: names as they are, blanks around names and values trimmed, nothing decoded.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pairs(headers).filter_map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=')?;
+        Some((trim(&pair[..at]), trim(&pair[at + 1..])))
+    })
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(COOKIE)
         .into_iter()
         .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(|pair| {
-            let at = pair.iter().position(|&byte| byte == b'=')?;
-            Some((trim(&pair[..at]), trim(&pair[at + 1..])))
-        })
+        .map(trim)
 }
 
 const COOKIE: HeaderName = header::COOKIE;

@@ -153,12 +153,16 @@ impl Seal {
         if value.len() > MAX_COOKIE {
             return None;
         }
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(value).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let (nonce, sealed) = value.split_at_checked(NONCE_LEN / 3 * 4)?;
+        let mut bytes = [0; NONCE_LEN];
+        BASE64_URL_SAFE_NO_PAD
+            .decode_slice(nonce, &mut bytes)
+            .ok()?;
         self.0.iter().enumerate().find_map(|(at, key)| {
-            let mut sealed = sealed.to_vec();
+            // Opened in its place, whether it opens or not: each key needs it anew.
+            let mut sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
             let plain = key
-                .open_in_place(Nonce::from(nonce), Aad::from(context), &mut sealed)
+                .open_in_place(Nonce::from(&bytes), Aad::from(context), &mut sealed)
                 .ok()?
                 .len();
             sealed.truncate(plain);

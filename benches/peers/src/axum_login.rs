@@ -1,0 +1,64 @@
+//! Users on top of sessions on the server, both in memory.
+
+use std::convert::Infallible;
+
+use axum::{Router, routing::get};
+use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend};
+use tower::Layer;
+use tower_sessions_0_14::{MemoryStore, SessionManagerLayer};
+
+use crate::{
+    MINE, PUBLIC, Subject,
+    person::{Person, person},
+    tower_sessions::signed_in,
+};
+
+impl AuthUser for Person {
+    type Id = String;
+
+    fn id(&self) -> String {
+        self.openid.clone()
+    }
+
+    fn session_auth_hash(&self) -> &[u8] {
+        self.openid.as_bytes()
+    }
+}
+
+/// Knows one person.
+#[derive(Clone)]
+struct Users(Person);
+
+impl AuthnBackend for Users {
+    type User = Person;
+    type Credentials = ();
+    type Error = Infallible;
+
+    async fn authenticate(&self, (): ()) -> Result<Option<Person>, Infallible> {
+        Ok(Some(self.0.clone()))
+    }
+
+    async fn get_user(&self, id: &String) -> Result<Option<Person>, Infallible> {
+        Ok((*id == self.0.openid).then(|| self.0.clone()))
+    }
+}
+
+pub async fn subject() -> Subject {
+    let sessions = SessionManagerLayer::new(MemoryStore::default());
+    let layer = AuthManagerLayerBuilder::new(Users(person()), sessions).build();
+    let app = Router::new()
+        .route(PUBLIC, get(async || "for everybody"))
+        .route(MINE, get(mine))
+        .route("/in", get(sign_in));
+    let app = layer.layer(app);
+    let cookie = signed_in(&app).await;
+    Subject::new("axum-login, in memory", app, cookie)
+}
+
+async fn mine(session: AuthSession<Users>) -> String {
+    session.user.expect("somebody").nickname
+}
+
+async fn sign_in(mut session: AuthSession<Users>) {
+    session.login(&person()).await.expect("a store");
+}
