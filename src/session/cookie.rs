@@ -1,6 +1,9 @@
 //! The `Cookie` and `Set-Cookie` headers, as far as our own cookies go.
 
+use std::iter::once;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use memchr::memchr_iter;
 
 /// Name and attributes of cookies of ours.
 #[derive(Clone, Debug)]
@@ -53,11 +56,15 @@ pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8]
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers
-        .get_all(COOKIE)
-        .into_iter()
-        .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
-        .map(trim)
+    headers.get_all(COOKIE).into_iter().flat_map(|header| {
+        let header = header.as_bytes();
+        let ends = memchr_iter(b';', header).chain(once(header.len()));
+        ends.scan(0, move |start, end| {
+            let pair = &header[*start..end];
+            *start = end + 1;
+            Some(trim(pair))
+        })
+    })
 }
 
 const COOKIE: HeaderName = header::COOKIE;
