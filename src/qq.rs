@@ -30,6 +30,8 @@ mod redirect_uri;
 mod reply;
 mod token;
 mod upstream;
+#[cfg(feature = "reqwest")]
+mod warm_up;
 
 pub use self::{
     app::{Display, QqApp},
@@ -50,6 +52,8 @@ use self::{
 pub struct QqClient {
     app: Arc<QqApp>,
     upstream: Upstream,
+    /// Opens a connection to QQ in the background.
+    warmer: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl QqClient {
@@ -58,9 +62,14 @@ impl QqClient {
     /// Proxies named in the environment (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a QQ on a loopback host.
     #[cfg(feature = "reqwest")]
     pub fn new(app: QqApp) -> Self {
-        let upstream = http_client::upstream(app.is_on_loopback());
-        let app = Arc::new(app);
-        Self { app, upstream }
+        let http = http_client::build(app.is_on_loopback());
+        let warmer = warm_up::warmer(&app, &http);
+        let (app, upstream) = (Arc::new(app), http_client::upstream(http));
+        Self {
+            app,
+            upstream,
+            warmer,
+        }
     }
 
     /// A client that sends its requests through `service`: another HTTP client, a proxy, the mock.
@@ -93,12 +102,23 @@ impl QqClient {
         let upstream = Upstream::new(service, |_| {
             Trouble::Broken("the upstream service failed".into())
         });
-        Self { app, upstream }
+        Self {
+            app,
+            upstream,
+            warmer: None,
+        }
     }
 
     /// The app that this client speaks for.
     pub(crate) fn app(&self) -> &QqApp {
         &self.app
+    }
+
+    /// Has a connection to QQ opened for the callback that may follow. Does not wait for it.
+    pub(crate) fn warm_up(&self) {
+        if let Some(warm_up) = &self.warmer {
+            warm_up();
+        }
     }
 
     /// Where to send the browser: QQ's login page, which sends it back to the redirect URI with a code and `state`.

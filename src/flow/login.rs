@@ -43,6 +43,7 @@ impl Flow {
             Display::Mobile => true,
         };
         let url = self.client.authorize_url(&state, mobile);
+        self.client.warm_up();
         let response = if wants_json(head.headers) {
             ok_json(&serde_json::json!({ "authorize_url": url }))
         } else {

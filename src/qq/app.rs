@@ -32,6 +32,7 @@ pub struct QqApp {
     pub(crate) union_id: bool,
     pub(crate) display: Display,
     pub(crate) require_profile: bool,
+    pub(crate) warm_up: bool,
     pub(crate) call_timeout: Duration,
     pub(crate) login_timeout: Duration,
 }
@@ -80,6 +81,7 @@ impl QqApp {
             union_id: false,
             display: Display::Auto,
             require_profile: false,
+            warm_up: true,
             call_timeout: Duration::from_secs(5),
             login_timeout: Duration::from_secs(10),
         })
@@ -199,6 +201,14 @@ impl QqApp {
     /// alone, with [`profile_complete`](crate::QqUser::profile_complete) `false`.
     pub fn require_profile(mut self, required: bool) -> Self {
         self.require_profile = required;
+        self
+    }
+
+    /// Whether the start of a login opens the connection that its callback will need, while the person is at QQ. By
+    /// default `true`: at most one a minute, by the built-in client and for `https` only. It carries nothing of the
+    /// login, and nothing waits for it or depends on it.
+    pub fn warm_up(mut self, wanted: bool) -> Self {
+        self.warm_up = wanted;
         self
     }
 

@@ -12,13 +12,16 @@ use tower::{BoxError, service_fn};
 
 use super::upstream::{Trouble, Upstream};
 
-pub(super) fn upstream(without_proxy: bool) -> Upstream {
+pub(super) type Client = Result<reqwest::Client, Arc<reqwest::Error>>;
+
+pub(super) fn build(without_proxy: bool) -> Client {
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(3))
-        .pool_idle_timeout(Duration::from_secs(30))
+        // As long as most people need at QQ: a connection opened when they left is there when they come back.
+        .pool_idle_timeout(Duration::from_secs(90))
         .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
     if without_proxy {
         client = client.no_proxy();
@@ -30,7 +33,10 @@ pub(super) fn upstream(without_proxy: bool) -> Upstream {
             root(error)
         );
     }
-    let client = client.map_err(Arc::new);
+    client.map_err(Arc::new)
+}
+
+pub(super) fn upstream(client: Client) -> Upstream {
     let send = move |request: Request<Full<Bytes>>| {
         let client = client.clone();
         async move {
@@ -55,7 +61,7 @@ pub(super) fn upstream(without_proxy: bool) -> Upstream {
 }
 
 /// The innermost cause, such as "connection refused": the outer ones print the address with everything in it.
-fn root(error: &(dyn Error + 'static)) -> String {
+pub(super) fn root(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -97,14 +97,14 @@ fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Door {
     Door::Tls(Arc::new(config).into())
 }
 
-async fn open(door: Door, mut stream: TcpStream, qq: MockQq) {
+async fn open(door: Door, mut stream: TcpStream, qq: MockQq, keep_alive: bool) {
     match door {
         Door::Tls(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                answer(stream, qq).await;
+                answer(stream, qq, keep_alive).await;
             }
         }
-        Door::Plain => answer(stream, qq).await,
+        Door::Plain => answer(stream, qq, keep_alive).await,
         Door::Leaves => {
             // The whole first record: to close with bytes unread would be to reset.
             let mut start = [0; 5];
@@ -121,11 +121,10 @@ async fn open(door: Door, mut stream: TcpStream, qq: MockQq) {
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, qq: MockQq) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, qq: MockQq, keep_alive: bool) {
     let service = TowerToHyperService::new(qq);
     let mut server = http1::Builder::new();
-    // Each call has a connection of its own, and so a door.
-    let served = server.keep_alive(false);
+    let served = server.keep_alive(keep_alive);
     let _ = served.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -162,19 +161,31 @@ const CALLS: [(&str, Endpoint); 3] = [
 ];
 
 impl World {
+    /// Each call has a connection of its own, and so a door; the one for warming up has been.
     async fn new(authority: &Authority) -> Self {
+        let mut world = Self::with(authority, false).await;
+        Browser::at(world.site).get("/auth/qq/login").await;
+        world.logged("ahead of the callback").await;
+        world
+    }
+
+    async fn with(authority: &Authority, keep_alive: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
         let base_url = format!("https://localhost:{port}");
         let trusted = authority.file.to_str().unwrap();
-        let (running, site) = Running::at_qq(&base_url, &[("SSL_CERT_FILE", trusted)]).await;
+        let environment = [
+            ("SSL_CERT_FILE", trusted),
+            ("RUST_LOG", "info,tower_qq_auth=debug"),
+        ];
+        let (running, site) = Running::at_qq(&base_url, &environment).await;
         let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
         qq.ignore_need_openid(true);
         let good = authority.signs(certificate_for("localhost"));
         let doors = Arc::new(Mutex::new(Doors {
             other: good.clone(),
             good,
-            from: 0,
+            from: usize::MAX,
             opened: 0,
         }));
         let (behind, answers) = (Arc::clone(&doors), qq.clone());
@@ -182,7 +193,7 @@ impl World {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let door = behind.lock().unwrap().next();
-                tokio::spawn(open(door, stream, answers.clone()));
+                tokio::spawn(open(door, stream, answers.clone(), keep_alive));
             }
         });
         Self {
@@ -348,4 +359,20 @@ async fn a_name_that_nobody_has_is_no_qq_and_the_log_says_why() {
         !line.contains("https:") && !line.contains(APP_KEY),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn a_login_finds_the_connection_that_its_start_has_opened() {
+    let authority = Authority::new("warm");
+    let mut world = World::with(&authority, true).await;
+    let mut browser = Browser::at(world.site);
+    let callback = browser.callback_from(&world.qq, "/auth/qq/login").await;
+    world.logged("is open ahead of the callback").await;
+    for _ in 0..20 {
+        Browser::at(world.site).get("/auth/qq/login").await;
+    }
+    assert_eq!(world.calls(), [0; 3]);
+    assert_eq!(browser.get(&callback).await.status, 303);
+    assert_eq!(world.calls(), [1; 3]);
+    assert_eq!(world.doors.lock().unwrap().opened, 1);
 }
