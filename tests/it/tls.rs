@@ -376,3 +376,40 @@ async fn a_login_finds_the_connection_that_its_start_has_opened() {
     assert_eq!(world.calls(), [1; 3]);
     assert_eq!(world.doors.lock().unwrap().opened, 1);
 }
+
+/// How many connections a QQ has met, that takes them and says nothing, when a login at it has timed out.
+async fn met_by_a_silent_qq(warm_up: bool) -> usize {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move {
+        let mut met = Vec::new();
+        while let Ok(Ok((stream, _))) = timeout(Duration::from_secs(2), listener.accept()).await {
+            met.push(stream);
+        }
+        met.len()
+    });
+    let app = crate::site::app().base_url(url).unwrap().warm_up(warm_up);
+    let app = app.call_timeout(Duration::from_millis(500)).unwrap();
+    let layer = tower_qq_auth::QqAuthLayer::new(app, crate::site::keys());
+    let mut site = crate::site::Site::new();
+    site.router = crate::site::pages().layer(layer);
+    let mut browser = site.browser();
+    let start = Instant::now();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    for _ in 0..20 {
+        site.browser().get("/auth/qq/login").await;
+    }
+    assert_eq!(browser.get(&callback).await.status, 504);
+    assert!(start.elapsed() < Duration::from_millis(1500));
+    silent.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_qq_that_hangs_while_it_is_warmed_up_delays_no_login() {
+    assert_eq!(met_by_a_silent_qq(true).await, 2);
+}
+
+#[tokio::test]
+async fn an_app_may_do_without_the_early_connection() {
+    assert_eq!(met_by_a_silent_qq(false).await, 1);
+}
