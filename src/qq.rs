@@ -116,8 +116,9 @@ impl QqClient {
 
     /// Has a connection to QQ opened for the callback that may follow. Does not wait for it.
     pub(crate) fn warm_up(&self) {
-        if let Some(warm_up) = &self.warmer {
-            warm_up();
+        match &self.warmer {
+            Some(warm_up) if self.app.warm_up => warm_up(),
+            _ => {}
         }
     }
 

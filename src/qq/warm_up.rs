@@ -19,11 +19,11 @@ use super::{
 const EVERY: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// None where there is nothing to gain: without TLS, or if the app does not want it.
+/// None where there is nothing to gain: without TLS.
 pub(super) fn warmer(app: &QqApp, client: &Client) -> Option<Arc<dyn Fn() + Send + Sync>> {
     let client = client.clone().ok()?;
     let mut origin = Url::parse(&app.base_url).ok()?;
-    if !app.warm_up || origin.scheme() != "https" {
+    if origin.scheme() != "https" {
         return None;
     }
     origin.set_path("/");
