@@ -25,11 +25,14 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivatePkcs8KeyDer},
     },
 };
-use tower_qq_auth::mock::{Endpoint, MockQq};
+use tower_qq_auth::{
+    QqAuthLayer,
+    mock::{Endpoint, MockQq},
+};
 
 use crate::{
     process::{Running, callback_at},
-    site::{APP_ID, APP_KEY, param, path},
+    site::{APP_ID, APP_KEY, Site, app, keys, pages, param, path},
     socket::Browser,
 };
 
@@ -388,11 +391,11 @@ async fn met_by_a_silent_qq(warm_up: bool) -> usize {
         }
         met.len()
     });
-    let app = crate::site::app().base_url(url).unwrap().warm_up(warm_up);
+    let app = app().base_url(url).unwrap().warm_up(warm_up);
     let app = app.call_timeout(Duration::from_millis(500)).unwrap();
-    let layer = tower_qq_auth::QqAuthLayer::new(app, crate::site::keys());
-    let mut site = crate::site::Site::new();
-    site.router = crate::site::pages().layer(layer);
+    let layer = QqAuthLayer::new(app, keys());
+    let mut site = Site::new();
+    site.router = pages().layer(layer);
     let mut browser = site.browser();
     let start = Instant::now();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
