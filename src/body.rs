@@ -25,7 +25,8 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Own { #[pin] body: Full<Bytes> },
+        // Boxed: a response of the app is then no larger than without us, and moves as fast.
+        Own { #[pin] body: Box<Full<Bytes>> },
     }
 }
 
@@ -36,7 +37,9 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) fn own(body: Full<Bytes>) -> Self {
-        let kind = Kind::Own { body };
+        let kind = Kind::Own {
+            body: Box::new(body),
+        };
         Self { kind }
     }
 }
