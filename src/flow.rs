@@ -192,7 +192,8 @@ impl Flow {
     }
 
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
-        let session = match self.keeps_sessions {
+        let audience = Audience::at_a_glance(head.headers);
+        let session = match self.keeps_sessions && audience.sends_cookies {
             true => self
                 .sessions
                 .read(head.headers, || self.now())
@@ -204,12 +205,15 @@ impl Flow {
             None => Verifying::Done(Standing::Good),
         };
         let waiting = match verifying {
-            Verifying::Done(standing) => return self.answer(head, Who { session, standing }),
+            Verifying::Done(standing) => {
+                return self.answer(head, audience, Who { session, standing });
+            }
             Verifying::Waiting(waiting) => waiting,
         };
         let flow = Arc::clone(self);
         if self.paths.find(head.uri.path()).is_none() {
-            let (arrival, audience) = (Arrival::of(head), Audience::of(head.headers));
+            let arrival = Arrival::of(head, audience);
+            let audience = Audience::of(head.headers);
             return Decision::Wait(Box::pin(async move {
                 let standing = waiting.await;
                 let visit = Visit::new(flow, Who { session, standing }, arrival);
@@ -219,7 +223,7 @@ impl Flow {
         let parts = head.to_parts();
         Decision::Wait(Box::pin(async move {
             let standing = waiting.await;
-            match flow.answer(Head::of_parts(&parts), Who { session, standing }) {
+            match flow.answer(Head::of_parts(&parts), audience, Who { session, standing }) {
                 Decision::Respond(response) => Outcome::Respond(response),
                 Decision::Forward(visit) => Outcome::Forward(visit),
                 Decision::Wait(work) => work.await,
@@ -227,9 +231,10 @@ impl Flow {
         }))
     }
 
-    fn answer(self: &Arc<Self>, head: Head<'_>, who: Who) -> Decision {
+    fn answer(self: &Arc<Self>, head: Head<'_>, audience: Audience, who: Who) -> Decision {
         let Some(path) = self.paths.find(head.uri.path()) else {
-            return Decision::Forward(Visit::new(Arc::clone(self), who, Arrival::of(head)));
+            let arrival = Arrival::of(head, audience);
+            return Decision::Forward(Visit::new(Arc::clone(self), who, arrival));
         };
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());

@@ -6,7 +6,7 @@ use http::{Extensions, HeaderValue, Method, Response, StatusCode, header, uri::P
 
 use super::{
     Flow, Head, Who,
-    audience::{Audience, wants_page},
+    audience::Audience,
     messages::Reason,
     origin::local_part,
     page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
@@ -46,8 +46,8 @@ pub(super) enum Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(head: Head<'_>) -> Self {
-        if !wants_page(head.headers) {
+    pub(super) fn of(head: Head<'_>, audience: Audience) -> Self {
+        if !audience.wants_page {
             return Self::ByProgram;
         }
         match head.uri.path_and_query() {
@@ -132,20 +132,17 @@ impl Visit {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
-        let cookies = match completed {
-            Some(completed) => {
-                // An app that answers with an error has not let anybody in.
-                let status = response.status();
-                let failed = status.is_client_error() || status.is_server_error();
-                let session = self.begun(&completed, response.extensions_mut());
-                let session = session.filter(|_| !failed);
-                [Some(completed.consumed), session]
+        if let Some(completed) = completed {
+            // An app that answers with an error has not let anybody in.
+            let status = response.status();
+            let failed = status.is_client_error() || status.is_server_error();
+            let session = self.begun(&completed, response.extensions_mut());
+            set_cookie(response, completed.consumed);
+            if let Some(session) = session.filter(|_| !failed) {
+                set_cookie(response, session);
             }
-            None => [self.rewritten(response.extensions_mut()), None],
-        };
-        for cookie in cookies.into_iter().flatten() {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            uncacheable(response.headers_mut());
+        } else if let Some(cookie) = self.rewritten(response.extensions_mut()) {
+            set_cookie(response, cookie);
         }
         None
     }
@@ -242,8 +239,16 @@ fn kept(cookie: Result<HeaderValue, TooLarge>) -> Option<HeaderValue> {
     cookie.inspect_err(told).ok()
 }
 
+fn set_cookie<B>(response: &mut Response<B>, cookie: HeaderValue) {
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    uncacheable(response.headers_mut());
+}
+
 /// Takes away what only we may say.
 pub(super) fn forget(extensions: &mut Extensions) {
+    if extensions.is_empty() {
+        return;
+    }
     extensions.remove::<QqUser>();
     extensions.remove::<QqLogin>();
     extensions.remove::<QqTokens>();
