@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderMap, HeaderValue};
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use super::return_to::ReturnTo;
@@ -121,8 +122,8 @@ impl PendingLogins {
         }
         let (id, secret) = state.split_at(ID_LEN);
         let name = format!("{}{id}", self.prefix);
-        let Some(pending) = cookie::find(headers, &name).and_then(|value| self.open(&name, value))
-        else {
+        let value = cookie::find(headers, &Finder::new(&name));
+        let Some(pending) = value.and_then(|value| self.open(&name, value)) else {
             return Err(stray);
         };
         let expected = url_safe(&pending.secret);

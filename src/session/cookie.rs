@@ -1,9 +1,9 @@
 //! The `Cookie` and `Set-Cookie` headers, as far as our own cookies go.
 
-use std::iter::once;
+use std::iter::from_fn;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use memchr::memchr_iter;
+use http::{HeaderMap, HeaderValue, header};
+use memchr::{memchr, memmem::Finder};
 
 /// Name and attributes of cookies of ours.
 #[derive(Clone, Debug)]
@@ -37,37 +37,42 @@ impl CookieJar {
     }
 }
 
-/// The value of the cookie called exactly `name`; none if two different values claim that name.
-pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let mut values = pairs(headers).filter_map(|pair| {
-        let value = pair.strip_prefix(name.as_bytes())?;
-        Some(trim(trim(value).strip_prefix(b"=")?))
-    });
+/// The value of the cookie called exactly this; none if two different values claim that name.
+pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &Finder<'_>) -> Option<&'h [u8]> {
+    let mut values = cookie_headers(headers).flat_map(|header| values(header, name));
     let value = values.next()?;
     values.all(|other| other == value).then_some(value)
 }
 
+/// The values under this name. To search for it leaps over the cookies of others, of which there are many.
+fn values<'h>(mut header: &'h [u8], name: &Finder<'_>) -> impl Iterator<Item = &'h [u8]> {
+    let found = from_fn(move || {
+        let (before, found) = header.split_at(name.find(header)?);
+        let (pair, rest) = found.split_at(memchr(b';', found).unwrap_or(found.len()));
+        header = rest;
+        Some((trim(before), &pair[name.needle().len()..]))
+    });
+    found.filter_map(|(before, after)| {
+        // A cookie begins with the header or after a semicolon; anything else is a part of another one.
+        let begins = before.is_empty() || before.ends_with(b";");
+        let value = trim(after).strip_prefix(b"=")?;
+        begins.then_some(trim(value))
+    })
+}
+
 /// Every cookie of a request: names as they are, blanks around names and values trimmed, nothing decoded.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    pairs(headers).filter_map(|pair| {
-        let at = pair.iter().position(|&byte| byte == b'=')?;
+    let pairs = cookie_headers(headers).flat_map(|header| header.split(|&byte| byte == b';'));
+    pairs.filter_map(|pair| {
+        let at = memchr(b'=', pair)?;
         Some((trim(&pair[..at]), trim(&pair[at + 1..])))
     })
 }
 
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(COOKIE).into_iter().flat_map(|header| {
-        let header = header.as_bytes();
-        let ends = memchr_iter(b';', header).chain(once(header.len()));
-        ends.scan(0, move |start, end| {
-            let pair = &header[*start..end];
-            *start = end + 1;
-            Some(trim(pair))
-        })
-    })
+fn cookie_headers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let headers = headers.get_all(header::COOKIE).into_iter();
+    headers.map(HeaderValue::as_bytes)
 }
-
-const COOKIE: HeaderName = header::COOKIE;
 
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
