@@ -185,7 +185,9 @@ impl UnionId {
 
 fn checked(id: String) -> Result<String, InvalidId> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if (1..=128).contains(&id.len()) && id.bytes().all(allowed) {
+    // Without an end at the first that is wrong, many bytes are looked at together: each request reads an id.
+    let good = id.bytes().fold(true, |good, byte| good & allowed(byte));
+    if good && (1..=128).contains(&id.len()) {
         Ok(id)
     } else {
         Err(InvalidId(()))

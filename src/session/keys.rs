@@ -153,23 +153,20 @@ impl Seal {
         if value.len() > MAX_COOKIE {
             return None;
         }
-        let (nonce, sealed) = value.split_at_checked(NONCE_LEN / 3 * 4)?;
-        let mut bytes = [0; NONCE_LEN];
-        BASE64_URL_SAFE_NO_PAD
-            .decode_slice(nonce, &mut bytes)
-            .ok()?;
         self.0.iter().enumerate().find_map(|(at, key)| {
             // Opened in its place, whether it opens or not: each key needs it anew.
-            let mut sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
-            let plain = key
-                .open_in_place(Nonce::from(&bytes), Aad::from(context), &mut sealed)
-                .ok()?
-                .len();
-            sealed.truncate(plain);
+            let mut bytes = Vec::with_capacity(value.len());
+            BASE64_URL_SAFE_NO_PAD.decode_vec(value, &mut bytes).ok()?;
+            let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
+            let nonce = Nonce::from(&*nonce);
+            let plain = key.open_in_place(nonce, Aad::from(context), sealed).ok()?;
+            let length = plain.len();
+            bytes.truncate(NONCE_LEN + length);
+            bytes.drain(..NONCE_LEN);
             if at > 0 {
                 meter::old_key_used();
             }
-            Some(sealed)
+            Some(bytes)
         })
     }
 }
