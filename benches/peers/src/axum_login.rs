@@ -4,7 +4,6 @@ use std::convert::Infallible;
 
 use axum::{Router, routing::get};
 use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend};
-use tower::Layer;
 use tower_sessions_0_14::{MemoryStore, SessionManagerLayer};
 
 use crate::{
@@ -49,8 +48,8 @@ pub async fn subject() -> Subject {
     let app = Router::new()
         .route(PUBLIC, get(async || "for everybody"))
         .route(MINE, get(mine))
-        .route("/in", get(sign_in));
-    let app = layer.layer(app);
+        .route("/in", get(sign_in))
+        .layer(layer);
     let cookie = signed_in(&app).await;
     Subject::new("axum-login, in memory", app, cookie)
 }

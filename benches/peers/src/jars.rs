@@ -6,6 +6,8 @@ use axum_extra::extract::{
     cookie::{Cookie, Key},
 };
 
+use tower::layer::util::Identity;
+
 use crate::{
     MINE, PUBLIC, Subject,
     person::{Person, person},
@@ -49,7 +51,8 @@ pub fn private() -> Subject {
             MINE,
             get(async |jar: PrivateCookieJar| nickname(jar.get("user"))),
         )
-        .with_state(Keys(key));
+        .with_state(Keys(key))
+        .layer(Identity::new());
     Subject::new("axum-extra, PrivateCookieJar with JSON", app, cookie)
 }
 
@@ -67,6 +70,7 @@ pub fn signed() -> Subject {
             MINE,
             get(async |jar: SignedCookieJar| nickname(jar.get("user"))),
         )
-        .with_state(Keys(key));
+        .with_state(Keys(key))
+        .layer(Identity::new());
     Subject::new("axum-extra, SignedCookieJar with JSON", app, cookie)
 }

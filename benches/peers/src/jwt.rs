@@ -9,6 +9,7 @@ use crate::{
 use axum::{Router, extract::State, http::HeaderMap, routing::get};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
+use tower::layer::util::Identity;
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -39,7 +40,8 @@ pub fn subject() -> Subject {
     let app = Router::new()
         .route(PUBLIC, get(async || "for everybody"))
         .route(MINE, get(mine))
-        .with_state(verifier);
+        .with_state(verifier)
+        .layer(Identity::new());
     let token = token.expect("a token");
     Subject::new("jsonwebtoken, HS256", app, format!("jwt={token}"))
 }

@@ -1,14 +1,7 @@
 //! Sessions on the server, in memory.
 
-use std::convert::Infallible;
-
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, Response},
-    routing::get,
-};
-use tower::{Layer, Service, ServiceExt};
+use axum::{Router, body::Body, http::Request, routing::get};
+use tower::ServiceExt;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
 use crate::{
@@ -20,8 +13,8 @@ pub async fn subject() -> Subject {
     let app = Router::new()
         .route(PUBLIC, get(async || "for everybody"))
         .route(MINE, get(mine))
-        .route("/in", get(sign_in));
-    let app = SessionManagerLayer::new(MemoryStore::default()).layer(app);
+        .route("/in", get(sign_in))
+        .layer(SessionManagerLayer::new(MemoryStore::default()));
     let cookie = signed_in(&app).await;
     Subject::new("tower-sessions, in memory", app, cookie)
 }
@@ -36,10 +29,7 @@ async fn sign_in(session: Session) {
 }
 
 /// The cookie that the app sets at `/in`.
-pub async fn signed_in<S, B>(app: &S) -> String
-where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
-{
+pub async fn signed_in(app: &Router) -> String {
     let request = Request::get("/in").body(Body::empty()).expect("a request");
     let response = app.clone().oneshot(request).await.expect("infallible");
     let cookie = response.headers()["set-cookie"].to_str().expect("ASCII");
