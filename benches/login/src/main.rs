@@ -1,32 +1,31 @@
 //! How long a login takes beside what QQ takes, and what work of ours is in it. `README.md` says how to run it.
 
 use std::{
-    convert::Infallible,
+    env,
+    path::Path,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{Request, Response, header};
+use http::Request;
 use tokio::{task::JoinSet, time::sleep};
-use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, SessionKeys, mock::MockQq};
+use tower::{ServiceExt, service_fn};
+use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
 
-const ID: &str = "101905280";
-const KEY: &str = "made-up-app-key";
-const CALLBACK: &str = "https://site.example/auth/qq/callback";
+mod by_hand;
+mod far;
+mod site;
 
-/// What QQ takes for each call.
-const LATENCY: Duration = Duration::from_millis(50);
+use self::{
+    far::Authority,
+    site::{ID, KEY, app, callback, finish, qq, site},
+};
 
-fn app() -> QqApp {
-    QqApp::new(ID, KEY, CALLBACK).expect("settings")
-}
+/// How far away QQ is, there and back.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-fn qq() -> MockQq {
-    MockQq::new(ID, KEY, CALLBACK)
-}
-
-/// The made-up QQ, as far away as this.
+/// The made-up QQ in this process, as slow as this.
 fn client(app: QqApp, qq: &MockQq, latency: Duration) -> QqClient {
     let qq = qq.clone();
     QqClient::with_service(
@@ -43,74 +42,102 @@ fn client(app: QqApp, qq: &MockQq, latency: Duration) -> QqClient {
     )
 }
 
-/// A site that answers nothing but logins.
-fn site(client: QqClient) -> impl Site {
-    let layer = QqAuthLayer::with_client(client, SessionKeys::generate());
-    let layer = layer.max_logins_in_flight(100_000).expect("a number");
-    layer.layer(service_fn(async |_: Request<()>| {
-        Ok::<_, Infallible>(Response::new(String::new()))
-    }))
+/// A login at a QQ that is far away and behind TLS.
+struct Case {
+    name: &'static str,
+    /// What cannot be gone below, in round trips.
+    limit: u32,
+    settings: fn(QqApp) -> QqApp,
+    by_me: bool,
+    /// Whether the site has had a login before.
+    again: bool,
 }
 
-trait Site:
-    Service<Request<()>, Response = Response<Self::Body>, Error = Infallible, Future = Self::Answer>
-    + Clone
-    + Send
-    + 'static
-{
-    type Body: Send;
-    type Answer: Future<Output = Result<Response<Self::Body>, Infallible>> + Send;
-}
+const FIRST: Case = Case {
+    name: "openid in the token reply",
+    limit: 2,
+    settings: |app| app,
+    by_me: false,
+    again: false,
+};
 
-impl<S, B> Site for S
-where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Send,
-{
-    type Body = B;
-    type Answer = S::Future;
-}
+const CASES: [Case; 6] = [
+    FIRST,
+    Case {
+        name: "openid by `/me`",
+        limit: 3,
+        by_me: true,
+        ..FIRST
+    },
+    Case {
+        name: "UnionID wanted",
+        settings: |app| app.union_id(true),
+        ..FIRST
+    },
+    Case {
+        name: "UnionID wanted, second login",
+        settings: |app| app.union_id(true),
+        again: true,
+        ..FIRST
+    },
+    Case {
+        name: "no connection opened ahead: `warm_up(false)`",
+        limit: 4,
+        settings: |app| app.warm_up(false),
+        ..FIRST
+    },
+    Case {
+        name: "no connection opened ahead, second login",
+        settings: |app| app.warm_up(false),
+        again: true,
+        ..FIRST
+    },
+];
 
-fn text<B>(response: &Response<B>, name: header::HeaderName) -> &str {
-    response.headers()[name].to_str().expect("ASCII")
-}
+/// A quick person at QQ's page.
+const AT_QQ: Duration = ROUND_TRIP.saturating_mul(8);
 
-/// The request with which QQ sends somebody back.
-async fn callback(site: &impl Site, qq: &MockQq) -> Request<()> {
-    let start = Request::get("/auth/qq/login").body(()).expect("a request");
-    let start = site.clone().oneshot(start).await.expect("infallible");
-    let location = text(&start, header::LOCATION);
-    let callback = qq.approve(location).expect("a person agrees");
-    let cookie = text(&start, header::SET_COOKIE).split(';').next();
-    Request::get(callback)
-        .header(header::COOKIE, cookie.expect("a pair"))
-        .body(())
-        .expect("a request")
-}
-
-/// The callback ends in a session.
-async fn finish(site: &impl Site, callback: Request<()>) {
-    let end = site.clone().oneshot(callback).await.expect("infallible");
-    assert_eq!(text(&end, header::LOCATION), "/");
-}
-
-/// The least time of a callback, in units of QQ's latency.
-async fn callback_time(app: QqApp, without_openid: bool) -> f64 {
-    let mut least = Duration::MAX;
-    for _ in 0..10 {
+impl Case {
+    /// How long the callback takes, of a site that has just been started.
+    async fn callback(&self, authority: &Authority, protocol: &str) -> Duration {
         let qq = qq();
-        if without_openid {
-            qq.ignore_need_openid(true);
+        qq.ignore_need_openid(self.by_me);
+        let url = far::serve(qq.clone(), authority, protocol, ROUND_TRIP).await;
+        let app = app().base_url(url).expect("a URL");
+        let site = site(QqClient::new((self.settings)(app)));
+        if self.again {
+            let callback = callback(&site, &qq).await;
+            sleep(AT_QQ).await;
+            finish(&site, callback).await;
         }
-        let site = site(client(app.clone(), &qq, LATENCY));
         let callback = callback(&site, &qq).await;
+        sleep(AT_QQ).await;
         let start = Instant::now();
-        let end = site.clone().oneshot(callback).await.expect("infallible");
-        least = least.min(start.elapsed());
-        assert_eq!(end.status(), 303);
+        finish(&site, callback).await;
+        start.elapsed()
     }
-    least.as_secs_f64() / LATENCY.as_secs_f64()
+}
+
+/// The same by code of an app's own.
+async fn by_hand(authority: &Authority, protocol: &str) -> Duration {
+    let qq = qq();
+    let url = far::serve(qq.clone(), authority, protocol, ROUND_TRIP).await;
+    let callback = callback(&site(client(app(), &qq, Duration::ZERO)), &qq).await;
+    let query = callback.uri().query().unwrap_or_default();
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
+    let start = Instant::now();
+    let nickname = by_hand::login(&url, code.expect("a code")).await;
+    assert_eq!(nickname.expect("a login"), qq.people()[0].nickname);
+    start.elapsed()
+}
+
+/// The least of several times, in round trips.
+async fn round_trips(time: impl AsyncFn() -> Duration) -> f64 {
+    let mut least = Duration::MAX;
+    for _ in 0..5 {
+        least = least.min(time().await);
+    }
+    least.as_secs_f64() / ROUND_TRIP.as_secs_f64()
 }
 
 /// Microseconds for a login, start and callback, on one thread: ours and the mock's; and the mock's alone.
@@ -237,37 +264,52 @@ fn resident() -> f64 {
 }
 
 fn main() {
+    const TRUSTED: &str = "LOGIN_BENCH_TRUSTED";
+    let Some(trusted) = env::var_os(TRUSTED) else {
+        // The built-in client trusts what the system trusts, and that is said before a process begins.
+        let file = env::temp_dir().join(format!("login-bench-{}.pem", std::process::id()));
+        let status = Command::new(env::current_exe().expect("this program"))
+            .env(TRUSTED, &file)
+            .env("SSL_CERT_FILE", &file)
+            .status();
+        let _ = std::fs::remove_file(file);
+        std::process::exit(status.expect("it runs").code().unwrap_or(1));
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(async {
+    runtime.block_on(run(&Authority::new(Path::new(&trusted))));
+}
+
+async fn run(authority: &Authority) {
+    println!(
+        "memory of a login that waits: {:.0} bytes\n",
+        memory().await
+    );
+    let (all, mock) = work().await;
+    println!("a login takes {all:.0} µs, of which the mock takes {mock:.0}\n");
+    println!("| at a time | callbacks a second |\n|---:|---:|");
+    for at_once in [1, 10, 100, 1000] {
+        let mut most = 0.0_f64;
+        for _ in 0..3 {
+            most = most.max(throughput(at_once).await);
+        }
+        println!("| {at_once} | {most:.0} |");
+    }
+    println!("\n| callback, in round trips of 50 ms | limit | HTTP/1.1 | HTTP/2 |");
+    println!("|---|---:|---:|---:|");
+    for case in &CASES {
+        let time =
+            async |protocol| round_trips(async || case.callback(authority, protocol).await).await;
+        let (http1, http2) = (time("http/1.1").await, time("h2").await);
         println!(
-            "memory of a login that waits: {:.0} bytes\n",
-            memory().await
+            "| {} | {} | {http1:.2} | {http2:.2} |",
+            case.name, case.limit
         );
-        println!("| callback | in units of QQ's latency (50 ms a call) |\n|---|---:|");
-        let rows = [
-            ("openid in the token reply", app(), false),
-            ("the same, UnionID wanted", app().union_id(true), false),
-            ("openid by `/me`", app(), true),
-        ];
-        for (name, app, without_openid) in rows {
-            println!(
-                "| {name} | {:.2} |",
-                callback_time(app, without_openid).await
-            );
-        }
-        let (all, mock) = work().await;
-        println!("\na login takes {all:.0} µs, of which the mock takes {mock:.0}\n");
-        println!("| at a time | callbacks a second |\n|---:|---:|");
-        for at_once in [1, 10, 100, 1000] {
-            let mut most = 0.0_f64;
-            for _ in 0..3 {
-                most = most.max(throughput(at_once).await);
-            }
-            println!("| {at_once} | {most:.0} |");
-        }
-    });
+    }
+    let time = async |protocol| round_trips(async || by_hand(authority, protocol).await).await;
+    let (http1, http2) = (time("http/1.1").await, time("h2").await);
+    println!("| by hand: a client for each login, three calls | 5 | {http1:.2} | {http2:.2} |");
 }
