@@ -20,46 +20,60 @@ use crate::{
 
 pin_project! {
     /// Response future of [`QqAuth`](crate::QqAuth).
+    // No enum: the app's future would be moved once more to get into it.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
         #[pin]
-        state: State<S, B>,
+        inner: Option<S::Future>,
+        visit: Option<Visit>,
+        // Boxed, as all that an ordinary request does not need: it would make every future larger.
+        before: Option<Box<Before<S, B>>>,
     }
 }
 
-pin_project! {
-    #[project = StateProj]
-    enum State<S, B>
-    where
-        S: Service<Request<B>>,
-    {
-        Inner { #[pin] future: S::Future, visit: Visit },
-        // Boxed, as all that an ordinary request does not need: it would make every future larger.
-        Own { response: Option<Box<OwnResponse>> },
-        // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
-        Wait { work: Work, onward: Option<Box<(S, Request<B>)>> },
-        Ready { onward: Option<Box<(S, Request<B>)>>, visit: Option<Visit> },
-    }
+/// What comes before the app is called, or instead of it.
+enum Before<S, B> {
+    Own {
+        response: Option<OwnResponse>,
+    },
+    // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
+    Wait {
+        work: Work,
+        onward: Option<(S, Request<B>)>,
+    },
+    Ready {
+        onward: Option<(S, Request<B>)>,
+        visit: Option<Visit>,
+    },
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(crate) fn inner(future: S::Future, visit: Visit) -> Self {
-        let state = State::Inner { future, visit };
-        Self { state }
+        Self {
+            inner: Some(future),
+            visit: Some(visit),
+            before: None,
+        }
     }
 
     pub(crate) fn own(response: OwnResponse) -> Self {
-        let response = Some(Box::new(response));
-        let state = State::Own { response };
-        Self { state }
+        let response = Some(response);
+        Self::before(Before::Own { response })
     }
 
     pub(crate) fn wait(work: Work, service: S, request: Request<B>) -> Self {
-        let onward = Some(Box::new((service, request)));
-        let state = State::Wait { work, onward };
-        Self { state }
+        let onward = Some((service, request));
+        Self::before(Before::Wait { work, onward })
+    }
+
+    fn before(before: Before<S, B>) -> Self {
+        Self {
+            inner: None,
+            visit: None,
+            before: Some(Box::new(before)),
+        }
     }
 }
 
@@ -70,44 +84,42 @@ where
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const ONCE: &str = "a future is not polled after it has completed";
-        loop {
-            let mut state = self.as_mut().project().state;
-            let next = match state.as_mut().project() {
-                StateProj::Inner { future, visit } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(match visit.finish(&mut response) {
-                        Some(own) => own.map(ResponseBody::own),
-                        None => response.map(ResponseBody::inner),
-                    }));
-                }
-                StateProj::Own { response } => {
-                    let response = *response.take().expect(ONCE);
+        let mut this = self.project();
+        while let Some(before) = this.before.as_deref_mut() {
+            *before = match before {
+                Before::Own { response } => {
+                    let response = response.take().expect(ONCE);
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
-                StateProj::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
-                    Outcome::Respond(response) => State::Own {
-                        response: Some(Box::new(response)),
+                Before::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
+                    Outcome::Respond(response) => Before::Own {
+                        response: Some(response),
                     },
-                    Outcome::Forward(visit) => State::Ready {
+                    Outcome::Forward(visit) => Before::Ready {
                         onward: onward.take(),
                         visit: Some(visit),
                     },
                 },
-                StateProj::Ready { onward, visit } => {
+                Before::Ready { onward, visit } => {
                     ready!(onward.as_mut().expect(ONCE).0.poll_ready(cx))?;
-                    let (mut service, mut request) = *onward.take().expect(ONCE);
-                    let visit = visit.take().expect(ONCE);
+                    let (mut service, mut request) = onward.take().expect(ONCE);
+                    let visit = this.visit.insert(visit.take().expect(ONCE));
                     visit.introduce(request.extensions_mut());
-                    State::Inner {
-                        future: service.call(request),
-                        visit,
-                    }
+                    this.inner.set(Some(service.call(request)));
+                    *this.before = None;
+                    break;
                 }
             };
-            state.set(next);
         }
+        let future = this.inner.as_pin_mut().expect(ONCE);
+        let mut response = ready!(future.poll(cx))?;
+        let visit = this.visit.as_mut().expect(ONCE);
+        Poll::Ready(Ok(match visit.finish(&mut response) {
+            Some(own) => own.map(ResponseBody::own),
+            None => response.map(ResponseBody::inner),
+        }))
     }
 }
 
