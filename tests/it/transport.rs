@@ -903,6 +903,12 @@ async fn an_app_that_stays_on_its_thread_can_have_the_layer_too() {
 }
 
 #[test]
+fn a_response_of_the_app_is_no_larger_for_the_layer_around_it() {
+    let alone = mem::size_of::<axum::body::Body>();
+    assert_eq!(mem::size_of::<ResponseBody<axum::body::Body>>(), alone);
+}
+
+#[test]
 fn types_can_go_where_their_parts_can() {
     fn everywhere<T: Clone + Send + Sync + Unpin + fmt::Debug + 'static>() {}
     fn shared<T: Send + Sync + Unpin + fmt::Debug + 'static>() {}
