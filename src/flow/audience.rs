@@ -127,7 +127,7 @@ fn weight(parameters: &[u8]) -> f32 {
             .or(parameter.strip_prefix(b"Q="))
     });
     weight.map_or(1.0, |weight| {
-        let weight = str::from_utf8(weight).unwrap_or_default();
+        let weight = std::str::from_utf8(weight).unwrap_or_default();
         weight.parse().unwrap_or(0.0)
     })
 }
