@@ -28,6 +28,8 @@ pub struct CachedRevocations<L> {
     list: Arc<L>,
     answers: Cache<SessionIds, Known>,
     failed: Arc<Mutex<Option<Instant>>>,
+    /// When this machine last revoked something: an answer that was asked for before is not kept.
+    revoked: Arc<Mutex<Option<Instant>>>,
     fresh_for: Duration,
     grace: Duration,
 }
@@ -45,6 +47,7 @@ impl<L: RevocationList> CachedRevocations<L> {
             list: Arc::new(list),
             answers: Cache::new(CAPACITY),
             failed: Arc::default(),
+            revoked: Arc::default(),
             fresh_for: Duration::from_secs(3),
             grace: Duration::from_secs(60),
         }
@@ -83,12 +86,12 @@ impl<L: RevocationList> RevocationList for CachedRevocations<L> {
                 }
             };
         }
+        let since = Instant::now();
         let answer = match self.list.look_up(session) {
             LookUp::Known(cutoff) => return LookUp::Known(cutoff),
             LookUp::Asking { answer, .. } => answer,
         };
-        let answers = self.answers.clone();
-        let since = Instant::now();
+        let (answers, revoked) = (self.answers.clone(), Arc::clone(&self.revoked));
         let attempt = Attempt {
             failed: Arc::clone(&self.failed),
             since,
@@ -102,7 +105,10 @@ impl<L: RevocationList> RevocationList for CachedRevocations<L> {
                 let failed = answer.as_ref().is_err_and(|error| !error.is::<BadEntry>());
                 attempt.ended(!failed);
                 let cutoff = answer?;
-                answers.insert(session, Known { cutoff, since });
+                let revoked = revoked.lock().unwrap_or_else(PoisonError::into_inner);
+                if revoked.is_none_or(|revoked| revoked < since) {
+                    answers.insert(session, Known { cutoff, since });
+                }
                 Ok(cutoff)
             }),
         }
@@ -110,9 +116,11 @@ impl<L: RevocationList> RevocationList for CachedRevocations<L> {
 
     fn revoke(&self, revocation: Revocation) -> Answer<()> {
         let revoked = self.list.revoke(revocation);
-        let answers = self.answers.clone();
+        let (answers, last) = (self.answers.clone(), Arc::clone(&self.revoked));
         Box::pin(async move {
             revoked.await?;
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(Instant::now());
             // What this machine has revoked it knows at once.
             match revocation.session {
                 Some(session) => {

@@ -132,6 +132,7 @@ enum Mood {
     #[default]
     Well,
     Failing,
+    Late,
     Silent,
 }
 
@@ -149,6 +150,10 @@ async fn in_mood<T>(mood: Mood, well: T) -> Result<T, tower::BoxError> {
     match mood {
         Mood::Well => Ok(well),
         Mood::Failing => Err("canary".into()),
+        Mood::Late => {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(well)
+        }
         Mood::Silent => std::future::pending().await,
     }
 }
@@ -318,6 +323,28 @@ async fn a_revocation_is_seen_at_once_here_and_in_seconds_elsewhere() {
     assert_ne!(elsewhere.whoami().await, Value::Null, "its cache is fresh");
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(elsewhere.whoami().await, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_asked_for_before_a_revocation_is_not_kept() {
+    let list = Fickle::default();
+    let (site, handle) = with_handle(CachedRevocations::new(list.clone()));
+    let mut browser = site.signed_in().await;
+    list.is(Mood::Late);
+    let (before, revoked) = tokio::join!(browser.whoami(), async {
+        list.is(Mood::Well);
+        handle.revoke_user(&openid(&site, 0)).await
+    });
+    assert_ne!(before, Value::Null, "it was asked for before");
+    revoked.unwrap();
+    assert_eq!(browser.whoami().await, Value::Null);
+
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let asked = list.asked();
+    for _ in 0..5 {
+        assert_eq!(browser.whoami().await, Value::Null);
+    }
+    assert!(list.asked() <= asked + 1, "what is asked for later is kept");
 }
 
 #[tokio::test(start_paused = true)]
