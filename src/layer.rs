@@ -49,14 +49,16 @@ impl QqAuthLayer {
         self.paths("login path", |paths| paths.login = login)
     }
 
-    /// The path that ends a session. By default `/auth/qq/logout`.
+    /// The path that ends a session. By default `/auth/qq/logout`; without effect under
+    /// [`without_session`](Self::without_session), where it is the app's.
     ///
     /// # Errors
     ///
     /// If it is no plain path, or one of the other two paths.
     pub fn logout_path(self, path: impl Into<String>) -> Result<Self, ConfigError> {
         let logout = path.into();
-        self.paths("logout path", |paths| paths.logout = Some(logout))
+        let ours = self.flow.keeps_sessions;
+        self.paths("logout path", |paths| paths.logout = ours.then_some(logout))
     }
 
     /// What the names of the cookies begin with. By default `qq`, for `qq_session` and `qq_login_…`.

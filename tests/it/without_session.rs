@@ -1,9 +1,12 @@
 //! An app that keeps its own session: ours is neither written nor read.
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use http::StatusCode;
 use serde_json::Value;
-use tower_qq_auth::QqLogin;
+use tower_qq_auth::{QqAuthLayer, QqLogin};
 
 use crate::site::{SESSION, Site};
 
@@ -51,6 +54,20 @@ async fn the_logout_path_is_the_apps() {
         .sign_in(&site.qq, "/auth/qq/login?return_to=/auth/qq/logout")
         .await;
     assert_eq!(end.body, "/auth/qq/logout");
+}
+
+#[tokio::test]
+async fn the_logout_path_is_the_apps_whatever_it_is_called_and_in_whatever_order_that_is_said() {
+    type Setting = fn(QqAuthLayer) -> QqAuthLayer;
+    let orders: [Setting; 2] = [
+        |layer| layer.logout_path("/bye").unwrap().without_session(),
+        |layer| layer.without_session().logout_path("/bye").unwrap(),
+    ];
+    for order in orders {
+        let bye = |_: &_| Router::new().route("/bye", post(async || "the app's"));
+        let site = Site::with_pages(bye, order);
+        assert_eq!(site.browser().post("/bye").await.body, "the app's");
+    }
 }
 
 #[tokio::test]
