@@ -45,7 +45,6 @@ enum Before<S, B> {
     },
     Ready {
         onward: Option<(S, Request<B>)>,
-        visit: Option<Visit>,
     },
 }
 
@@ -94,18 +93,19 @@ where
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
                 Before::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
-                    Outcome::Respond(response) => Before::Own {
-                        response: Some(response),
-                    },
-                    Outcome::Forward(visit) => Before::Ready {
-                        onward: onward.take(),
-                        visit: Some(visit),
-                    },
+                    Outcome::Respond(response) => {
+                        return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                    }
+                    Outcome::Forward(visit) => {
+                        *this.visit = Some(visit);
+                        let onward = onward.take();
+                        Before::Ready { onward }
+                    }
                 },
-                Before::Ready { onward, visit } => {
+                Before::Ready { onward } => {
                     ready!(onward.as_mut().expect(ONCE).0.poll_ready(cx))?;
                     let (mut service, mut request) = onward.take().expect(ONCE);
-                    let visit = this.visit.insert(visit.take().expect(ONCE));
+                    let visit = this.visit.as_ref().expect(ONCE);
                     visit.introduce(request.extensions_mut());
                     this.inner.set(Some(service.call(request)));
                     *this.before = None;
