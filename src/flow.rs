@@ -10,10 +10,11 @@ use http::{Extensions, HeaderMap, Method, Uri, request};
 use tokio::sync::Semaphore;
 
 use crate::{
-    ConfigError, LoginError, LoginErrorKind, QqClient, QqTokens, QqUser, SessionKeys,
+    LoginError, LoginErrorKind, QqClient, SessionKeys,
     hook::{AccountOf, FailurePage, OnLogin},
+    qq::redirect_uri::{LOGIN_PATH, LOGOUT_PATH},
     session::{
-        Session, Sessions, TooLarge,
+        Session, Sessions,
         cookie::CookieJar,
         revocation::{Revocations, Standing, Verifying},
     },
@@ -34,7 +35,7 @@ mod return_to;
 mod visit;
 
 use self::{
-    audience::{Audience, is_prefetch},
+    audience::{Audience, Glance, is_prefetch},
     events::LoginTimer,
     messages::Reason,
     page::{Notice, method_not_allowed, no_content},
@@ -150,9 +151,9 @@ impl Flow {
             revocations: Revocations::default(),
             pending: PendingLogins::new(keys, jar, &app.id),
             paths: Paths {
-                login: "/auth/qq/login".into(),
+                login: LOGIN_PATH.into(),
                 callback: app.redirect_uri.path().into(),
-                logout: Some("/auth/qq/logout".into()),
+                logout: Some(LOGOUT_PATH.into()),
             },
             in_flight: Arc::new(Semaphore::new(256)),
             clock: Arc::new(SystemTime::now),
@@ -172,28 +173,9 @@ impl Flow {
         self.pending.name_cookies(jar);
     }
 
-    pub(crate) fn session_cookie(
-        &self,
-        user: &QqUser,
-        tokens: Option<&QqTokens>,
-    ) -> Result<String, ConfigError> {
-        if self.sessions.keeps_tokens && tokens.is_none() {
-            let problem = "needs tokens, such as QqTokens::new(..): the layer has keep_tokens on";
-            return Err(ConfigError::new("session cookie", problem));
-        }
-        let cookie = self.sessions.start(user.clone(), tokens, self.now());
-        let cookie = cookie.map_err(|TooLarge(size)| {
-            let problem = format!("{size} bytes are more than browsers keep");
-            ConfigError::new("session cookie", problem)
-        })?;
-        // A cookie of ours is ASCII.
-        let pair = cookie.to_str().unwrap_or_default().split(';').next();
-        Ok(pair.unwrap_or_default().to_owned())
-    }
-
     pub(crate) fn decide(self: &Arc<Self>, head: Head<'_>) -> Decision {
-        let audience = Audience::at_a_glance(head.headers);
-        let session = match self.keeps_sessions && audience.sends_cookies {
+        let glance = Glance::at(head.headers);
+        let session = match self.keeps_sessions && glance.sends_cookies {
             true => self
                 .sessions
                 .read(head.headers, || self.now())
@@ -204,26 +186,33 @@ impl Flow {
             Some(session) => self.revocations.verify(session.ids(), session.began()),
             None => Verifying::Done(Standing::Good),
         };
+        let flow = Arc::clone(self);
+        let Some(path) = self.paths.find(head.uri.path()) else {
+            let arrival = Arrival::of(head, glance.wants_page);
+            return match verifying {
+                Verifying::Done(standing) => {
+                    Decision::Forward(Visit::new(flow, Who { session, standing }, arrival))
+                }
+                Verifying::Waiting(waiting) => {
+                    let audience = Audience::of(head.headers);
+                    Decision::Wait(Box::pin(async move {
+                        let standing = waiting.await;
+                        let visit = Visit::new(flow, Who { session, standing }, arrival);
+                        Outcome::Forward(visit.of(audience))
+                    }))
+                }
+            };
+        };
         let waiting = match verifying {
             Verifying::Done(standing) => {
-                return self.answer(head, audience, Who { session, standing });
+                return self.answer(path, head, Who { session, standing });
             }
             Verifying::Waiting(waiting) => waiting,
         };
-        let flow = Arc::clone(self);
-        if self.paths.find(head.uri.path()).is_none() {
-            let arrival = Arrival::of(head, audience);
-            let audience = Audience::of(head.headers);
-            return Decision::Wait(Box::pin(async move {
-                let standing = waiting.await;
-                let visit = Visit::new(flow, Who { session, standing }, arrival);
-                Outcome::Forward(visit.of(audience))
-            }));
-        }
         let parts = head.to_parts();
         Decision::Wait(Box::pin(async move {
             let standing = waiting.await;
-            match flow.answer(Head::of_parts(&parts), audience, Who { session, standing }) {
+            match flow.answer(path, Head::of_parts(&parts), Who { session, standing }) {
                 Decision::Respond(response) => Outcome::Respond(response),
                 Decision::Forward(visit) => Outcome::Forward(visit),
                 Decision::Wait(work) => work.await,
@@ -231,11 +220,7 @@ impl Flow {
         }))
     }
 
-    fn answer(self: &Arc<Self>, head: Head<'_>, audience: Audience, who: Who) -> Decision {
-        let Some(path) = self.paths.find(head.uri.path()) else {
-            let arrival = Arrival::of(head, audience);
-            return Decision::Forward(Visit::new(Arc::clone(self), who, arrival));
-        };
+    fn answer(self: &Arc<Self>, path: OwnPath, head: Head<'_>, who: Who) -> Decision {
         if head.method == Method::GET && is_prefetch(head.headers) {
             return Decision::Respond(no_content());
         }
@@ -285,7 +270,7 @@ impl Flow {
         response
     }
 
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         (self.clock)()
     }
 }

@@ -1,6 +1,8 @@
 //! What an app can ask of its layer, by a clone of it.
 
-use crate::{ConfigError, OpenId, QqAuthLayer, QqTokens, QqUser, RevocationError};
+use crate::{
+    ConfigError, OpenId, QqAuthLayer, QqTokens, QqUser, RevocationError, session::TooLarge,
+};
 
 impl QqAuthLayer {
     /// The path of the redirect URI: where an app that answers callbacks itself has its handler.
@@ -37,7 +39,19 @@ impl QqAuthLayer {
         user: &QqUser,
         tokens: Option<&QqTokens>,
     ) -> Result<String, ConfigError> {
-        self.flow.session_cookie(user, tokens)
+        let sessions = &self.flow.sessions;
+        if sessions.keeps_tokens && tokens.is_none() {
+            let problem = "needs tokens, such as QqTokens::new(..): the layer has keep_tokens on";
+            return Err(ConfigError::new("session cookie", problem));
+        }
+        let cookie = sessions.start(user.clone(), tokens, self.flow.now());
+        let cookie = cookie.map_err(|TooLarge(size)| {
+            let problem = format!("{size} bytes are more than browsers keep");
+            ConfigError::new("session cookie", problem)
+        })?;
+        // A cookie of ours is ASCII.
+        let pair = cookie.to_str().unwrap_or_default().split(';').next();
+        Ok(pair.unwrap_or_default().to_owned())
     }
 
     /// Signs somebody out everywhere: all sessions of this person that began up to now are no longer good.
@@ -50,9 +64,8 @@ impl QqAuthLayer {
     /// If there is no [list](Self::revocations), or it fails. The person may still be signed in then.
     pub async fn revoke_user(&self, user: &OpenId) -> Result<(), RevocationError> {
         let flow = &self.flow;
-        let now = (flow.clock)();
         flow.revocations
-            .revoke(flow.sessions.revocations(user, now))
+            .revoke(flow.sessions.revocations(user, flow.now()))
             .await
     }
 }

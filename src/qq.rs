@@ -26,7 +26,7 @@ mod identity;
 mod judge;
 mod login;
 mod profile;
-mod redirect_uri;
+pub(crate) mod redirect_uri;
 mod reply;
 mod token;
 mod upstream;

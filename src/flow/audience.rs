@@ -14,19 +14,32 @@ pub(super) struct Audience {
     pub(super) sends_cookies: bool,
 }
 
+/// What is asked of every request.
+#[derive(Clone, Copy)]
+pub(super) struct Glance {
+    pub(super) wants_page: bool,
+    pub(super) sends_cookies: bool,
+}
+
 impl Audience {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let language = language(headers);
+        let Glance {
+            wants_page,
+            sends_cookies,
+        } = Glance::at(headers);
         Self {
-            language,
-            ..Self::at_a_glance(headers)
+            wants_page,
+            language: language(headers),
+            sends_cookies,
         }
     }
+}
 
-    /// All but the language, as it is asked of every request: to look once at each header is quicker than to hash names.
+impl Glance {
+    /// To look once at each header is quicker than to hash names.
     ///
     /// A browser that goes to a page says so by Fetch Metadata, or else by accepting HTML by name.
-    pub(super) fn at_a_glance(headers: &HeaderMap) -> Self {
+    pub(super) fn at(headers: &HeaderMap) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
         let mut sends_cookies = false;
         for (name, value) in headers {
@@ -46,7 +59,6 @@ impl Audience {
         };
         Self {
             wants_page,
-            language: Language::default(),
             sends_cookies,
         }
     }
@@ -55,8 +67,7 @@ impl Audience {
 /// Whether this is a program that wants to go to QQ by itself.
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
     let mut accept = headers.get_all(header::ACCEPT).iter();
-    !Audience::at_a_glance(headers).wants_page
-        && accept.any(|value| accepted(value, "application/json"))
+    !Glance::at(headers).wants_page && accept.any(|value| accepted(value, "application/json"))
 }
 
 /// Whether this type is accepted by name.

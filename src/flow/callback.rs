@@ -210,7 +210,11 @@ impl Ending {
                 session,
                 consumed,
             };
-            return Outcome::Forward(Visit::completed(self.flow, completed, self.audience));
+            return Outcome::Forward(Visit::completed(
+                self.flow,
+                completed,
+                self.audience.wants_page,
+            ));
         }
         let mut response = see_other(&return_to.to_string());
         if let Some(session) = session {

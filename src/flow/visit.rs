@@ -46,8 +46,8 @@ pub(super) enum Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(head: Head<'_>, audience: Audience) -> Self {
-        if !audience.wants_page {
+    pub(super) fn of(head: Head<'_>, wants_page: bool) -> Self {
+        if !wants_page {
             return Self::ByProgram;
         }
         match head.uri.path_and_query() {
@@ -79,20 +79,19 @@ impl Visit {
     }
 
     /// The callback of a login that succeeded.
-    pub(super) fn completed(flow: Arc<Flow>, completed: Completed, audience: Audience) -> Self {
-        let arrival = match audience.wants_page {
+    pub(super) fn completed(flow: Arc<Flow>, completed: Completed, wants_page: bool) -> Self {
+        let arrival = match wants_page {
             true => Arrival::AtPage(PathAndQuery::from_static("/")),
             false => Arrival::ByProgram,
         };
+        let nobody = Who {
+            session: None,
+            standing: Standing::Good,
+        };
+        let completed = Some(Box::new(completed));
         Self {
-            flow,
-            who: Who {
-                session: None,
-                standing: Standing::Good,
-            },
-            arrival,
-            audience: Some(audience),
-            completed: Some(Box::new(completed)),
+            completed,
+            ..Self::new(flow, nobody, arrival)
         }
     }
 

@@ -10,6 +10,10 @@ const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
 /// QQ allows the callback and the state 500 bytes together; a state of ours stays below 40.
 const MAX_LEN: usize = 500 - 40;
 
+/// Paths that the layer takes unless it is told otherwise. No callback can have them: to build a layer never fails.
+pub(crate) const LOGIN_PATH: &str = "/auth/qq/login";
+pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
+
 /// What QQ itself adds to the callback.
 const OF_QQ: [&str; 6] = [
     "code",
@@ -45,7 +49,7 @@ impl RedirectUri {
         if !secure && !plain_http_anywhere && !is_loopback(host.host()) {
             return wrong("must be https, except on localhost");
         }
-        if ["/", "/auth/qq/login", "/auth/qq/logout"].contains(&uri.path()) {
+        if ["/", LOGIN_PATH, LOGOUT_PATH].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
         }
         let odd_segment = |segment: &str| {
