@@ -71,7 +71,7 @@ impl<S> Layer<S> for RequireQqUser {
 }
 
 /// Middleware that lets nobody through who is not signed in: see [`RequireQqUser`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Guarded<S> {
     inner: S,
 }

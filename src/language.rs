@@ -10,6 +10,7 @@
 /// assert_eq!(code.what(Language::English), "the code has expired");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Language {
     /// Simplified Chinese.
     #[default]

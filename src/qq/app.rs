@@ -23,6 +23,7 @@ const BASE_URL: &str = "base URL (QQ_BASE_URL)";
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "a setting changes nothing until the app is given to a layer or a client"]
 pub struct QqApp {
     pub(crate) id: String,
     pub(crate) key: String,

@@ -24,6 +24,7 @@ const SLOW: Duration = Duration::from_millis(250);
 /// A [`RevocationList`] in front of another: answers are good for a few seconds, and for longer while there are no
 /// others.
 #[derive(Clone)]
+#[must_use = "a list does nothing until a layer has it"]
 pub struct CachedRevocations<L> {
     list: Arc<L>,
     answers: Cache<SessionIds, Known>,
