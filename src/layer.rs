@@ -83,7 +83,8 @@ impl QqAuthLayer {
     /// The hook gets the [`QqLogin`] (user, raw profile, tokens, return_to, intent) and the head of the callback request;
     /// who was signed in before is in its extensions as a [`QqUser`]. It lets in, refuses, or sends elsewhere: see
     /// [`Verdict`]. It has the time that is left of [`login_timeout`](crate::QqApp::login_timeout). An error or a panic
-    /// of it refuses that login, running late ends it as `qq_timeout`; nobody is signed in then.
+    /// of it refuses that login, running late ends it as `qq_timeout`; nobody is signed in then. Where the time is over, or
+    /// the browser leaves, the hook ends at its `.await`: what belongs together goes into one transaction.
     ///
     /// The text of an error is logged: keep tokens out of it.
     ///
@@ -258,7 +259,8 @@ impl QqAuthLayer {
     /// If it is 0, or more than a semaphore can count.
     pub fn max_logins_in_flight(mut self, most: usize) -> Result<Self, ConfigError> {
         if most == 0 || most > Semaphore::MAX_PERMITS {
-            return Err(ConfigError::new("logins in flight", "must be 1 or more"));
+            let problem = format!("must be 1 to {}", Semaphore::MAX_PERMITS);
+            return Err(ConfigError::new("logins in flight", problem));
         }
         self.edit().in_flight = Arc::new(Semaphore::new(most));
         Ok(self)

@@ -40,8 +40,8 @@ pub(crate) struct Sessions {
     context: Vec<u8>,
     jar: CookieJar,
     name: String,
-    /// Ready to be searched for.
-    named: Finder<'static>,
+    /// The name, ready to be searched for.
+    finder: Finder<'static>,
     app_id: String,
     pub(crate) idle: Duration,
     pub(crate) lifetime: Duration,
@@ -88,7 +88,7 @@ impl Sessions {
             digests: Digests::new(keys, "revocation"),
             context: Vec::new(),
             name: String::new(),
-            named: Finder::new("").into_owned(),
+            finder: Finder::new("").into_owned(),
             jar: jar.clone(),
             app_id: app_id.to_owned(),
             idle: Duration::from_secs(7 * 24 * 60 * 60),
@@ -101,7 +101,7 @@ impl Sessions {
 
     pub(crate) fn name_cookies(&mut self, jar: CookieJar) {
         self.name = jar.name("session");
-        self.named = Finder::new(&self.name).into_owned();
+        self.finder = Finder::new(&self.name).into_owned();
         self.context = format!("session\n{}\n{}", self.name, self.app_id).into_bytes();
         self.jar = jar;
     }
@@ -133,7 +133,7 @@ impl Sessions {
         headers: &HeaderMap,
         now: impl FnOnce() -> SystemTime,
     ) -> Option<Session> {
-        let value = cookie::find(headers, &self.named)?;
+        let value = cookie::find(headers, &self.finder)?;
         let plain = self.seal.open(&self.context, value)?;
         let mut session: Session = postcard::from_bytes(&plain).ok()?;
         let now = millis(now());

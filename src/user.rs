@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct QqUser(#[serde(with = "shared")] Arc<Fields>);
 
+/// Their order is a part of the layout of session cookies.
 #[derive(PartialEq, Eq, Clone, Serialize, Deserialize)]
 struct Fields {
     openid: OpenId,
@@ -93,8 +94,8 @@ impl QqUser {
         &self.0.nickname
     }
 
-    /// The address of the person's picture: always `https`, made of characters that are safe inside an HTML attribute
-    /// but for `&`.
+    /// The address of the person's picture. From a login it is always `https`, and made of characters that are safe inside
+    /// an HTML attribute but for `&`.
     pub fn avatar(&self) -> Option<&str> {
         self.0.avatar.as_deref()
     }

@@ -12,7 +12,7 @@ use crate::{
     QqLogin, meter,
 };
 
-/// When a callback came in.
+/// When the request came in that ended a login.
 #[derive(Clone, Copy)]
 pub(super) struct LoginTimer(Instant);
 

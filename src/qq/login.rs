@@ -44,7 +44,8 @@ impl QqLogin {
         &self.return_to
     }
 
-    /// What the login was started for, if it was started with `?intent=…`: see [`QqAuthLayer`](crate::QqAuthLayer).
+    /// What the login was started for, if it was started with `?intent=…`: see
+    /// [`QqAuthLayer::account_of`](crate::QqAuthLayer::account_of).
     pub fn intent(&self) -> Option<&str> {
         self.intent.as_deref()
     }
