@@ -88,6 +88,9 @@ impl QqAuthLayer {
     ///
     /// The text of an error is logged: keep tokens out of it.
     ///
+    /// What the hook uses, such as a pool, it clones for each login:
+    /// `move |login, _head| admit(users.clone(), login)` with an `async fn admit`.
+    ///
     /// ```
     /// # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqLogin, SessionKeys, Verdict, mock::MockQq};
     /// # let callback = "http://localhost:3000/auth/qq/callback";

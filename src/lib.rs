@@ -71,7 +71,8 @@
 //! # 3. Keep people in a table of your own
 //!
 //! [`on_login`](QqAuthLayer::on_login) runs when QQ has said who it is, before anybody is signed in. If it refuses,
-//! fails or panics, nobody is. Here the table is a map; with a database it looks the same (example `sqlite_users`).
+//! fails or panics, nobody is. Here the table is a map; with a database, clone the pool into the
+//! future (example `sqlite_users`).
 //!
 //! ```
 //! use std::{collections::HashMap, convert::Infallible, sync::{Arc, Mutex}};
