@@ -22,7 +22,7 @@ use std::{
 };
 
 use http::header;
-use reqwest::{Client, Response, redirect::Policy};
+use reqwest::{Client, Response, Url, redirect::Policy};
 use tower_qq_auth::{
     ConfigError, Language, LoginErrorKind, OpenId, QqApp, QqAuthLayer, QqClient, QqCode, QqUser,
     SessionKeys,
@@ -112,6 +112,11 @@ fn settings(report: &mut Report) -> Option<(QqApp, SessionKeys)> {
                 "well formed; redirect URI {length} of 460 bytes, {keys_set} session key(s)"
             );
             report.ok("settings", &found);
+            if !can_be_registered(app.redirect_uri()) {
+                let found = "redirect URI has a port, or localhost or an IP address as its host";
+                let advice = "fine with a mock on this machine; the real QQ takes none of them";
+                report.note("settings", found, advice);
+            }
             Some((app, keys))
         }
         // What is left: the key in a file, or twice.
@@ -120,6 +125,13 @@ fn settings(report: &mut Report) -> Option<(QqApp, SessionKeys)> {
             None
         }
     }
+}
+
+/// Whether it is a callback that connect.qq.com takes.
+fn can_be_registered(redirect_uri: &str) -> bool {
+    Url::parse(redirect_uri).is_ok_and(|url| {
+        url.port().is_none() && url.domain().is_some_and(|domain| domain != "localhost")
+    })
 }
 
 /// What becomes of somebody's session.

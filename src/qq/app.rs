@@ -1,6 +1,6 @@
 //! What the operator registered at connect.qq.com, and how QQ is to be asked.
 
-use std::{env, fmt, fs, time::Duration};
+use std::{env, fmt, fs, io, time::Duration};
 
 use super::redirect_uri::{RedirectUri, absolute_url, is_loopback};
 use crate::ConfigError;
@@ -101,7 +101,10 @@ impl QqApp {
         ) {
             (Some(key), None) => key,
             (None, Some(path)) => {
-                let unreadable = |_| ConfigError::new(KEY_FILE, "names a file that cannot be read");
+                let unreadable = |error: io::Error| {
+                    let problem = format!("names a file that cannot be read: {}", error.kind());
+                    ConfigError::new(KEY_FILE, problem)
+                };
                 fs::read_to_string(path).map_err(unreadable)?.trim().into()
             }
             (Some(_), Some(_)) => {

@@ -107,6 +107,23 @@ async fn the_quickstart_is_a_qq_to_try_it_at() {
 }
 
 #[tokio::test]
+async fn a_callback_that_cannot_be_registered_is_noted() {
+    for (callback, can_be) in [
+        ("https://www.example.com/auth/qq/callback", true),
+        ("https://www.example.com:8443/auth/qq/callback", false),
+        ("https://localhost/auth/qq/callback", false),
+        ("https://203.0.113.7/auth/qq/callback", false),
+        ("https://[2001:db8::7]/auth/qq/callback", false),
+    ] {
+        let mut environment = configured("http://127.0.0.1:9");
+        let uri = environment.iter_mut().find(|it| it.0 == "QQ_REDIRECT_URI");
+        uri.unwrap().1 = callback;
+        let said = doctor(&environment).await;
+        assert_eq!(!said.contains("note   settings"), can_be, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_app_key_a_wrong_callback_and_a_wrong_app_id_are_told_apart() {
     let said = of(&MockQq::new(APP_ID, "another", CALLBACK)).await;
     assert_wrong(&said, "100009", "compare QQ_APP_KEY");
@@ -223,5 +240,6 @@ async fn every_setting_that_is_missing_or_malformed_is_told_in_one_run() {
     files.push(("QQ_APP_KEY_FILE", "/nonexistent/canary"));
     assert_wrong(&doctor(&files).await, "given twice", "QQ_APP_KEY_FILE");
     files.retain(|(name, _)| *name != "QQ_APP_KEY");
-    assert_wrong(&doctor(&files).await, "cannot be read", "QQ_APP_KEY_FILE");
+    let unreadable = "cannot be read: entity not found";
+    assert_wrong(&doctor(&files).await, unreadable, "QQ_APP_KEY_FILE");
 }
