@@ -159,8 +159,9 @@ impl RevocationList for RedisRevocations {
             // Not MGET: it takes a key of another type for none at all.
             let mut both = redis::pipe();
             both.get(user).get(session);
-            let cutoffs: [Option<String>; 2] = server.ask(&both).await?;
+            let cutoffs: [Option<Vec<u8>>; 2] = server.ask(&both).await?;
             let cutoffs = cutoffs.into_iter().flatten().map(|millis| {
+                let millis = std::str::from_utf8(&millis).map_err(|_| BadEntry)?;
                 let millis = millis.parse().map_err(|_| BadEntry)?;
                 let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
                 since.ok_or(BadEntry)
@@ -192,10 +193,13 @@ impl RevocationList for RedisRevocations {
 
 /// The kind of an error: its text may hold what the server sent.
 fn plain(error: RedisError) -> BoxError {
-    if error.code() == Some("WRONGTYPE") {
+    let plain = format!("redis: {}", error.category());
+    // Of a pipeline each command has an error of its own.
+    let errors = error.into_server_errors();
+    if errors.is_some_and(|errors| errors.iter().all(|(_, it)| it.code() == "WRONGTYPE")) {
         return BadEntry.into();
     }
-    format!("redis: {}", error.category()).into()
+    plain.into()
 }
 
 impl ConnectionLike for Connection {
