@@ -187,6 +187,16 @@ fn own(status: StatusCode, body: String) -> OwnResponse {
 pub(super) fn uncacheable(headers: &mut HeaderMap) {
     let no_store = HeaderValue::from_static("no-store");
     headers.insert(header::CACHE_CONTROL, no_store);
+    // What is said to shared caches alone would count for more (RFC 9213).
+    let targeted = headers.keys().filter(|name| is_targeted(name));
+    for name in targeted.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+fn is_targeted(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("cdn-cache-control") || ["surrogate-control", "x-accel-expires"].contains(&name)
 }
 
 const COMMON: [(HeaderName, &str); 2] = [

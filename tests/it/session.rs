@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
@@ -24,6 +24,29 @@ async fn whoami(site: &Site, cookies: &[Vec<u8>]) -> Value {
     let reply = site.router.clone().oneshot(request).await.unwrap();
     assert_eq!(reply.status(), StatusCode::OK, "a public page stays one");
     serde_json::from_slice(&reply.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn a_response_that_renews_a_session_is_kept_out_of_shared_caches_too() {
+    const CDN: [&str; 5] = [
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "surrogate-control",
+        "x-accel-expires",
+        "expires",
+    ];
+    let page = get(async || (CDN.map(|name| (name, "600")), "cached"));
+    let site = Site::with_pages(|_| Router::new().route("/cached", page), |layer| layer);
+    let mut browser = site.signed_in().await;
+    let before = browser.get("/cached").await;
+    assert!(CDN.iter().all(|name| before.headers.contains_key(*name)));
+    site.clock.advance(DAY * 4);
+    let renewed = browser.get("/cached").await;
+    assert_eq!(renewed.cookies().len(), 1);
+    assert_eq!(renewed.header("cache-control"), "no-store");
+    for name in &CDN[..4] {
+        assert!(!renewed.headers.contains_key(*name), "{name}");
+    }
 }
 
 #[tokio::test]
