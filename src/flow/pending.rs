@@ -104,7 +104,7 @@ impl PendingLogins {
         .unwrap_or_default();
         let value = self.seal.seal(&self.context(&name), &plain);
         let mut cookies = vec![self.jar.set(&name, &value, LIFETIME.as_secs())];
-        let surplus = self.surplus(headers, value.len());
+        let surplus = self.surplus(headers, header_bytes(&name, value.len()));
         cookies.extend(surplus.iter().map(|name| self.jar.clear(name)));
         (state, cookies)
     }
@@ -152,7 +152,7 @@ impl PendingLogins {
                 }
                 let name = String::from_utf8(name.to_vec()).ok()?;
                 let issued = self.open(&name, value).map_or(0, |pending| pending.issued);
-                Some((issued, value.len(), name))
+                Some((issued, header_bytes(&name, value.len()), name))
             })
             .collect();
         // Stable: browsers send older cookies first.
@@ -180,6 +180,11 @@ impl PendingLogins {
     fn context(&self, name: &str) -> Vec<u8> {
         format!("login\n{name}\n{}", self.app_id).into_bytes()
     }
+}
+
+/// What a cookie takes of a `Cookie` header.
+fn header_bytes(name: &str, value: usize) -> usize {
+    name.len() + "=; ".len() + value
 }
 
 fn is_state(byte: u8) -> bool {

@@ -169,6 +169,27 @@ async fn a_hundred_abandoned_logins_leave_four_cookies() {
 }
 
 #[tokio::test]
+async fn the_cookies_of_all_logins_under_way_stay_under_6_kib_with_their_names() {
+    let site = Site::new();
+    for length in (0..2000).step_by(13) {
+        let mut browser = site.browser();
+        let login = format!("/auth/qq/login?return_to=/{}", "x".repeat(length));
+        for _ in 0..4 {
+            browser.get(&login).await;
+        }
+        let logins = browser
+            .jar
+            .iter()
+            .filter(|(name, _)| name.starts_with(LOGIN));
+        let pairs: Vec<_> = logins
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let header = pairs.join("; ");
+        assert!(header.len() <= 6 * 1024, "{} of {length}", header.len());
+    }
+}
+
+#[tokio::test]
 async fn cookies_that_only_look_like_logins_go_first_and_a_few_at_a_time() {
     let site = Site::new();
     let mut browser = site.browser();
