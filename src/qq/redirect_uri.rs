@@ -52,6 +52,9 @@ impl RedirectUri {
         if ["/", LOGIN_PATH, LOGOUT_PATH].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
         }
+        if uri.path().contains(['"', '<', '>', '\\', '`', '{', '}']) {
+            return wrong("holds a character in its path that browsers write in another way");
+        }
         let odd_segment = |segment: &str| {
             let segment = percent_decode_str(segment).collect::<Vec<u8>>();
             matches!(&segment[..], b"" | b"." | b"..")
@@ -61,8 +64,11 @@ impl RedirectUri {
             return wrong("holds a segment that browsers leave out: `.`, `..` or none");
         }
         let given = uri.query().unwrap_or_default().split('&');
-        let mut names = given.map(|pair| pair.split('=').next().unwrap_or_default());
-        if names.any(|name| OF_QQ.contains(&name)) {
+        let mut names = given.map(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            percent_decode_str(name).decode_utf8_lossy()
+        });
+        if names.any(|name| OF_QQ.contains(&&*name)) {
             return wrong("has a parameter in its query that is QQ's, such as code or state");
         }
         let scheme = if secure { "https" } else { "http" };
