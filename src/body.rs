@@ -1,6 +1,7 @@
 //! The body of a response: the app's, untouched, or our own.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,7 +13,6 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     /// Response body of [`QqAuth`](crate::QqAuth): the app's own body, frame by frame, or a page of ours.
-    #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -22,7 +22,6 @@ pin_project! {
 pin_project! {
     // Not `http_body_util::Either`: that would change the app's error type.
     #[project = KindProj]
-    #[derive(Debug)]
     enum Kind<B> {
         Inner { #[pin] body: B },
         // Boxed: a response of the app is then no larger than without us, and moves as fast.
@@ -41,6 +40,16 @@ impl<B> ResponseBody<B> {
             body: Box::new(body),
         };
         Self { kind }
+    }
+}
+
+/// Of a page of ours nothing is shown: the answer to a login that a program starts holds its state.
+impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Inner { body } => f.debug_tuple("ResponseBody").field(body).finish(),
+            Kind::Own { .. } => f.debug_struct("ResponseBody").finish_non_exhaustive(),
+        }
     }
 }
 

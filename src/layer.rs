@@ -121,7 +121,8 @@ impl QqAuthLayer {
     /// Sends the callback of a login that succeeded on to the app, which answers it: at the path of the redirect URI,
     /// with [`QqUser`] and [`QqLogin`] in the extensions of the request. By default the layer answers it with a 303.
     ///
-    /// The session cookie is added to the app's response, unless that has an error status. Logins that fail are still
+    /// The session cookie is added to the app's response, unless that has an error status. With a list of
+    /// [`revocations`](Self::revocations), the session that was there before is on it by then. Logins that fail are still
     /// answered by the layer. [`QqLogin::return_to`] says where the person was going.
     ///
     /// [`QqUser`]: crate::QqUser

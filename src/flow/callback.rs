@@ -101,21 +101,21 @@ impl Flow {
             };
             let admitted = admitted.await;
             drop(in_flight);
-            if let Ok((_, verdict)) = &admitted {
-                ending.flow.replace(replaced, verdict).await;
-            }
-            waiting.over();
-            match admitted {
-                Ok((login, verdict)) => ending.reached(login, verdict, &return_to, consumed),
+            let outcome = match admitted {
+                Ok((login, verdict)) => {
+                    let reached = ending.reached(login, verdict, &return_to, consumed, replaced);
+                    reached.await
+                }
                 Err(error) => Outcome::Respond(with_cookie(ending.failed(error, &again), consumed)),
-            }
+            };
+            waiting.over();
+            outcome
         }))
     }
 
     /// Revokes the session that a new one takes the place of: nobody would have its cookie to sign it out.
-    async fn replace(&self, session: Option<Box<Session>>, verdict: &Verdict) {
-        let lets_in = matches!(verdict, Verdict::Allow | Verdict::AllowTo(_));
-        if let Some(session) = session.filter(|_| lets_in && self.revocations.list.is_some()) {
+    async fn replace(&self, session: Option<Box<Session>>) {
+        if let Some(session) = session.filter(|_| self.revocations.list.is_some()) {
             // What went wrong is in the log, and no reason to keep anybody out.
             let revocations = self.sessions.revocation(&session, self.now());
             let _ = self.revocations.revoke(revocations).await;
@@ -149,6 +149,8 @@ fn verdict(asked: Option<Result<Verdict, tower::BoxError>>) -> Result<Verdict, L
         Some(Ok(verdict)) => Ok(verdict),
         Some(Err(error)) => {
             let error = caught(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
+            // It may hold what QQ said, line feeds and all.
+            let error = error.escape_debug();
             tracing::error!("the on_login hook failed: {error}");
             Err(LoginError::new(Refused, "the app's on_login hook failed"))
         }
@@ -170,12 +172,13 @@ struct Ending {
 
 impl Ending {
     /// QQ and the app agree.
-    fn reached(
+    async fn reached(
         self,
         mut login: QqLogin,
         verdict: Verdict,
         return_to: &ReturnTo,
         consumed: HeaderValue,
+        replaced: Option<Box<Session>>,
     ) -> Outcome {
         let flow = &self.flow;
         let to = |path: String| {
@@ -202,6 +205,7 @@ impl Ending {
                 return Outcome::Respond(with_cookie(self.failed(error, &again), consumed));
             }
         };
+        flow.replace(replaced).await;
         events::login_succeeded(&login, &self.timer);
         if flow.forwards {
             login.return_to = return_to.to_string();

@@ -205,8 +205,8 @@ impl Revocations {
         Verifying::Waiting(Box::pin(async move {
             let why = match tokio::time::timeout(timeout, answer).await {
                 Ok(Ok(cutoff)) => return standing(cutoff),
-                Ok(Err(why)) => why,
-                Err(_) => "no answer in time".into(),
+                Ok(Err(why)) => why.to_string().escape_debug().to_string(),
+                Err(_) => "no answer in time".to_owned(),
             };
             match stale {
                 Some(cutoff) => standing(cutoff),
@@ -235,8 +235,8 @@ impl Revocations {
         for revocation in revocations {
             let why = match tokio::time::timeout(self.timeout, list.revoke(revocation)).await {
                 Ok(Ok(())) => continue,
-                Ok(Err(why)) => why,
-                Err(_) => "no answer in time".into(),
+                Ok(Err(why)) => why.to_string().escape_debug().to_string(),
+                Err(_) => "no answer in time".to_owned(),
             };
             tracing::error!("a session could not be put on the revocation list: {why}");
             return Err(RevocationError("the revocation list failed: try again"));

@@ -9,10 +9,10 @@ use std::{
 };
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_qq_auth::{
-    Answer, CachedRevocations, InMemoryRevocations, LookUp, OpenId, QqAuthLayer, Revocation,
-    RevocationList, SessionIds,
+    Answer, CachedRevocations, InMemoryRevocations, LookUp, OpenId, QqAuthLayer, QqLogin,
+    Revocation, RevocationList, SessionIds, Verdict, mock::Endpoint,
 };
 
 use crate::site::{SESSION, Site, layer, pages, qq};
@@ -494,6 +494,42 @@ async fn a_session_that_a_login_replaces_is_revoked() {
     let replaced = browser.clone();
     browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(replaced.clone().whoami().await, Value::Null);
+    assert_ne!(browser.whoami().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_login_that_fails_leaves_the_session_before_it_alone() {
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            layer
+                .revocations(InMemoryRevocations::new())
+                .keep_tokens()
+                .on_login(async |login: QqLogin, _| {
+                    Ok::<_, tower::BoxError>(match login.return_to() {
+                        "/refused" => Verdict::RefuseTo("/".into()),
+                        _ => Verdict::Allow,
+                    })
+                })
+        },
+    );
+    let mut browser = site.signed_in().await.program();
+    browser
+        .sign_in(&site.qq, "/auth/qq/login?return_to=/refused")
+        .await;
+    assert_ne!(browser.whoami().await, Value::Null);
+
+    // More than fits into a cookie.
+    let tokens = json!({
+        "access_token": "a".repeat(1024), "refresh_token": "r".repeat(1024),
+        "openid": openid(&site, 0).as_str(),
+    });
+    let picture = format!("https://thirdqq.qlogo.cn/{}", "a".repeat(990));
+    let profile = json!({ "ret": 0, "nickname": "小明", "figureurl_qq_2": picture });
+    site.qq.reply(Endpoint::Token, tokens.to_string());
+    site.qq.reply(Endpoint::UserInfo, profile.to_string());
+    let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    end.assert_failed(502, "misconfigured");
     assert_ne!(browser.whoami().await, Value::Null);
 }
 

@@ -254,6 +254,43 @@ async fn a_hook_that_panics_over_what_it_was_given_tells_no_secret() {
     assert_hidden(&said, ALL);
 }
 
+#[tokio::test]
+async fn a_body_of_ours_says_nothing_of_itself_by_debug() {
+    let request = http::Request::get("/auth/qq/login").header("accept", "application/json");
+    let app = tower::Layer::layer(&crate::site::layer(&crate::site::qq()), pages());
+    let response =
+        tower::ServiceExt::oneshot(app, request.body(axum::body::Body::empty()).unwrap());
+    let response = response.await.unwrap();
+    let shown = format!("{:?} {:#?}", response.body(), response.body());
+    let body = http_body_util::BodyExt::collect(response.into_body())
+        .await
+        .unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+    let state = param(body["authorize_url"].as_str().unwrap(), "state");
+    assert_hidden(&shown, &[state]);
+}
+
+#[tokio::test]
+async fn what_a_hook_fails_with_is_one_line_of_the_log() {
+    let log = Log::start();
+    let site = secret_site(secret_app(), |layer| {
+        layer.on_login(async |_: QqLogin, _| {
+            Err::<Verdict, BoxError>("坏了\nlogin ended\u{1b}[2J".into())
+        })
+    });
+    let mut browser = site.browser().program();
+    let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    end.assert_failed(403, "refused");
+    let lines = log.text();
+    let told = lines
+        .lines()
+        .find(|line| line.contains("the on_login hook failed"));
+    assert!(
+        told.unwrap().contains(r"坏了\nlogin ended\u{1b}[2J"),
+        "{lines}"
+    );
+}
+
 /// A login and nothing else, under the log of the test: what the callback says.
 async fn bare_login(site: &Site) -> String {
     let mut browser = site.browser();
