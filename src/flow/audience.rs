@@ -77,12 +77,13 @@ fn accepted(value: &HeaderValue, media_type: &str) -> bool {
     })
 }
 
-/// Whether the browser loads the page before anybody asked for it.
+/// Whether the browser loads the page before anybody asked for it, or for a picture of it.
 pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
-    [SEC_PURPOSE, PURPOSE].iter().any(|name| {
+    [SEC_PURPOSE, PURPOSE, X_PURPOSE].iter().any(|name| {
         header_text(headers, name).is_some_and(|value| {
             let purpose = value.split([';', ',']).next().unwrap_or_default();
-            purpose.trim().eq_ignore_ascii_case("prefetch")
+            let is = |early: &&str| purpose.trim().eq_ignore_ascii_case(early);
+            ["prefetch", "preview"].iter().any(is)
         })
     })
 }
@@ -151,4 +152,5 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const X_PURPOSE: HeaderName = HeaderName::from_static("x-purpose");
 const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");

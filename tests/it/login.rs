@@ -267,6 +267,8 @@ async fn nothing_is_started_or_used_up_by_other_methods_and_prefetches() {
             ("sec-purpose", "prefetch;prerender"),
             ("sec-purpose", "prefetch;anonymous-client-ip"),
             ("purpose", "prefetch"),
+            ("purpose", "preview"),
+            ("x-purpose", "preview"),
         ];
         for (name, value) in purposes {
             let reply = browser.clone().header(name, value).get(path).await;
