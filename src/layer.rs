@@ -5,11 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::Semaphore;
-use tower_layer::Layer;
-
 use http::{Response, request};
+use tokio::sync::Semaphore;
 use tower::BoxError;
+use tower_layer::Layer;
 
 use crate::{
     ConfigError, Failure, QqAuth, QqClient, QqLogin, RevocationList, SessionKeys, Verdict,
@@ -49,8 +48,7 @@ impl QqAuthLayer {
         self.paths("login path", |paths| paths.login = login)
     }
 
-    /// The path that ends a session. By default `/auth/qq/logout`; without effect under
-    /// [`without_session`](Self::without_session), where it is the app's.
+    /// The path that ends a session. By default `/auth/qq/logout`; no effect with [`Self::without_session`].
     ///
     /// # Errors
     ///
@@ -82,14 +80,11 @@ impl QqAuthLayer {
     ///
     /// The hook gets the [`QqLogin`] (user, raw profile, tokens, return_to, intent) and the head of the callback request;
     /// who was signed in before is in its extensions as a [`QqUser`]. It lets in, refuses, or sends elsewhere: see
-    /// [`Verdict`]. It has the time that is left of [`login_timeout`](crate::QqApp::login_timeout). An error or a panic
-    /// of it refuses that login, running late ends it as `qq_timeout`; nobody is signed in then. Where the time is over, or
-    /// the browser leaves, the hook ends at its `.await`: what belongs together goes into one transaction.
+    /// [`Verdict`]. An error or a panic of it refuses that login; its text is logged, so keep tokens out of it.
     ///
-    /// The text of an error is logged: keep tokens out of it.
-    ///
-    /// What the hook uses, such as a pool, it clones for each login:
-    /// `move |login, _head| admit(users.clone(), login)` with an `async fn admit`.
+    /// It has the time that is left of [`login_timeout`](crate::QqApp::login_timeout); running late ends the login as
+    /// `qq_timeout`. Then, and where the browser leaves, it ends at its `.await`: what belongs together goes into one
+    /// transaction. A pool is cloned for each login: `move |login, _head| admit(pool.clone(), login)`.
     ///
     /// ```
     /// # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqLogin, SessionKeys, Verdict, mock::MockQq};
@@ -201,9 +196,7 @@ impl QqAuthLayer {
         self
     }
 
-    /// How long somebody stays signed in without visiting. By default 7 days.
-    ///
-    /// A visit in the second half of that time makes it start anew.
+    /// How long somebody stays signed in without visiting. By default 7 days; a visit in the second half starts it anew.
     ///
     /// # Errors
     ///
@@ -263,8 +256,7 @@ impl QqAuthLayer {
     /// If it is 0, or more than a semaphore can count.
     pub fn max_logins_in_flight(mut self, most: usize) -> Result<Self, ConfigError> {
         if most == 0 || most > Semaphore::MAX_PERMITS {
-            let problem = format!("must be 1 to {}", Semaphore::MAX_PERMITS);
-            return Err(ConfigError::new("logins in flight", problem));
+            return Err(ConfigError::new("logins in flight", "must be 1 to 2^61 - 1"));
         }
         self.edit().in_flight = Arc::new(Semaphore::new(most));
         Ok(self)

@@ -214,11 +214,8 @@ impl Ending {
                 session,
                 consumed,
             };
-            return Outcome::Forward(Visit::completed(
-                self.flow,
-                completed,
-                self.audience.wants_page,
-            ));
+            let wants_page = self.audience.wants_page;
+            return Outcome::Forward(Visit::completed(self.flow, completed, wants_page));
         }
         let mut response = see_other(&return_to.to_string());
         if let Some(session) = session {
