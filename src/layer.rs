@@ -256,7 +256,7 @@ impl QqAuthLayer {
     /// If it is 0, or more than a semaphore can count.
     pub fn max_logins_in_flight(mut self, most: usize) -> Result<Self, ConfigError> {
         if most == 0 || most > Semaphore::MAX_PERMITS {
-            return Err(ConfigError::new("logins in flight", "must be 1 to 2^61 - 1"));
+            return Err(ConfigError::new("logins in flight", "must be 1 to 2^61-1"));
         }
         self.edit().in_flight = Arc::new(Semaphore::new(most));
         Ok(self)
