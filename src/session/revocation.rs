@@ -203,10 +203,9 @@ impl Revocations {
         };
         let (timeout, accepts_unverified) = (self.timeout, self.accepts_unverified);
         Verifying::Waiting(Box::pin(async move {
-            let why = match tokio::time::timeout(timeout, answer).await {
-                Ok(Ok(cutoff)) => return standing(cutoff),
-                Ok(Err(why)) => why.to_string().escape_debug().to_string(),
-                Err(_) => "no answer in time".to_owned(),
+            let why = match in_time(timeout, answer).await {
+                Ok(cutoff) => return standing(cutoff),
+                Err(why) => why,
             };
             match stale {
                 Some(cutoff) => standing(cutoff),
@@ -233,14 +232,19 @@ impl Revocations {
             RevocationError("there is no revocation list: set one with `QqAuthLayer::revocations`");
         let list = self.list.as_ref().ok_or(no_list)?;
         for revocation in revocations {
-            let why = match tokio::time::timeout(self.timeout, list.revoke(revocation)).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(why)) => why.to_string().escape_debug().to_string(),
-                Err(_) => "no answer in time".to_owned(),
-            };
-            tracing::error!("a session could not be put on the revocation list: {why}");
-            return Err(RevocationError("the revocation list failed: try again"));
+            if let Err(why) = in_time(self.timeout, list.revoke(revocation)).await {
+                tracing::error!("a session could not be put on the revocation list: {why}");
+                return Err(RevocationError("the revocation list failed: try again"));
+            }
         }
         Ok(())
+    }
+}
+
+/// What a list answers, or why it does not, as one line of a log.
+async fn in_time<T>(limit: Duration, answer: Answer<T>) -> Result<T, String> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|why| why.to_string().escape_debug().to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
