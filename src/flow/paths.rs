@@ -5,7 +5,7 @@ use super::{
     query::encoded,
     return_to::{ReturnTo, stays_here},
 };
-use crate::ConfigError;
+use crate::{ConfigError, qq::redirect_uri::REWRITTEN};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
@@ -42,7 +42,8 @@ impl Paths {
             path.len() > 1
                 && stays_here(path)
                 && path.bytes().all(|byte| byte.is_ascii_graphic())
-                && !path.contains(['?', '#', '"', '<', '>', '\\', '`', '{', '}'])
+                && !path.contains(['?', '#'])
+                && !path.contains(REWRITTEN)
         };
         let logout = self.logout.as_ref();
         if !usable(&self.login) || !logout.is_none_or(usable) {

@@ -14,6 +14,9 @@ const MAX_LEN: usize = 500 - 40;
 pub(crate) const LOGIN_PATH: &str = "/auth/qq/login";
 pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
 
+/// What browsers write in another way in a path: it would be none that a request has.
+pub(crate) const REWRITTEN: [char; 7] = ['"', '<', '>', '\\', '`', '{', '}'];
+
 /// What QQ itself adds to the callback.
 const OF_QQ: [&str; 6] = [
     "code",
@@ -52,7 +55,7 @@ impl RedirectUri {
         if ["/", LOGIN_PATH, LOGOUT_PATH].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
         }
-        if uri.path().contains(['"', '<', '>', '\\', '`', '{', '}']) {
+        if uri.path().contains(REWRITTEN) {
             return wrong("holds a character in its path that browsers write in another way");
         }
         let odd_segment = |segment: &str| {
