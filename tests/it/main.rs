@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
 
-mod attempt;
-mod mock;
-mod process;
-mod site;
-mod socket;
+mod support;
+
+use support::{attempt, process, site, socket};
 
 mod access;
 mod allocations;
@@ -17,12 +15,12 @@ mod config;
 mod doctor;
 mod events;
 mod examples;
-mod faults;
 mod forward;
 mod guards;
 mod hooks;
 mod load;
 mod login;
+mod mock;
 mod mounting;
 #[cfg(feature = "metrics")]
 mod numbers;
