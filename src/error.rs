@@ -1,48 +1,13 @@
-//! What can go wrong: with a configuration ([`ConfigError`]) and with a login ([`LoginError`]).
+//! Errors of logins.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-/// A setting that cannot work.
+/// The reason why a login failed.
 ///
-/// The text names the setting and, where there is one, the environment variable. It never holds a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    setting: &'static str,
-    problem: Cow<'static, str>,
-}
-
-impl ConfigError {
-    pub(crate) fn new(setting: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        let problem = problem.into();
-        Self { setting, problem }
-    }
-
-    /// The setting at fault, such as `app key (QQ_APP_KEY)`.
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.problem)
-    }
-}
-
-// `fn main() -> Result<(), Box<dyn Error>>` prints Debug: let it read as well as Display.
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Why a login did not succeed.
-///
-/// The text is made of our own words: it never holds an address, a reply of QQ, a token, a code or a key.
+/// The text consists of the crate's own words: it never contains a URL, a reply of QQ, a token, a
+/// code or a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginError {
     kind: LoginErrorKind,
@@ -54,34 +19,40 @@ pub struct LoginError {
     support_code: Option<String>,
 }
 
-/// What kind of failure a [`LoginError`] is: one for each answer that the web sees.
+/// The kinds of [`LoginError`], one for each answer that the web sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginErrorKind {
-    /// The state is missing, forged, expired or from another browser.
+    /// The state is missing, forged or expired, or belongs to another browser.
     InvalidState,
-    /// The callback has no code, or repeated or odd parameters.
+    /// The callback has no code, or repeated or malformed parameters.
     InvalidCallback,
-    /// The person cancelled, or QQ reported an error to the callback.
+    /// The user cancelled, or QQ reported an error to the callback.
     Cancelled,
-    /// QQ does not accept the code or the token (any more): sign in again.
+    /// QQ no longer accepts the code or the token; a new login helps.
     CodeRejected,
-    /// The app itself said no.
+    /// The app refused the login.
     Refused,
-    /// App id, app key or redirect URI are wrong: the operator must act.
+    /// The app id, the app key or the redirect URI is wrong; the operator must act.
     Misconfigured,
-    /// The QQ app is not approved yet: only the QQ number that registered it can sign in.
+    /// QQ has not approved the app yet; only the QQ number that registered it can sign in.
     NotApproved,
-    /// QQ's answer names another app: the token was not made for us.
+    /// QQ's reply names another app or another user than this login's.
     AudienceMismatch,
-    /// QQ could not be reached, or answered something that is no answer.
+    /// QQ is unreachable, or its reply is unreadable.
     QqUnavailable,
     /// QQ is too busy.
     QqBusy,
-    /// This site has too many logins under way.
+    /// Too many logins are under way at this site.
     Overloaded,
     /// QQ did not answer in time.
     QqTimeout,
+    /// The request needs a signed-in user.
+    LoginRequired,
+    /// Another site sent the request.
+    CrossSite,
+    /// The revocation list is unavailable, so the session cannot be checked.
+    SessionUnverified,
 }
 
 /// A call to QQ.
@@ -94,7 +65,7 @@ pub(crate) enum Step {
 }
 
 impl LoginErrorKind {
-    /// The kind as programs see it, such as `invalid_state`.
+    /// Returns the code that programs see, such as `invalid_state`.
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidState => "invalid_state",
@@ -109,21 +80,27 @@ impl LoginErrorKind {
             Self::QqBusy => "qq_busy",
             Self::Overloaded => "overloaded",
             Self::QqTimeout => "qq_timeout",
+            Self::LoginRequired => "login_required",
+            Self::CrossSite => "cross_site",
+            Self::SessionUnverified => "session_unverified",
         }
     }
 
-    /// The status of the response that tells of it.
+    /// Returns the status of the response that reports it.
     pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidState | Self::InvalidCallback | Self::CodeRejected => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Cancelled | Self::Refused => StatusCode::FORBIDDEN,
+            Self::LoginRequired => StatusCode::UNAUTHORIZED,
+            Self::Cancelled | Self::Refused | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Misconfigured
             | Self::NotApproved
             | Self::AudienceMismatch
             | Self::QqUnavailable => StatusCode::BAD_GATEWAY,
-            Self::QqBusy | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::QqBusy | Self::Overloaded | Self::SessionUnverified => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::QqTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -142,7 +119,7 @@ impl LoginError {
         }
     }
 
-    pub(crate) fn at(mut self, step: Step) -> Self {
+    pub(crate) fn with_step(mut self, step: Step) -> Self {
         self.step = Some(step);
         self
     }
@@ -172,33 +149,34 @@ impl LoginError {
         self
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> LoginErrorKind {
         self.kind
     }
 
-    /// The number by which QQ explained itself, such as 100020, if it did.
+    /// Returns QQ's error number, such as 100020, if QQ gave one.
     pub fn qq_code(&self) -> Option<i64> {
         self.qq_code
     }
 
-    /// The call to QQ at which it happened: `token`, `openid`, `profile` or `open_api`.
+    /// Returns the step at which the login failed, if QQ was called: `token`, `openid`, `profile` or
+    /// `open_api`.
     pub fn step(&self) -> Option<&'static str> {
         self.step.map(Step::name)
     }
 
-    /// What the app said to the person when it refused them, by [`Verdict::Refuse`](crate::Verdict::Refuse).
+    /// Returns the reason that the app gave to [`Verdict::refuse`](crate::Verdict::refuse).
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// The code that the page shows and the log line holds; `None` for an error of a bare
+    /// Returns the code that the page shows and the log line contains. `None` for an error of a bare
     /// [`QqClient`](crate::QqClient).
     pub fn support_code(&self) -> Option<&str> {
         self.support_code.as_deref()
     }
 
-    /// How long to wait before trying again, where that is known: whole seconds.
+    /// Returns the time to wait before another attempt, in whole seconds, if it is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

@@ -8,35 +8,40 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{LoginRequired, QqLogin, QqTokens, QqUser, guard::NO_LAYER};
+use crate::{
+    login::QqLogin,
+    login_required::{LoginRequired, NO_LAYER},
+    tokens::QqTokens,
+    user::QqUser,
+};
 
-/// Somebody who is signed in; anybody else is sent to the login, or gets 401.
+/// The signed-in user. Signed-out browsers are sent to the login, other clients get 401.
 impl<S: Sync> FromRequestParts<S> for QqUser {
     type Rejection = LoginRequired;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LoginRequired> {
-        found(parts).ok_or(LoginRequired)
+        extension(parts).ok_or(LoginRequired)
     }
 }
 
-/// Somebody who is signed in, or nobody.
+/// The signed-in user, if any.
 impl<S: Sync> OptionalFromRequestParts<S> for QqUser {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(found(parts))
+        Ok(extension(parts))
     }
 }
 
-/// The tokens of somebody who is signed in; anybody else is sent to the login, or gets 401. Needs
-/// [`QqAuthLayer::keep_tokens`](crate::QqAuthLayer::keep_tokens).
+/// The tokens of the signed-in user. Signed-out browsers are sent to the login, other clients get
+/// 401. Needs [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
 impl<S: Sync> FromRequestParts<S> for QqTokens {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        const NOT_KEPT: &str = "this route wants `QqTokens`, but the layer drops them after a login: \
-            call `.keep_tokens()` on the `QqAuthLayer`";
-        match (found(parts), found::<QqUser>(parts)) {
+        const NOT_KEPT: &str = "this route needs `QqTokens`, but the layer drops them after a login: \
+            call `.keep_tokens()` on the `QqAuthLayerBuilder`";
+        match (extension(parts), extension::<QqUser>(parts)) {
             (Some(tokens), _) => Ok(tokens),
             (None, None) => Err(LoginRequired.into_response()),
             (None, Some(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response()),
@@ -44,31 +49,33 @@ impl<S: Sync> FromRequestParts<S> for QqTokens {
     }
 }
 
-/// The tokens, if somebody is signed in and they are kept.
+/// The tokens of the signed-in user, if any are kept.
 impl<S: Sync> OptionalFromRequestParts<S> for QqTokens {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(found(parts))
+        Ok(extension(parts))
     }
 }
 
-/// The login whose callback this is: see [`QqAuthLayer::forward_callback`](crate::QqAuthLayer::forward_callback).
+/// The login that this callback completes: see
+/// [`forward_callback`](crate::QqAuthLayerBuilder::forward_callback).
 impl<S: Sync> FromRequestParts<S> for QqLogin {
     type Rejection = (StatusCode, &'static str);
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        const NO_LOGIN: &str = "this route wants a `QqLogin`, which only the handler at the path of the redirect URI \
-            gets: call `.forward_callback()` or `.without_session()` on the `QqAuthLayer`";
-        found(parts).ok_or((StatusCode::INTERNAL_SERVER_ERROR, NO_LOGIN))
+        const NO_LOGIN: &str = "this route needs a `QqLogin`, which only the handler at the path of the \
+            redirect URI gets: call `.forward_callback()` or `.without_session()` on the \
+            `QqAuthLayerBuilder`";
+        extension(parts).ok_or((StatusCode::INTERNAL_SERVER_ERROR, NO_LOGIN))
     }
 }
 
-/// As a part of a response, refreshed tokens take the place of those that the session keeps, or is about to keep where
-/// the app answers the callback.
+/// As a part of a response, refreshed tokens replace those that the session keeps. In the handler of a
+/// forwarded callback they go into the new session.
 ///
-/// The browser keeps what comes last: a slow response that began before and renews the session brings the former tokens
-/// back.
+/// Browsers keep the cookie that arrives last: a slow response that began earlier and renews the
+/// session brings the former tokens back.
 impl IntoResponseParts for QqTokens {
     type Error = Infallible;
 
@@ -78,11 +85,11 @@ impl IntoResponseParts for QqTokens {
     }
 }
 
-fn found<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<T> {
+fn extension<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<T> {
     parts.extensions.get().cloned()
 }
 
-/// What is seen of it where no layer is around the route: how to put it there.
+/// The layer replaces this response. Without a layer its text says how to add one.
 impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
         let mut response = (StatusCode::INTERNAL_SERVER_ERROR, NO_LAYER).into_response();

@@ -1,11 +1,11 @@
-//! The languages in which this crate speaks to people.
+//! The languages of the crate's pages and texts.
 
-/// A language of our pages and texts.
+/// A language of the layer's pages and texts.
 ///
 /// ```
-/// use tower_qq_auth::{Language, QqCode};
+/// use tower_qq_auth::{Language, codes::QqCode};
 ///
-/// let code = QqCode::find(100067).expect("a code of QQ's");
+/// let code = QqCode::find(100067).expect("a known code");
 /// assert_eq!(code.what(Language::default()), "code 已过期");
 /// assert_eq!(code.what(Language::English), "the code has expired");
 /// ```

@@ -1,7 +1,8 @@
 //! Logins under way: one sealed cookie each, in the browser that started it.
 //!
-//! The state that QQ carries is `id | secret`. The id finds the cookie `qq_login_<id>`; inside its seal are the secret,
-//! where to go afterwards, and when it began. So a state is good in one browser, for 10 minutes.
+//! The state that QQ carries is `id | secret`. The id names the cookie `qq_login_<id>`, whose seal
+//! holds the secret, the destination and the time of the start. So a state is valid in one browser,
+//! for 10 minutes.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,171 +11,176 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-use super::return_to::ReturnTo;
 use crate::{
-    SessionKeys,
+    clock::{CLOCK_SKEW, as_millis, unix_millis},
+    random::{random_bytes, url_safe},
+    return_to::ReturnTo,
     session::{
-        CLOCK_SKEW, as_millis,
-        cookie::{self, CookieJar},
-        keys::{Seal, random, url_safe},
-        millis,
+        cookie::{self, CookieScope},
+        keys::SessionKeys,
+        seal::Seal,
     },
 };
 
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// How many logins one browser can have under way.
-const AT_ONCE: usize = 4;
-/// How large their cookies may be together: many servers take no more than 8 KiB of them.
-const BYTES_AT_ONCE: usize = 6 * 1024;
-/// How many cookies one response takes away: its headers have to stay small.
-const CLEARED_AT_ONCE: usize = 16;
+/// Logins that one browser can have under way.
+const MAX_LOGINS: usize = 4;
+/// Limit of their cookies together: many servers accept only 8 KiB of headers.
+const MAX_BYTES: usize = 6 * 1024;
+/// Limit of cookies that one response removes, so that its headers stay small.
+const MAX_REMOVED: usize = 16;
 /// 6 bytes of id and 16 of secret, in base64url.
 const ID_LEN: usize = 8;
 const SECRET_LEN: usize = 22;
 
+/// Reads and writes the login cookies of one layer.
 #[derive(Clone)]
-pub(super) struct PendingLogins {
+pub(crate) struct LoginStates {
     seal: Seal,
-    jar: CookieJar,
+    scope: CookieScope,
     prefix: String,
     app_id: String,
 }
 
+/// What a login is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LoginState {
+    pub(crate) return_to: ReturnTo,
+    pub(crate) intent: Option<Intent>,
+}
+
+/// The purpose of a login that changes an account, such as `bind`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pub(crate) name: String,
+    /// A digest of the account for which the login was started.
+    pub(crate) account: [u8; 32],
+}
+
 #[derive(Serialize, Deserialize)]
-struct Pending {
+struct SealedLogin {
     version: u8,
     secret: [u8; 16],
     /// Milliseconds since the epoch.
-    issued: u64,
-    purpose: Purpose,
-}
-
-/// What a login is for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Purpose {
-    pub(super) return_to: ReturnTo,
-    /// A login that does something to an account, and a digest of whose account that was.
-    pub(super) intent: Option<(String, [u8; 32])>,
+    started: u64,
+    state: LoginState,
 }
 
 const VERSION: u8 = 1;
 
 /// A login that came back to the browser that started it.
-pub(super) struct Returned {
-    pub(super) purpose: Purpose,
-    /// The cookie that takes the pending login away.
-    pub(super) consumed: HeaderValue,
+pub(crate) struct ReturnedLogin {
+    pub(crate) state: LoginState,
+    /// The cookie that removes the login cookie.
+    pub(crate) removal: HeaderValue,
 }
 
-/// A state that is not good here; a page is known if it merely came too late.
-pub(super) struct Stray(pub(super) Option<ReturnTo>);
+/// The error for a state that does not belong to this browser, or no longer. The destination is known
+/// if the login merely expired.
+pub(crate) struct InvalidState(pub(crate) Option<ReturnTo>);
 
-impl PendingLogins {
-    pub(super) fn new(keys: &SessionKeys, jar: CookieJar, app_id: &str) -> Self {
+impl LoginStates {
+    pub(crate) fn new(keys: &SessionKeys, scope: CookieScope, app_id: &str) -> Self {
         Self {
             seal: Seal::new(keys, "login"),
-            prefix: jar.name("login_"),
+            prefix: scope.name("login_"),
             app_id: app_id.to_owned(),
-            jar,
+            scope,
         }
     }
 
-    pub(super) fn name_cookies(&mut self, jar: CookieJar) {
-        self.prefix = jar.name("login_");
-        self.jar = jar;
-    }
-
-    /// A new login: its state, and the cookies to set, among them those that take away the oldest.
-    pub(super) fn start(
+    /// Starts a login. Returns its state and the cookies to set, among them the removal of the oldest.
+    pub(crate) fn start(
         &self,
         headers: &HeaderMap,
-        purpose: Purpose,
+        state: LoginState,
         now: SystemTime,
     ) -> (String, Vec<HeaderValue>) {
-        let secret = random();
-        let state = url_safe(&random::<6>()) + &url_safe(&secret);
-        let name = format!("{}{}", self.prefix, &state[..ID_LEN]);
-        // A version, numbers and a string: nothing in it can fail.
-        let plain = postcard::to_allocvec(&Pending {
+        let secret = random_bytes();
+        let token = url_safe(&random_bytes::<6>()) + &url_safe(&secret);
+        let name = format!("{}{}", self.prefix, &token[..ID_LEN]);
+        // Writing numbers and strings into a growing buffer cannot fail.
+        let plain = postcard::to_allocvec(&SealedLogin {
             version: VERSION,
             secret,
-            issued: millis(now),
-            purpose,
+            started: unix_millis(now),
+            state,
         })
         .unwrap_or_default();
         let value = self.seal.seal(&self.context(&name), &plain);
-        let mut cookies = vec![self.jar.set(&name, &value, LIFETIME.as_secs())];
+        let mut cookies = vec![self.scope.set(&name, &value, LIFETIME.as_secs())];
         let surplus = self.surplus(headers, header_bytes(&name, value.len()));
-        cookies.extend(surplus.iter().map(|name| self.jar.clear(name)));
-        (state, cookies)
+        cookies.extend(surplus.iter().map(|name| self.scope.remove(name)));
+        (token, cookies)
     }
 
-    /// The login that `state` belongs to, if this browser started it.
-    pub(super) fn returned(
+    /// Returns the login of this state if this browser started it.
+    pub(crate) fn open(
         &self,
         headers: &HeaderMap,
         state: &str,
         now: SystemTime,
-    ) -> Result<Returned, Stray> {
-        let stray = Stray(None);
-        if state.len() != ID_LEN + SECRET_LEN || !state.bytes().all(is_state) {
-            return Err(stray);
+    ) -> Result<ReturnedLogin, InvalidState> {
+        let invalid = InvalidState(None);
+        if state.len() != ID_LEN + SECRET_LEN || !state.bytes().all(is_state_byte) {
+            return Err(invalid);
         }
         let (id, secret) = state.split_at(ID_LEN);
         let name = format!("{}{id}", self.prefix);
         let value = cookie::find(headers, &Finder::new(&name));
-        let Some(pending) = value.and_then(|value| self.open(&name, value)) else {
-            return Err(stray);
+        let Some(login) = value.and_then(|value| self.unseal(&name, value)) else {
+            return Err(invalid);
         };
-        let expected = url_safe(&pending.secret);
+        let expected = url_safe(&login.secret);
         if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
-            return Err(stray);
+            return Err(invalid);
         }
-        let now = millis(now);
-        let begun = pending.issued <= now.saturating_add(as_millis(CLOCK_SKEW));
-        let over = now >= pending.issued.saturating_add(as_millis(LIFETIME));
-        if !begun || over {
-            return Err(Stray(Some(pending.purpose.return_to)));
+        let now = unix_millis(now);
+        let is_in_future = login.started > now.saturating_add(as_millis(CLOCK_SKEW));
+        let is_expired = now >= login.started.saturating_add(as_millis(LIFETIME));
+        if is_in_future || is_expired {
+            return Err(InvalidState(Some(login.state.return_to)));
         }
-        Ok(Returned {
-            purpose: pending.purpose,
-            consumed: self.jar.clear(&name),
+        Ok(ReturnedLogin {
+            state: login.state,
+            removal: self.scope.remove(&name),
         })
     }
 
-    /// The pending logins that have to go before another one is added: the oldest, and first those nobody can finish.
+    /// Returns the names of the cookies that must go before another one is set: the oldest, and before
+    /// them those that no longer open.
     fn surplus(&self, headers: &HeaderMap, added: usize) -> Vec<String> {
-        let mut pending: Vec<(u64, usize, String)> = cookie::cookies(headers)
+        let mut logins: Vec<(u64, usize, String)> = cookie::cookies(headers)
             .filter_map(|(name, value)| {
                 let id = name.strip_prefix(self.prefix.as_bytes())?;
-                if id.len() != ID_LEN || !id.iter().copied().all(is_state) {
+                if id.len() != ID_LEN || !id.iter().copied().all(is_state_byte) {
                     return None;
                 }
                 let name = String::from_utf8(name.to_vec()).ok()?;
-                let issued = self.open(&name, value).map_or(0, |pending| pending.issued);
-                Some((issued, header_bytes(&name, value.len()), name))
+                let started = self.unseal(&name, value).map_or(0, |login| login.started);
+                Some((started, header_bytes(&name, value.len()), name))
             })
             .collect();
-        // Stable: browsers send older cookies first.
-        pending.sort_by_key(|(issued, ..)| *issued);
+        // The sort is stable, and browsers send older cookies first.
+        logins.sort_by_key(|(started, ..)| *started);
         let mut bytes = added;
-        let kept = pending
+        let kept = logins
             .iter()
             .rev()
-            .take(AT_ONCE - 1)
+            .take(MAX_LOGINS - 1)
             .take_while(|(_, size, _)| {
                 bytes += size;
-                bytes <= BYTES_AT_ONCE
+                bytes <= MAX_BYTES
             });
-        let surplus = pending.len() - kept.count();
-        let oldest = pending.into_iter().take(surplus.min(CLEARED_AT_ONCE));
+        let surplus = logins.len() - kept.count();
+        let oldest = logins.into_iter().take(surplus.min(MAX_REMOVED));
         oldest.map(|(.., name)| name).collect()
     }
 
-    fn open(&self, name: &str, value: &[u8]) -> Option<Pending> {
+    fn unseal(&self, name: &str, value: &[u8]) -> Option<SealedLogin> {
         let plain = self.seal.open(&self.context(name), value)?;
-        let pending: Pending = postcard::from_bytes(&plain).ok()?;
-        Some(pending).filter(|pending| pending.version == VERSION)
+        let login: SealedLogin = postcard::from_bytes(&plain).ok()?;
+        Some(login).filter(|login| login.version == VERSION)
     }
 
     fn context(&self, name: &str) -> Vec<u8> {
@@ -182,11 +188,11 @@ impl PendingLogins {
     }
 }
 
-/// What a cookie takes of a `Cookie` header.
+/// The share of a cookie in a `Cookie` header.
 fn header_bytes(name: &str, value: usize) -> usize {
     name.len() + "=; ".len() + value
 }
 
-fn is_state(byte: u8) -> bool {
+fn is_state_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }

@@ -1,12 +1,12 @@
-//! What can be counted about logins, through the `metrics` facade.
+//! Counters through the `metrics` facade.
 //!
 //! | name | kind | labels |
 //! |---|---|---|
 //! | `qq_auth_logins_total` | counter | `outcome`: `ok`, `abandoned` or the code of the failure |
 //! | `qq_auth_login_seconds` | histogram | `outcome` |
 //! | `qq_auth_logins_in_flight` | gauge | |
-//! | `qq_auth_old_key_used_total` | counter | cookies opened by a key that is not the first |
-//! | `qq_auth_qq_calls_total` | counter | `endpoint`, `result`: `ok` or the code of the failure |
+//! | `qq_auth_old_key_used_total` | counter of cookies that an old key opened | |
+//! | `qq_auth_qq_calls_total` | counter | `step`, `result`: `ok` or the code of the failure |
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub(crate) fn login_ended(outcome: &'static str, elapsed: Duration) {
     histogram!("qq_auth_login_seconds", "outcome" => outcome).record(elapsed.as_secs_f64());
 }
 
-pub(crate) fn qq_called(endpoint: &'static str, result: &'static str) {
-    counter!("qq_auth_qq_calls_total", "endpoint" => endpoint, "result" => result).increment(1);
+pub(crate) fn qq_called(step: &'static str, result: &'static str) {
+    counter!("qq_auth_qq_calls_total", "step" => step, "result" => result).increment(1);
 }
 
 pub(crate) fn old_key_used() {
     counter!("qq_auth_old_key_used_total").increment(1);
 }
 
-/// Counts a login as in flight for as long as it is kept.
+/// Counts a login as in flight until it is dropped.
 pub(crate) struct InFlight(());
 
 impl InFlight {

@@ -1,8 +1,8 @@
-//! The secrets by which QQ's APIs are asked.
+//! The secrets with which QQ's APIs are called.
 
 use std::{fmt, time::Duration};
 
-/// An access token and what belongs to it. `Debug` shows none of it.
+/// An access token, its refresh token and its lifetime. `Debug` shows neither token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QqTokens {
     pub(crate) access_token: String,
@@ -11,7 +11,7 @@ pub struct QqTokens {
 }
 
 impl QqTokens {
-    /// Tokens as QQ would give them, for an app's own tests.
+    /// Makes tokens from parts that an app has stored itself, or for its tests.
     pub fn new(
         access_token: impl Into<String>,
         refresh_token: Option<String>,
@@ -24,19 +24,20 @@ impl QqTokens {
         }
     }
 
-    /// The secret by which [`QqClient::open_api`](crate::QqClient::open_api) asks for this person.
+    /// Returns the access token, a secret: it allows calls to QQ's APIs in the name of the user.
     pub fn access_token(&self) -> &str {
         &self.access_token
     }
 
-    /// The secret for [`QqClient::refresh`](crate::QqClient::refresh); good for one use.
+    /// Returns the refresh token, a secret that [`QqClient::refresh`](crate::QqClient::refresh) can
+    /// use once.
     pub fn refresh_token(&self) -> Option<&str> {
         self.refresh_token.as_deref()
     }
 
-    /// How long the access token is good, in practice 60 days at first; `None` if QQ did not say.
+    /// Returns the lifetime of the access token, or `None` if QQ named none.
     ///
-    /// It counts from the reply of QQ, or from this request for tokens that a session kept.
+    /// QQ grants 60 days. For tokens kept in a session it is the time left at this request.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }

@@ -1,170 +1,113 @@
-//! What an app can decide about a login.
+//! The hook that decides whether a login succeeds.
 
 use std::{
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
 };
 
-use http::{Response, StatusCode, request};
+use http::request;
 use tower::BoxError;
 
-use crate::{Language, LoginError, QqLogin};
+use super::panics::catch_panic;
+use crate::login::QqLogin;
 
-/// An app's answer to a login that succeeded at QQ.
+/// The app's answer to a login that QQ confirmed, for
+/// [`on_login`](crate::QqAuthLayerBuilder::on_login).
 ///
-/// See [`QqAuthLayer::on_login`](crate::QqAuthLayer::on_login).
+/// ```
+/// use tower_qq_auth::Verdict;
+///
+/// let welcome = Verdict::allow().redirect_to("/welcome");
+/// let banned = Verdict::refuse("this account is closed");
+/// let survey = Verdict::refuse("too young").redirect_to("/not-yet");
+/// # drop((welcome, banned, survey));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Signed in, and on to where the login was going.
-    Allow,
-    /// Signed in, and on to this path of the site instead.
-    AllowTo(String),
-    /// Not signed in; a page with status 403 tells why, in these words. They are shown as text.
-    Refuse(String),
-    /// Not signed in; on to this path of the site.
-    RefuseTo(String),
+#[must_use = "a verdict does nothing until on_login returns it"]
+pub struct Verdict {
+    /// The reason of a refusal.
+    refusal: Option<String>,
+    redirect_to: Option<String>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;
+impl Verdict {
+    /// Signs the user in. The login ends at its `return_to`.
+    pub fn allow() -> Self {
+        Self {
+            refusal: None,
+            redirect_to: None,
+        }
+    }
 
-/// The app's own say in a login.
+    /// Refuses the login. A page with status 403 shows `reason` as plain text.
+    pub fn refuse(reason: impl Into<String>) -> Self {
+        Self {
+            refusal: Some(reason.into()),
+            redirect_to: None,
+        }
+    }
+
+    /// Sends the browser to this path of the site instead, whether the login is allowed or refused.
+    ///
+    /// A path that leaves the site becomes `/` and is an error in the log.
+    pub fn redirect_to(mut self, path: impl Into<String>) -> Self {
+        self.redirect_to = Some(path.into());
+        self
+    }
+
+    /// Splits the verdict, so that a refused login can never pass for an accepted one.
+    pub(crate) fn into_result(self) -> Result<AcceptedLogin, RefusedLogin> {
+        let redirect_to = self.redirect_to;
+        match self.refusal {
+            None => Ok(AcceptedLogin { redirect_to }),
+            Some(reason) => Err(RefusedLogin {
+                reason,
+                redirect_to,
+            }),
+        }
+    }
+}
+
+pub(crate) struct AcceptedLogin {
+    pub(crate) redirect_to: Option<String>,
+}
+
+pub(crate) struct RefusedLogin {
+    pub(crate) reason: String,
+    pub(crate) redirect_to: Option<String>,
+}
+
+type VerdictFuture = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;
+
 #[derive(Clone)]
-pub(crate) struct OnLogin(Arc<dyn Fn(QqLogin, request::Parts) -> Answer + Send + Sync>);
+pub(crate) struct OnLogin(Arc<dyn Fn(QqLogin, request::Parts) -> VerdictFuture + Send + Sync>);
 
 impl OnLogin {
-    pub(crate) fn new<F, Fut, E>(hook: F) -> Self
+    /// The hook is cloned for each login, like a handler of axum, so that an `async move` closure can
+    /// use what it captured.
+    pub(crate) fn new<F, Fut>(hook: F) -> Self
     where
-        F: Fn(QqLogin, request::Parts) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Verdict, E>> + Send + 'static,
-        E: Into<BoxError>,
+        F: FnOnce(QqLogin, request::Parts) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Verdict, BoxError>> + Send + 'static,
     {
         Self(Arc::new(move |login, head| {
-            let answer = hook(login, head);
-            Box::pin(async move { answer.await.map_err(Into::into) })
+            Box::pin(hook.clone()(login, head))
         }))
     }
 
-    /// Asks the app. A panic of its code is an error of its code.
-    pub(crate) async fn ask(
+    /// Calls the hook. A panic becomes an error.
+    pub(crate) async fn call(
         &self,
         login: QqLogin,
         head: request::Parts,
     ) -> Result<Verdict, BoxError> {
-        let mut answer = pin!(caught(|| (self.0)(login, head))?);
-        std::future::poll_fn(|cx| match caught(|| answer.as_mut().poll(cx)) {
+        let mut verdict = pin!(catch_panic(|| (self.0)(login, head))?);
+        poll_fn(|cx| match catch_panic(|| verdict.as_mut().poll(cx)) {
             Ok(poll) => poll,
-            Err(panicked) => Poll::Ready(Err(panicked)),
+            Err(panic) => Poll::Ready(Err(panic)),
         })
         .await
     }
-}
-
-/// What a page that the app renders itself has to tell: see
-/// [`QqAuthLayer::failure_page`](crate::QqAuthLayer::failure_page).
-#[derive(Clone, Copy, Debug)]
-pub struct Failure<'a> {
-    pub(crate) language: Language,
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) title: &'a str,
-    pub(crate) text: &'a str,
-    pub(crate) button: &'a str,
-    pub(crate) url: &'a str,
-    pub(crate) error: Option<&'a LoginError>,
-}
-
-impl<'a> Failure<'a> {
-    /// The language that the person reads.
-    pub fn language(&self) -> Language {
-        self.language
-    }
-
-    /// The status that the response will have, whatever the page says.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The reason as programs see it: `login_required`, `cross_site`, `session_unverified`, or that of a
-    /// [`LoginErrorKind`](crate::LoginErrorKind).
-    pub fn code(&self) -> &'static str {
-        self.code
-    }
-
-    /// Our title for it, in that language.
-    pub fn title(&self) -> &'a str {
-        self.title
-    }
-
-    /// Our text for it, or the app's own reason for refusing. Plain text: escape it.
-    pub fn text(&self) -> &'a str {
-        self.text
-    }
-
-    /// Our words for the button.
-    pub fn button(&self) -> &'a str {
-        self.button
-    }
-
-    /// Where the button leads: to a new login that still goes where this one was going, as far as that is known; to `/`
-    /// for `cross_site`, and to the same page for `session_unverified`. Escape it for an attribute.
-    pub fn url(&self) -> &'a str {
-        self.url
-    }
-
-    /// The code by which the operator finds the event in the log; only failed logins have one.
-    pub fn support_code(&self) -> Option<&'a str> {
-        self.error?.support_code()
-    }
-
-    /// What went wrong, where a login did.
-    pub fn error(&self) -> Option<&'a LoginError> {
-        self.error
-    }
-}
-
-/// The app's own look for failures.
-#[derive(Clone)]
-pub(crate) struct FailurePage(Arc<Render>);
-
-type Render = dyn Fn(&Failure<'_>) -> Response<String> + Send + Sync;
-
-impl FailurePage {
-    pub(crate) fn new(
-        hook: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(hook))
-    }
-
-    /// The page; none if the app's code panics.
-    pub(crate) fn render(&self, failure: &Failure<'_>) -> Option<Response<String>> {
-        caught(|| (self.0)(failure)).ok()
-    }
-}
-
-/// The app's own idea of whose account a request belongs to.
-#[derive(Clone)]
-pub(crate) struct AccountOf(Arc<Ask>);
-
-type Ask = dyn Fn(&request::Parts) -> Option<String> + Send + Sync;
-
-impl AccountOf {
-    pub(crate) fn new(
-        hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(hook))
-    }
-
-    /// The account; an error if the app's code panics.
-    pub(crate) fn ask(&self, head: &request::Parts) -> Result<Option<String>, BoxError> {
-        caught(|| (self.0)(head))
-    }
-}
-
-/// Runs code of the app; what it panics with stays with the app's own panic hook.
-pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, BoxError> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|_| "the app's code panicked".into())
 }

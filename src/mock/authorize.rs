@@ -1,66 +1,78 @@
-//! What the browser asks for: who signs in.
+//! The authorize endpoint: the page in the browser and the redirect to the callback.
 
 use http::{HeaderValue, Response, StatusCode, Uri, header};
 
-use super::{Call, Endpoint, MockBody, Refused, page, state::State, store::Grant, wire::encode};
+use super::{
+    body::MockBody,
+    journal::{Call, Endpoint},
+    page::{render_choices, render_refusal},
+    refused::Refused,
+    state::MockState,
+    store::Grant,
+    wire::encode,
+};
 
-/// What the person in front of the page does.
+/// The user's choice on the authorize page.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Choice<'a> {
     First,
-    Person(&'a str),
+    OpenId(&'a str),
     Cancel,
 }
 
-impl State {
-    /// The page, or what follows from the choice made on it.
+impl MockState {
+    /// Shows the page, or redirects to the callback if the URL contains a choice.
     pub(super) fn authorize(&mut self, call: &Call) -> Response<MockBody> {
-        let answer = match (call.param("as"), call.param("cancel")) {
+        let result = match (call.param("as"), call.param("cancel")) {
             (None, None) => self
                 .check_authorize(call)
-                .map(|()| page::choose(&self.people, call)),
+                .map(|()| render_choices(&self.people, call)),
             (_, Some(_)) => self.choose(call, Choice::Cancel).and_then(redirect),
-            (Some(openid), None) => self.choose(call, Choice::Person(openid)).and_then(redirect),
+            (Some(openid), None) => self.choose(call, Choice::OpenId(openid)).and_then(redirect),
         };
-        answer.unwrap_or_else(page::refused)
+        result.unwrap_or_else(render_refusal)
     }
 
-    /// Opens the URL and makes the choice in one go.
-    pub(super) fn visit(&mut self, url: &str, choice: Choice<'_>) -> Result<String, Refused> {
+    /// Opens the URL and makes the choice in one call.
+    pub(super) fn follow(&mut self, url: &str, choice: Choice<'_>) -> Result<String, Refused> {
         let uri: Uri = url.parse().map_err(|_| Refused::new(100029))?;
-        if Endpoint::of(uri.path()) != Some(Endpoint::Authorize) {
+        if Endpoint::from_path(uri.path()) != Some(Endpoint::Authorize) {
             return Err(Refused::new(100029));
         }
         let query = uri.query().unwrap_or_default();
-        let call = Call::visit(Endpoint::Authorize, uri.path(), query);
+        let call = Call::get(Endpoint::Authorize, uri.path(), query);
         self.journal.push(call.clone());
         self.choose(&call, choice)
     }
 
-    /// The URL of the callback.
+    /// Makes the choice and returns the callback URL.
     fn choose(&mut self, call: &Call, choice: Choice<'_>) -> Result<String, Refused> {
         self.check_authorize(call)?;
         let redirect_uri = call.param("redirect_uri").unwrap_or_default();
         let state = encode(call.param("state").unwrap_or_default());
-        let joint = match redirect_uri.split_once('?') {
+        let separator = match redirect_uri.split_once('?') {
             None => "?",
             Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
         let person = match choice {
             Choice::Cancel => {
-                return Ok(format!("{redirect_uri}{joint}usercancel=1&state={state}"));
+                return Ok(format!(
+                    "{redirect_uri}{separator}usercancel=1&state={state}"
+                ));
             }
             Choice::First => self.people.first(),
-            Choice::Person(openid) => self.person(openid),
+            Choice::OpenId(openid) => self.find_person(openid),
         };
-        let scope = call.filled("scope").unwrap_or("get_user_info");
+        let scope = call.non_empty_param("scope").unwrap_or("get_user_info");
         let grant = Grant {
             openid: person.ok_or(Refused::new(100035))?.openid.clone(),
             scope: scope.split(',').map(str::to_owned).collect(),
         };
         let code = self.store.issue_code(grant, redirect_uri);
-        Ok(format!("{redirect_uri}{joint}code={code}&state={state}"))
+        Ok(format!(
+            "{redirect_uri}{separator}code={code}&state={state}"
+        ))
     }
 
     fn check_authorize(&self, call: &Call) -> Result<(), Refused> {
@@ -69,34 +81,34 @@ impl State {
         }
         self.check_client_id(call)?;
         let redirect_uri = call.param("redirect_uri").unwrap_or_default();
-        if !same_place(redirect_uri, &self.app.redirect_uri) {
+        if !has_same_target(redirect_uri, &self.app.redirect_uri) {
             return Err(Refused::new(100010));
         }
-        // Stricter than the web page of QQ, but its Android app drops a state with anything else in it.
-        let plain = |state: &&str| {
+        // QQ's web page accepts more, but its Android app drops a state with other characters.
+        let is_portable = |state: &&str| {
             let mut bytes = state.bytes();
             bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
-        match call.filled("state").filter(plain) {
+        match call.non_empty_param("state").filter(is_portable) {
             Some(_) => Ok(()),
             None => Err(Refused::new(100029)),
         }
     }
 }
 
-/// Whether two URLs have scheme, host, port and path in common.
-fn same_place(asked: &str, registered: &str) -> bool {
-    let place = |url: &str| {
+/// Returns true if two URLs have the same scheme, host, port and path.
+fn has_same_target(requested: &str, registered: &str) -> bool {
+    let parse = |url: &str| {
         let uri: Uri = url.parse().ok()?;
         let scheme = uri.scheme_str()?.to_owned();
         let authority = uri.authority()?;
         let default_port = if scheme == "https" { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host().to_ascii_lowercase();
-        let plain = !url.contains('#') && !authority.as_str().contains('@');
-        plain.then(|| (scheme, host, port, uri.path().to_owned()))
+        let is_plain = !url.contains('#') && !authority.as_str().contains('@');
+        is_plain.then(|| (scheme, host, port, uri.path().to_owned()))
     };
-    place(asked).is_some_and(|asked| Some(asked) == place(registered))
+    parse(requested).is_some_and(|target| Some(target) == parse(registered))
 }
 
 fn redirect(url: String) -> Result<Response<MockBody>, Refused> {

@@ -1,4 +1,4 @@
-//! The body of a mock's answer: whole, cut off, or one byte at a time.
+//! The body of the mock's responses: whole, cut off, or one byte at a time.
 
 use std::{
     error::Error,
@@ -12,43 +12,43 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// The body of everything [`MockQq`](super::MockQq) answers.
+/// The response body of [`MockQq`](crate::mock::MockQq).
 #[derive(Debug, Default)]
 pub struct MockBody {
     data: Bytes,
-    manner: Manner,
+    mode: SendMode,
 }
 
-/// How the bytes leave.
+/// The way the bytes are sent.
 #[derive(Debug, Default)]
-enum Manner {
+enum SendMode {
     #[default]
     Whole,
-    /// After `data` an error, though this many bytes more were promised.
-    Cut { missing: u64, flushed: bool },
-    /// One byte whenever the timer ends.
+    /// Fails after `data`, although `missing` more bytes were announced.
+    Cut { missing: u64, has_yielded: bool },
+    /// Sends one byte each time the timer fires.
     Drip {
-        every: Duration,
+        interval: Duration,
         timer: Pin<Box<Sleep>>,
     },
 }
 
 impl MockBody {
-    /// The first half, then an error.
+    /// Keeps the first half of the data and ends it with an error.
     pub(super) fn cut(mut self) -> Self {
-        let whole = self.data.len();
-        self.data.truncate(whole / 2);
-        self.manner = Manner::Cut {
-            missing: (whole - self.data.len()) as u64,
-            flushed: false,
+        let length = self.data.len();
+        self.data.truncate(length / 2);
+        self.mode = SendMode::Cut {
+            missing: (length - self.data.len()) as u64,
+            has_yielded: false,
         };
         self
     }
 
-    /// One byte at a time, each after a pause.
-    pub(super) fn drip(mut self, every: Duration) -> Self {
-        let timer = Box::pin(sleep(every));
-        self.manner = Manner::Drip { every, timer };
+    /// Sends one byte at a time, each after a pause of `interval`.
+    pub(super) fn drip(mut self, interval: Duration) -> Self {
+        let timer = Box::pin(sleep(interval));
+        self.mode = SendMode::Drip { interval, timer };
         self
     }
 }
@@ -57,7 +57,7 @@ impl<T: Into<Bytes>> From<T> for MockBody {
     fn from(data: T) -> Self {
         Self {
             data: data.into(),
-            manner: Manner::Whole,
+            mode: SendMode::Whole,
         }
     }
 }
@@ -72,24 +72,24 @@ impl Body for MockBody {
     ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = self.get_mut();
         if this.data.is_empty() {
-            let end = match &mut this.manner {
-                // A server that meets the error at once throws away what it has not sent yet.
-                Manner::Cut { flushed, .. } if !*flushed => {
-                    *flushed = true;
+            let end = match &mut this.mode {
+                // Lets the server flush first: on an error, it discards unsent data.
+                SendMode::Cut { has_yielded, .. } if !*has_yielded => {
+                    *has_yielded = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Manner::Cut { .. } => Some(Err(CutOff)),
-                Manner::Whole | Manner::Drip { .. } => None,
+                SendMode::Cut { .. } => Some(Err(CutOff)),
+                SendMode::Whole | SendMode::Drip { .. } => None,
             };
-            this.manner = Manner::Whole;
+            this.mode = SendMode::Whole;
             return Poll::Ready(end);
         }
-        let data = match &mut this.manner {
-            Manner::Whole | Manner::Cut { .. } => std::mem::take(&mut this.data),
-            Manner::Drip { every, timer } => {
+        let data = match &mut this.mode {
+            SendMode::Whole | SendMode::Cut { .. } => std::mem::take(&mut this.data),
+            SendMode::Drip { interval, timer } => {
                 ready!(timer.as_mut().poll(cx));
-                timer.set(sleep(*every));
+                timer.set(sleep(*interval));
                 this.data.split_to(1)
             }
         };
@@ -97,19 +97,19 @@ impl Body for MockBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_empty() && !matches!(self.manner, Manner::Cut { .. })
+        self.data.is_empty() && !matches!(self.mode, SendMode::Cut { .. })
     }
 
     fn size_hint(&self) -> SizeHint {
-        let missing = match self.manner {
-            Manner::Cut { missing, .. } => missing,
-            Manner::Whole | Manner::Drip { .. } => 0,
+        let missing = match self.mode {
+            SendMode::Cut { missing, .. } => missing,
+            SendMode::Whole | SendMode::Drip { .. } => 0,
         };
         SizeHint::with_exact(self.data.len() as u64 + missing)
     }
 }
 
-/// The body ended before all of it was sent, as [`Fault::CutBody`](super::Fault::CutBody) ordered.
+/// The error that ends a body cut off by [`Fault::CutBody`](crate::mock::Fault::CutBody).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CutOff;

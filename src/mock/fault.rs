@@ -1,4 +1,4 @@
-//! Faults to order.
+//! Faults and their queues.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,11 +8,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::Endpoint;
+use super::journal::Endpoint;
 
-/// What goes wrong, ordered with [`MockQq::fault`](super::MockQq::fault).
+/// A fault that [`MockQq::fault`](crate::mock::MockQq::fault) schedules.
 ///
-/// Any [`http::Response`] is a fault as well, the shortest way to a status with headers:
+/// An [`http::Response`] converts into a fault, which is the shortest way to set a status with
+/// headers:
 ///
 /// ```
 /// use http::Response;
@@ -25,24 +26,25 @@ use super::Endpoint;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Fault {
-    /// QQ's error code, at status 200 and in the shape the endpoint answers in.
+    /// Sends a QQ error code with status 200, in the endpoint's shape.
     Code(i32),
-    /// The right answer, but only after this time (by [`tokio::time`]).
+    /// Sends the normal response after this delay, measured by [`tokio::time`].
     Latency(Duration),
-    /// No answer, ever.
+    /// Never responds.
     Silence,
-    /// The right answer, with its full length announced and half of it sent. Then the body fails;
-    /// over a socket the connection breaks.
+    /// Sends the normal response with its full `Content-Length`, but only the first half of its
+    /// body. Then the body fails; over a socket, the connection breaks.
     CutBody,
-    /// The right answer one byte at a time, each after this time (by [`tokio::time`]).
+    /// Sends the normal response one byte at a time, each after this delay, measured by
+    /// [`tokio::time`].
     Drip(Duration),
-    /// A bare status with the page of a gateway.
+    /// Sends this status without headers; an error status has an HTML page like that of a gateway.
     Status(StatusCode),
-    /// Exactly this, without looking at the request.
+    /// Sends exactly this response without checking the request.
     Raw {
         /// The status.
         status: StatusCode,
-        /// All headers; none is added.
+        /// The headers; the mock adds none.
         headers: HeaderMap,
         /// The body.
         body: Bytes,
@@ -60,13 +62,13 @@ impl<T: Into<Bytes>> From<Response<T>> for Fault {
     }
 }
 
-/// The faults to come, in the order they were ordered.
+/// The scheduled faults of each endpoint, in order.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(super) struct FaultQueues {
     queues: HashMap<Endpoint, VecDeque<(usize, Fault)>>,
 }
 
-impl Faults {
+impl FaultQueues {
     pub(super) fn push(&mut self, endpoint: Endpoint, calls: usize, fault: Fault) {
         if calls > 0 {
             let queue = self.queues.entry(endpoint).or_default();
@@ -74,7 +76,7 @@ impl Faults {
         }
     }
 
-    /// The fault of this call, if one was ordered.
+    /// Takes the fault scheduled for the current call, if any.
     pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Fault> {
         let queue = self.queues.get_mut(&endpoint)?;
         let (calls, fault) = queue.front_mut()?;

@@ -1,9 +1,9 @@
-//! What was asked.
+//! The record of calls.
 
 use http::{HeaderMap, Method, request};
 use percent_encoding::percent_decode_str;
 
-/// One of QQ's doors.
+/// An endpoint of QQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -11,17 +11,17 @@ pub enum Endpoint {
     Authorize,
     /// `/oauth2.0/token`, for codes and for refresh tokens.
     Token,
-    /// `/oauth2.0/me`, openid and UnionID.
+    /// `/oauth2.0/me`, for the openid and the UnionID.
     Me,
-    /// `/user/get_user_info`, the profile.
+    /// `/user/get_user_info`, for the profile.
     UserInfo,
-    /// Any path added with [`MockQq::api`](super::MockQq::api).
+    /// A path added with [`MockQq::api`](crate::mock::MockQq::api).
     Api,
 }
 
 impl Endpoint {
-    /// The built-in endpoint a path ends in, whatever prefix it is mounted below.
-    pub(super) fn of(path: &str) -> Option<Self> {
+    /// Returns the built-in endpoint that a path ends with, below any prefix.
+    pub(super) fn from_path(path: &str) -> Option<Self> {
         [
             ("/oauth2.0/authorize", Self::Authorize),
             ("/oauth2.0/token", Self::Token),
@@ -33,23 +33,24 @@ impl Endpoint {
     }
 }
 
-/// One request to the mock, from its [journal](super::MockQq::journal).
+/// A request to the mock, recorded in its [journal](crate::mock::MockQq::journal).
 ///
-/// It holds everything as it was sent, app key and tokens too.
+/// It contains everything that was sent, including the app key and tokens.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Call {
-    /// The door that was knocked at.
+    /// The endpoint of the request.
     pub endpoint: Endpoint,
-    /// The method; only GET gets an answer.
+    /// The method; the mock rejects all but GET.
     pub method: Method,
-    /// The path, below whatever the mock is nested in.
+    /// The path as it reached the mock; a router that nests the mock strips its own prefix.
     pub path: String,
-    /// The query as it was sent, without `?`; empty if there was none.
+    /// The raw query without `?`; empty if there is none.
     pub query: String,
-    /// The parameters of the query, decoded, in their order, repetitions included.
+    /// The decoded query parameters in order, including duplicates.
     pub params: Vec<(String, String)>,
-    /// All headers.
+    /// The headers; empty for [`MockQq::approve`](crate::mock::MockQq::approve) and
+    /// [`MockQq::cancel`](crate::mock::MockQq::cancel).
     pub headers: HeaderMap,
 }
 
@@ -59,12 +60,12 @@ impl Call {
         Self {
             method: parts.method.clone(),
             headers: parts.headers.clone(),
-            ..Self::visit(endpoint, parts.uri.path(), query)
+            ..Self::get(endpoint, parts.uri.path(), query)
         }
     }
 
-    /// A GET without headers.
-    pub(super) fn visit(endpoint: Endpoint, path: &str, query: &str) -> Self {
+    /// Creates a GET without headers.
+    pub(super) fn get(endpoint: Endpoint, path: &str, query: &str) -> Self {
         Self {
             endpoint,
             method: Method::GET,
@@ -73,25 +74,25 @@ impl Call {
             params: query
                 .split('&')
                 .filter(|pair| !pair.is_empty())
-                .map(pair)
+                .map(parse_pair)
                 .collect(),
             headers: HeaderMap::new(),
         }
     }
 
-    /// The first parameter of this name, decoded.
+    /// Returns the decoded value of the first parameter with this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         let (_, value) = self.params.iter().find(|(key, _)| key == name)?;
         Some(value)
     }
 
-    /// Like [`param`](Self::param), but an empty value counts as missing, as it does for QQ.
-    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+    /// Like [`param`](Self::param), but treats an empty value as missing, as QQ does.
+    pub(super) fn non_empty_param(&self, name: &str) -> Option<&str> {
         self.param(name).filter(|value| !value.is_empty())
     }
 }
 
-fn pair(pair: &str) -> (String, String) {
+fn parse_pair(pair: &str) -> (String, String) {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     (decode(name), decode(value))
 }

@@ -1,80 +1,83 @@
-//! What the server asks for: tokens, who it is, the profile.
+//! The endpoints that the app's server calls: tokens, openid, profile.
 
 use super::{
-    Call, Person, Refused,
-    state::State,
-    store::Issued,
-    wire::{Fields, Value},
+    journal::Call,
+    people::Person,
+    refused::Refused,
+    state::MockState,
+    store::TokenPair,
+    wire::{FieldList, FieldValue},
 };
 
-impl State {
-    pub(super) fn token(&mut self, call: &Call) -> Result<Fields, Refused> {
-        let grant_type = call.filled("grant_type");
-        let refreshing = match grant_type {
+impl MockState {
+    pub(super) fn answer_token(&mut self, call: &Call) -> Result<FieldList, Refused> {
+        let is_refresh = match call.non_empty_param("grant_type") {
             Some("authorization_code") => false,
             Some("refresh_token") => true,
             _ => return Err(Refused::new(100004)),
         };
         self.check_client_id(call)?;
-        match call.filled("client_secret") {
+        match call.non_empty_param("client_secret") {
             None => return Err(Refused::new(100002)),
             Some(key) if key != self.app.key => return Err(Refused::new(100009)),
             Some(_) => {}
         }
-        let issued = if refreshing {
-            let token = call.filled("refresh_token").ok_or(Refused::new(100006))?;
-            self.store.refresh(token)?
-        } else {
-            let code = call.filled("code").ok_or(Refused::new(100005))?;
-            let redirect_uri = call.param("redirect_uri").unwrap_or_default();
-            self.store.redeem_code(code, redirect_uri)?
-        };
-        let Issued {
+        let TokenPair {
             openid,
             access_token,
             refresh_token,
             expires_in,
-        } = issued;
+        } = if is_refresh {
+            let token = call.non_empty_param("refresh_token");
+            self.store.refresh(token.ok_or(Refused::new(100006))?)?
+        } else {
+            let code = call.non_empty_param("code").ok_or(Refused::new(100005))?;
+            let redirect_uri = call.param("redirect_uri").unwrap_or_default();
+            self.store.redeem_code(code, redirect_uri)?
+        };
         let expires_in = i64::try_from(expires_in).unwrap_or(i64::MAX);
         let mut fields = vec![
-            ("access_token", Value::text(access_token)),
-            ("expires_in", Value::Digits(expires_in)),
-            ("refresh_token", Value::text(refresh_token)),
+            ("access_token", FieldValue::text(access_token)),
+            ("expires_in", FieldValue::Digits(expires_in)),
+            ("refresh_token", FieldValue::text(refresh_token)),
         ];
-        let wanted = !refreshing && call.param("need_openid") == Some("1");
-        if wanted && !self.settings.need_openid_ignored {
-            fields.push(("openid", Value::text(openid)));
+        let wants_openid = !is_refresh && call.param("need_openid") == Some("1");
+        if wants_openid && !self.settings.ignores_need_openid {
+            fields.push(("openid", FieldValue::text(openid)));
         }
         Ok(fields)
     }
 
-    pub(super) fn me(&self, call: &Call) -> Result<Fields, Refused> {
-        let token = call.filled("access_token").ok_or(Refused::new(100007))?;
-        let openid = &self.store.grant(token)?.openid;
+    pub(super) fn answer_me(&self, call: &Call) -> Result<FieldList, Refused> {
+        let token = call.non_empty_param("access_token");
+        let grant = self.store.find_grant(token.ok_or(Refused::new(100007))?)?;
         let mut fields = vec![
-            ("client_id", Value::text(&self.app.id)),
-            ("openid", Value::text(openid)),
+            ("client_id", FieldValue::text(&self.app.id)),
+            ("openid", FieldValue::text(&grant.openid)),
         ];
         if call.param("unionid") == Some("1") {
-            if self.settings.union_id_granted {
-                let person = self.person(openid).ok_or(Refused::new(100016))?;
-                fields.push(("unionid", Value::text(&person.unionid)));
-            } else if !self.settings.union_id_omitted {
+            if self.settings.grants_union_id {
+                let person = self.find_person(&grant.openid);
+                let person = person.ok_or(Refused::new(100016))?;
+                fields.push(("unionid", FieldValue::text(&person.unionid)));
+            } else if !self.settings.omits_union_id {
                 return Err(Refused::new(100048));
             }
         }
         Ok(fields)
     }
 
-    pub(super) fn user_info(&self, call: &Call) -> Result<Fields, Refused> {
+    pub(super) fn answer_user_info(&self, call: &Call) -> Result<FieldList, Refused> {
         let person = self.check_api(call)?;
         Ok(person.profile(&self.app.id))
     }
 
-    /// The three parameters of every API, and the scope. Gives the person asked for.
+    /// Checks the three parameters of every API and the scope. Returns the user of the token.
     pub(super) fn check_api(&self, call: &Call) -> Result<&Person, Refused> {
-        let token = call.filled("access_token").ok_or(Refused::new(1002))?;
-        let grant = self.store.grant(token).map_err(|_| Refused::new(-23))?;
+        let token = call.non_empty_param("access_token");
+        let token = token.ok_or(Refused::new(1002))?;
+        let grant = self.store.find_grant(token);
+        let grant = grant.map_err(|_| Refused::new(-23))?;
         if call.param("oauth_consumer_key") != Some(&self.app.id) {
             return Err(Refused::new(100008));
         }
@@ -85,18 +88,6 @@ impl State {
         if !grant.scope.iter().any(|name| Some(name.as_str()) == api) {
             return Err(Refused::new(100030));
         }
-        self.person(&grant.openid).ok_or(Refused::new(-22))
-    }
-
-    pub(super) fn check_client_id(&self, call: &Call) -> Result<(), Refused> {
-        match call.filled("client_id") {
-            None => Err(Refused::new(100001)),
-            Some(id) if id != self.app.id => Err(Refused::new(100008)),
-            Some(_) => Ok(()),
-        }
-    }
-
-    pub(super) fn person(&self, openid: &str) -> Option<&Person> {
-        self.people.iter().find(|person| person.openid == openid)
+        self.find_person(&grant.openid).ok_or(Refused::new(-22))
     }
 }

@@ -1,8 +1,9 @@
-//! The pages a person sees.
+//! The HTML pages of the authorize endpoint.
 
 use http::{HeaderValue, Response, header};
 
-use super::{Call, MockBody, Person, Refused, wire::encode};
+use super::{body::MockBody, journal::Call, people::Person, refused::Refused, wire::encode};
+use crate::html::escape;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--back:#eef2f6;--card:#fff;--text:#1c2733;--soft:#5d6b7a;--line:#d9e0e7;--blue:#0a6fc2}
@@ -25,32 +26,37 @@ a small{display:block;color:var(--soft);font-size:.75rem}
 a.cancel{justify-content:center;margin:0;color:var(--soft)}
 code{color:var(--text)}";
 
-/// A few people to choose from, and cancel.
-pub(super) fn choose(people: &[Person], call: &Call) -> Response<MockBody> {
+/// Renders the list of users and a cancel link.
+pub(super) fn render_choices(people: &[Person], call: &Call) -> Response<MockBody> {
     let query = escape(&call.query);
-    let people: String = people.iter().map(|person| entry(person, &query)).collect();
+    let items: String = people
+        .iter()
+        .map(|person| render_item(person, &query))
+        .collect();
     let class = match call.param("display") {
         Some("mobile") => "mobile",
         _ => "desktop",
     };
-    page(
+    render_page(
         class,
         &format!(
             "<h1>模拟 QQ 登录</h1>\n\
-             <p>这不是真正的 QQ，人物均为虚构。<br><span lang=\"en\">A mock, not the real QQ. Choose someone.</span></p>\n\
-             <ul>\n{people}</ul>\n\
+             <p>这里不是真正的 QQ，用户均为虚构，请任选一个登录。<br>\
+             <span lang=\"en\">This is a mock, not the real QQ. Choose a made-up user.</span></p>\n\
+             <ul>\n{items}</ul>\n\
              <a class=\"cancel\" href=\"?{query}&amp;cancel=1\">取消 · Cancel</a>"
         ),
     )
 }
 
-/// QQ's own error page: the app is never called.
-pub(super) fn refused(refused: Refused) -> Response<MockBody> {
-    page(
+/// Renders QQ's error page. Like QQ, the mock never redirects an invalid request.
+pub(super) fn render_refusal(refused: Refused) -> Response<MockBody> {
+    render_page(
         "error",
         &format!(
             "<h1>模拟 QQ：无法登录</h1>\n\
-             <p>QQ 拒绝了这个请求。<br><span lang=\"en\">The mock QQ refuses this request.</span></p>\n\
+             <p>模拟 QQ 拒绝了这次登录请求，错误码与真实的 QQ 一致：<br>\
+             <span lang=\"en\">The mock refused this request with QQ's error code:</span></p>\n\
              <p><code>{}</code> {}</p>",
             refused.code(),
             escape(refused.text().trim_end()),
@@ -58,7 +64,7 @@ pub(super) fn refused(refused: Refused) -> Response<MockBody> {
     )
 }
 
-fn entry(person: &Person, query: &str) -> String {
+fn render_item(person: &Person, query: &str) -> String {
     let initial: String = person.nickname.chars().take(1).collect();
     format!(
         "<li><a href=\"?{query}&amp;as={link}\"><i aria-hidden=\"true\">{initial}</i>\
@@ -70,7 +76,7 @@ fn entry(person: &Person, query: &str) -> String {
     )
 }
 
-fn page(class: &str, content: &str) -> Response<MockBody> {
+fn render_page(class: &str, content: &str) -> Response<MockBody> {
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"zh-CN\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
@@ -91,18 +97,4 @@ fn page(class: &str, content: &str) -> Response<MockBody> {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-fn escape(text: &str) -> String {
-    text.chars().fold(String::new(), |mut html, character| {
-        match character {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(character),
-        }
-        html
-    })
 }

@@ -1,50 +1,47 @@
-//! Made-up people.
+//! The users of the mock.
 
-use super::wire::{Fields, Value};
+use super::wire::{FieldList, FieldValue};
 
-/// Somebody who can sign in at the mock. All fields may be changed, also to something QQ would never send.
+/// A user who can sign in at the mock.
+///
+/// All fields can be changed, even to values that QQ would never send.
 ///
 /// ```
 /// use tower_qq_auth::mock::{MockQq, Person};
 ///
 /// let qq = MockQq::new("101905280", "key", "https://site.example/auth/qq/callback");
-/// let mut ghost = Person::new("00000000000000000000000000000001", "qzuser");
-/// ghost.avatar_100 = String::new();
-/// qq.add_person(ghost);
+/// let mut person = Person::new("00000000000000000000000000000001", "qzuser");
+/// person.avatar_100 = String::new();
+/// qq.add_person(person);
 /// assert_eq!(qq.people().len(), 4);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Person {
-    /// Who this is for the app; 32 upper-case hex digits on the real QQ.
+    /// The id of the user within the app; 32 upper-case hex digits on the real QQ.
     pub openid: String,
-    /// Who this is for all apps of one owner; `UID_` and 32 hex digits.
+    /// The id of the user across all apps of one owner; `UID_` and 32 hex digits on the real QQ.
     pub unionid: String,
-    /// The name, unescaped.
+    /// The nickname, not escaped.
     pub nickname: String,
-    /// `figureurl_qq_1`, 40 pixels.
+    /// The avatar URL in `figureurl_qq_1`, 40 pixels.
     pub avatar_40: String,
-    /// `figureurl_qq_2`, 100 pixels; empty for people who have none.
+    /// The avatar URL in `figureurl_qq_2`, 100 pixels; empty for a user without an avatar.
     pub avatar_100: String,
-    /// `figureurl_qq`, 640 pixels; the field is missing if this is empty.
+    /// The avatar URL in `figureurl_qq`, 640 pixels; if empty, the profile omits the field.
     pub avatar_640: String,
 }
 
 impl Person {
-    /// A person with pictures at `http://thirdqq.qlogo.cn/` and a UnionID made from the openid.
+    /// Creates a user with avatars at `http://thirdqq.qlogo.cn/` and a UnionID derived from the
+    /// openid.
     pub fn new(openid: impl Into<String>, nickname: impl Into<String>) -> Self {
         let openid = openid.into();
         let key = openid.to_lowercase();
         let avatar =
             |size| format!("http://thirdqq.qlogo.cn/g?b=oidb&k={key}&s={size}&t=1593445861");
         Self {
-            unionid: openid
-                .chars()
-                .rev()
-                .fold("UID_".to_owned(), |mut id, digit| {
-                    id.push(digit);
-                    id
-                }),
+            unionid: format!("UID_{}", openid.chars().rev().collect::<String>()),
             nickname: nickname.into(),
             avatar_40: avatar(40),
             avatar_100: avatar(100),
@@ -53,7 +50,7 @@ impl Person {
         }
     }
 
-    /// The three of a new mock: a plain name, one with emoji, one with markup.
+    /// Returns the users of a new mock: a plain nickname, one with an emoji, one with markup.
     pub(super) fn defaults() -> Vec<Self> {
         vec![
             Self::new("C3A5D19E07B24F68913BD0A4E7F2586C", "小明"),
@@ -62,35 +59,36 @@ impl Person {
         ]
     }
 
-    /// The profile. What the person did not choose is the filler that QQ sends to everybody since 2022.
-    pub(super) fn profile(&self, app_id: &str) -> Fields {
+    /// Returns the profile. Apart from nickname and avatars, its values are the placeholders that
+    /// QQ has sent for every user since 2022.
+    pub(super) fn profile(&self, app_id: &str) -> FieldList {
         let qzone = |size| {
             let openid = &self.openid;
-            Value::text(format!(
+            FieldValue::text(format!(
                 "http://qzapp.qlogo.cn/qzapp/{app_id}/{openid}/{size}"
             ))
         };
         let mut fields = vec![
-            ("ret", Value::Number(0)),
-            ("msg", Value::text("")),
-            ("is_lost", Value::Number(0)),
-            ("nickname", Value::text(&self.nickname)),
-            ("gender", Value::text("男")),
-            ("gender_type", Value::Number(2)),
-            ("province", Value::text("广东")),
-            ("city", Value::text("深圳")),
-            ("year", Value::text("1990")),
-            ("constellation", Value::text("")),
+            ("ret", FieldValue::Number(0)),
+            ("msg", FieldValue::text("")),
+            ("is_lost", FieldValue::Number(0)),
+            ("nickname", FieldValue::text(&self.nickname)),
+            ("gender", FieldValue::text("男")),
+            ("gender_type", FieldValue::Number(2)),
+            ("province", FieldValue::text("广东")),
+            ("city", FieldValue::text("深圳")),
+            ("year", FieldValue::text("1990")),
+            ("constellation", FieldValue::text("")),
             ("figureurl", qzone(30)),
             ("figureurl_1", qzone(50)),
             ("figureurl_2", qzone(100)),
-            ("figureurl_qq_1", Value::text(&self.avatar_40)),
-            ("figureurl_qq_2", Value::text(&self.avatar_100)),
+            ("figureurl_qq_1", FieldValue::text(&self.avatar_40)),
+            ("figureurl_qq_2", FieldValue::text(&self.avatar_100)),
         ];
         if !self.avatar_640.is_empty() {
-            fields.push(("figureurl_qq", Value::text(&self.avatar_640)));
+            fields.push(("figureurl_qq", FieldValue::text(&self.avatar_640)));
         }
-        fields.push(("figureurl_type", Value::Digits(1)));
+        fields.push(("figureurl_type", FieldValue::Digits(1)));
         for name in [
             "is_yellow_vip",
             "vip",
@@ -98,7 +96,7 @@ impl Person {
             "level",
             "is_yellow_year_vip",
         ] {
-            fields.push((name, Value::Digits(0)));
+            fields.push((name, FieldValue::Digits(0)));
         }
         fields
     }

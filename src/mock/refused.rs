@@ -1,14 +1,15 @@
-//! QQ's error codes and the words that come with them.
+//! QQ's error codes and their texts.
 
 use std::{error::Error, fmt};
 
-/// QQ says no: one of its error codes.
+/// A refusal by the mock, with QQ's error code.
 ///
 /// ```
 /// use tower_qq_auth::mock::MockQq;
 ///
 /// let qq = MockQq::new("101905280", "key", "https://site.example/auth/qq/callback");
-/// let refused = qq.approve("https://graph.qq.com/oauth2.0/authorize?response_type=code").unwrap_err();
+/// let url = "https://graph.qq.com/oauth2.0/authorize?response_type=code";
+/// let refused = qq.approve(url).unwrap_err();
 /// assert_eq!(refused.code(), 100001);
 /// assert_eq!(refused.to_string(), "QQ error 100001: param client_id is wrong or lost");
 /// ```
@@ -22,12 +23,12 @@ impl Refused {
         Self { code }
     }
 
-    /// The code, as `error` or `ret` carries it on the wire.
+    /// Returns the code that `error` or `ret` has in a reply.
     pub fn code(&self) -> i32 {
         self.code
     }
 
-    /// The text QQ sends with the code, blanks at the end included.
+    /// Returns the text that QQ sends with the code, including trailing blanks.
     pub(super) fn text(&self) -> &'static str {
         match self.code {
             1002 => "请先登录",

@@ -1,4 +1,4 @@
-//! A server of its own.
+//! The mock as a separate HTTP server.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::JoinSet};
 use tower_service::Service;
 
-use super::MockQq;
+use super::qq::MockQq;
 
 impl MockQq {
-    /// Serves HTTP/1 on this listener until the future is dropped, which drops all connections too.
+    /// Serves HTTP/1 on this listener. Dropping the future closes all connections.
     ///
     /// ```
     /// use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ impl MockQq {
     /// # async fn main() -> std::io::Result<()> {
     /// let qq = MockQq::new("101905280", "key", "http://127.0.0.1:3000/auth/qq/callback");
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// println!("the mock QQ is at http://{}", listener.local_addr()?);
+    /// println!("mock QQ listening on http://{}", listener.local_addr()?);
     /// let server = tokio::spawn(qq.clone().serve(listener));
     /// # server.abort();
     /// # Ok(())
@@ -29,7 +29,8 @@ impl MockQq {
     ///
     /// # Errors
     ///
-    /// When the listener fails. A connection that fails is only closed.
+    /// Returns an error if the listener fails. A connection that fails is closed, and the server
+    /// continues.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let mut connections = JoinSet::new();
         loop {

@@ -1,4 +1,4 @@
-//! Codes and tokens, and the clock they live by.
+//! Codes, tokens and the clock that expires them.
 
 use std::{
     collections::HashMap,
@@ -11,163 +11,173 @@ use super::refused::Refused;
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
-/// Everything the mock has handed out.
-pub(super) struct Store {
-    started: Instant,
-    advanced: Duration,
+/// All issued codes and tokens.
+///
+/// Times are durations since `start`.
+pub(super) struct TokenStore {
+    start: Instant,
+    /// The total that [`advance`](Self::advance) has added to the clock.
+    offset: Duration,
     pub(super) token_lifetime: Duration,
-    codes: HashMap<String, Code>,
-    access: HashMap<String, Token>,
-    refresh: HashMap<String, Token>,
+    codes: HashMap<String, IssuedCode>,
+    access_tokens: HashMap<String, IssuedToken>,
+    refresh_tokens: HashMap<String, IssuedToken>,
 }
 
-/// What one person allowed the app.
+/// A user's permission for the app.
 #[derive(Clone)]
 pub(super) struct Grant {
     pub(super) openid: String,
     pub(super) scope: Vec<String>,
 }
 
-struct Code {
+struct IssuedCode {
     grant: Grant,
     redirect_uri: String,
-    expires: Duration,
-    used: bool,
+    expires_at: Duration,
+    is_used: bool,
 }
 
-struct Token {
+struct IssuedToken {
     grant: Grant,
-    expires: Duration,
-    revoked: bool,
+    expires_at: Duration,
+    is_revoked: bool,
 }
 
-/// A fresh pair of tokens.
-pub(super) struct Issued {
+/// A new pair of tokens.
+pub(super) struct TokenPair {
     pub(super) openid: String,
     pub(super) access_token: String,
     pub(super) refresh_token: String,
+    /// The lifetime of the access token in seconds.
     pub(super) expires_in: u64,
 }
 
-impl Store {
+impl TokenStore {
     pub(super) fn new() -> Self {
         Self {
-            started: Instant::now(),
-            advanced: Duration::ZERO,
+            start: Instant::now(),
+            offset: Duration::ZERO,
             token_lifetime: Duration::from_secs(5_184_000),
             codes: HashMap::new(),
-            access: HashMap::new(),
-            refresh: HashMap::new(),
+            access_tokens: HashMap::new(),
+            refresh_tokens: HashMap::new(),
         }
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
-        self.advanced = self.advanced.saturating_add(by);
+        self.offset = self.offset.saturating_add(by);
     }
 
-    /// A code for this grant, good for 10 minutes and one use.
+    /// Issues a code for a single use within 10 minutes.
     pub(super) fn issue_code(&mut self, grant: Grant, redirect_uri: &str) -> String {
-        let code = random_id();
-        let entry = Code {
+        let id = generate_id();
+        let code = IssuedCode {
             grant,
             redirect_uri: redirect_uri.to_owned(),
-            expires: self.after(CODE_LIFETIME),
-            used: false,
+            expires_at: self.compute_expiry(CODE_LIFETIME),
+            is_used: false,
         };
-        self.codes.insert(code.clone(), entry);
-        code
+        self.codes.insert(id.clone(), code);
+        id
     }
 
     pub(super) fn redeem_code(
         &mut self,
         code: &str,
         redirect_uri: &str,
-    ) -> Result<Issued, Refused> {
+    ) -> Result<TokenPair, Refused> {
         let now = self.now();
         let code = self.codes.get_mut(code).ok_or(Refused::new(100019))?;
-        if code.used {
+        if code.is_used {
             return Err(Refused::new(100020));
         }
-        if code.expires <= now {
+        if code.expires_at <= now {
             return Err(Refused::new(100067));
         }
         if code.redirect_uri != redirect_uri {
             return Err(Refused::new(100010));
         }
-        code.used = true;
+        code.is_used = true;
         let grant = code.grant.clone();
-        let refresh_until = self.after(REFRESH_LIFETIME);
-        Ok(self.issue_tokens(grant, refresh_until))
+        let refresh_expires_at = self.compute_expiry(REFRESH_LIFETIME);
+        Ok(self.issue_tokens(grant, refresh_expires_at))
     }
 
-    /// A new pair for a refresh token, which is dead from then on. The new one ends when the old one would have ended.
-    pub(super) fn refresh(&mut self, token: &str) -> Result<Issued, Refused> {
-        let Token { expires, grant, .. } =
-            self.live(&self.refresh, token, [100036, 100037, 100038])?;
-        let (expires, grant) = (*expires, grant.clone());
-        self.refresh.remove(token);
-        Ok(self.issue_tokens(grant, expires))
+    /// Exchanges a refresh token for a new pair.
+    ///
+    /// The new refresh token expires when the old one would have, so a chain ends after 90 days.
+    pub(super) fn refresh(&mut self, token: &str) -> Result<TokenPair, Refused> {
+        let codes = [100036, 100037, 100038];
+        let found = self.find_valid(&self.refresh_tokens, token, codes)?;
+        let (grant, expires_at) = (found.grant.clone(), found.expires_at);
+        self.refresh_tokens.remove(token);
+        Ok(self.issue_tokens(grant, expires_at))
     }
 
-    /// The grant behind an access token.
-    pub(super) fn grant(&self, access_token: &str) -> Result<&Grant, Refused> {
-        let token = self.live(&self.access, access_token, [100013, 100014, 100015])?;
-        Ok(&token.grant)
+    /// Returns the grant of an access token.
+    pub(super) fn find_grant(&self, token: &str) -> Result<&Grant, Refused> {
+        let codes = [100013, 100014, 100015];
+        let found = self.find_valid(&self.access_tokens, token, codes)?;
+        Ok(&found.grant)
     }
 
     pub(super) fn revoke(&mut self, openid: &str) {
-        let tokens = self.access.values_mut().chain(self.refresh.values_mut());
-        for token in tokens.filter(|token| token.grant.openid == openid) {
-            token.revoked = true;
+        let access_tokens = self.access_tokens.values_mut();
+        for token in access_tokens.chain(self.refresh_tokens.values_mut()) {
+            token.is_revoked |= token.grant.openid == openid;
         }
     }
 
-    fn issue_tokens(&mut self, grant: Grant, refresh_until: Duration) -> Issued {
-        let issued = Issued {
+    fn issue_tokens(&mut self, grant: Grant, refresh_expires_at: Duration) -> TokenPair {
+        let pair = TokenPair {
             openid: grant.openid.clone(),
-            access_token: random_id(),
-            refresh_token: random_id(),
+            access_token: generate_id(),
+            refresh_token: generate_id(),
             expires_in: self.token_lifetime.as_secs(),
         };
-        let token = |expires| Token {
+        let issue = |expires_at| IssuedToken {
             grant: grant.clone(),
-            expires,
-            revoked: false,
+            expires_at,
+            is_revoked: false,
         };
-        let access = token(self.after(self.token_lifetime));
-        self.access.insert(issued.access_token.clone(), access);
-        let refresh = token(refresh_until);
-        self.refresh.insert(issued.refresh_token.clone(), refresh);
-        issued
+        let access = issue(self.compute_expiry(self.token_lifetime));
+        self.access_tokens.insert(pair.access_token.clone(), access);
+        let refresh = issue(refresh_expires_at);
+        self.refresh_tokens
+            .insert(pair.refresh_token.clone(), refresh);
+        pair
     }
 
-    /// A token that may be used, or the code for unknown, expired, revoked.
-    fn live<'a>(
+    /// Returns a valid token, or refuses with the code for its state.
+    fn find_valid<'a>(
         &self,
-        tokens: &'a HashMap<String, Token>,
+        tokens: &'a HashMap<String, IssuedToken>,
         token: &str,
         [unknown, expired, revoked]: [i32; 3],
-    ) -> Result<&'a Token, Refused> {
+    ) -> Result<&'a IssuedToken, Refused> {
         match tokens.get(token) {
             None => Err(Refused::new(unknown)),
-            Some(token) if token.revoked => Err(Refused::new(revoked)),
-            Some(token) if token.expires <= self.now() => Err(Refused::new(expired)),
+            Some(token) if token.is_revoked => Err(Refused::new(revoked)),
+            Some(token) if token.expires_at <= self.now() => Err(Refused::new(expired)),
             Some(token) => Ok(token),
         }
     }
 
-    /// The time since the mock was made, on its own clock.
+    /// Returns the current time of the mock's clock.
     fn now(&self) -> Duration {
-        self.started.elapsed().saturating_add(self.advanced)
+        self.start.elapsed().saturating_add(self.offset)
     }
 
-    fn after(&self, lifetime: Duration) -> Duration {
+    fn compute_expiry(&self, lifetime: Duration) -> Duration {
         self.now().saturating_add(lifetime)
     }
 }
 
-/// 32 upper-case hex digits. Nobody is to guess them, but nothing real is behind them: the randomness of std will do.
-fn random_id() -> String {
-    let half = || RandomState::new().hash_one(Instant::now());
-    format!("{:016X}{:016X}", half(), half())
+/// Generates 32 upper-case hex digits.
+///
+/// The ids protect nothing real, so the randomness of `RandomState` is enough.
+fn generate_id() -> String {
+    let draw = || RandomState::new().hash_one(Instant::now());
+    format!("{:016X}{:016X}", draw(), draw())
 }

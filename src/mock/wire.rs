@@ -1,121 +1,126 @@
-//! Writing the shapes QQ answers in.
+//! The formats of QQ's replies.
 
 use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// How an answer is written, chosen with [`MockQq::shape`](super::MockQq::shape).
+/// The shape of a reply, set with [`MockQq::shape`](crate::mock::MockQq::shape).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Shape {
-    /// What the request asks for, as the real QQ does it: JSON with `fmt=json`, else a form for a token and JSONP for
-    /// `/me` and for errors; the profile pretty-printed, whatever was asked.
+    /// The shape that the request asks for, as on the real QQ.
+    ///
+    /// With `fmt=json`, replies are JSON. Without it, tokens are a form, and `/me` and errors are
+    /// JSONP. The profile is pretty-printed JSON in any case, and errors of the profile and other
+    /// APIs are JSON.
     #[default]
     AsAsked,
-    /// `{"a":"b"}`
+    /// JSON on one line: `{"a":"b"}`.
     Json,
-    /// JSON over several lines, four blanks, a line feed at the end.
+    /// JSON on several lines, indented by four blanks, with a line feed at the end.
     JsonPretty,
-    /// `callback( {"a":"b"} );` and a line feed.
+    /// JSONP with blanks and a line feed at the end: `callback( {"a":"b"} );`.
     Jsonp,
-    /// `callback({"a":"b"});`
+    /// JSONP without blanks: `callback({"a":"b"});`.
     JsonpCompact,
-    /// `callback(`, pretty JSON, `)`, each on lines of their own and no semicolon.
+    /// JSONP around pretty-printed JSON, with `callback(` and `)` on separate lines and no
+    /// semicolon.
     JsonpLines,
-    /// `a=b&c=d`; errors are `code=…&msg=…`.
+    /// A form: `a=b&c=d`, or `code=…&msg=…` for errors of token and `/me`.
     Form,
 }
 
-/// How numbers are written, chosen with [`MockQq::numbers`](super::MockQq::numbers).
+/// The format of numbers, set with [`MockQq::numbers`](crate::mock::MockQq::numbers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Numbers {
-    /// As QQ does: `ret` and `error` are numbers; `expires_in`, `vip`, `level` … are strings.
+    /// The format of QQ: `ret` and `error` are numbers; `expires_in`, `vip`, `level` and others are
+    /// strings.
     #[default]
     AsQq,
     /// All numbers are strings.
     Strings,
-    /// All numbers are numbers, also those that QQ writes as strings.
+    /// All numbers are numbers, including those that QQ writes as strings.
     Numbers,
 }
 
-/// The fields of an answer in their order.
-pub(super) type Fields = Vec<(&'static str, Value)>;
+/// The fields of a reply, in order.
+pub(super) type FieldList = Vec<(&'static str, FieldValue)>;
 
-/// A value, and how QQ likes to write it.
+/// The value of a field.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum FieldValue {
     Text(String),
     Number(i64),
     /// A number that QQ writes as a string.
     Digits(i64),
 }
 
-impl Value {
+impl FieldValue {
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 }
 
-/// How to write, apart from the shape.
+/// The format settings apart from the shape.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Style {
+pub(super) struct WireStyle {
     pub(super) numbers: Numbers,
-    /// `None`: only the pictures of Qzone, as QQ does since 2020.
+    /// With `None`, only the Qzone picture URLs have escaped slashes, as on QQ since 2020.
     pub(super) escape_slashes: Option<bool>,
 }
 
-impl Style {
-    /// The fields in this shape, [`Shape::AsAsked`] being JSON here.
-    pub(super) fn write(self, shape: Shape, fields: &Fields) -> String {
+impl WireStyle {
+    /// Writes the fields in this shape, with [`Shape::AsAsked`] as JSON.
+    pub(super) fn write(self, shape: Shape, fields: &FieldList) -> String {
         match shape {
-            Shape::AsAsked | Shape::Json => self.json(fields),
-            Shape::JsonPretty => self.pretty(fields) + "\n",
-            Shape::Jsonp => format!("callback( {} );\n", self.json(fields)),
-            Shape::JsonpCompact => format!("callback({});", self.json(fields)),
-            Shape::JsonpLines => format!("callback(\n{}\n)\n", self.pretty(fields)),
-            Shape::Form => form(fields),
+            Shape::AsAsked | Shape::Json => self.write_json(fields),
+            Shape::JsonPretty => self.write_pretty(fields) + "\n",
+            Shape::Jsonp => format!("callback( {} );\n", self.write_json(fields)),
+            Shape::JsonpCompact => format!("callback({});", self.write_json(fields)),
+            Shape::JsonpLines => format!("callback(\n{}\n)\n", self.write_pretty(fields)),
+            Shape::Form => write_form(fields),
         }
     }
 
-    fn json(self, fields: &Fields) -> String {
+    fn write_json(self, fields: &FieldList) -> String {
         let fields: Vec<String> = fields
             .iter()
-            .map(|(name, value)| format!("\"{name}\":{}", self.value(name, value)))
+            .map(|(name, value)| format!("\"{name}\":{}", self.write_value(name, value)))
             .collect();
         format!("{{{}}}", fields.join(","))
     }
 
-    fn pretty(self, fields: &Fields) -> String {
+    fn write_pretty(self, fields: &FieldList) -> String {
         let lines: Vec<String> = fields
             .iter()
             .map(|(name, value)| {
-                // The one field QQ added by hand.
+                // The real QQ omits the blank in this one field.
                 let blank = if *name == "is_lost" { "" } else { " " };
-                format!("    \"{name}\":{blank}{}", self.value(name, value))
+                format!("    \"{name}\":{blank}{}", self.write_value(name, value))
             })
             .collect();
         format!("{{\n{}\n}}", lines.join(",\n"))
     }
 
-    fn value(self, name: &str, value: &Value) -> String {
+    fn write_value(self, name: &str, value: &FieldValue) -> String {
         match (value, self.numbers) {
-            (Value::Text(text), _) => {
+            (FieldValue::Text(text), _) => {
                 let json = serde_json::Value::from(text.as_str()).to_string();
-                let qzone = matches!(name, "figureurl" | "figureurl_1" | "figureurl_2");
-                match self.escape_slashes.unwrap_or(qzone) {
+                let is_qzone = matches!(name, "figureurl" | "figureurl_1" | "figureurl_2");
+                match self.escape_slashes.unwrap_or(is_qzone) {
                     true => json.replace('/', "\\/"),
                     false => json,
                 }
             }
-            (Value::Number(number), Numbers::AsQq | Numbers::Numbers)
-            | (Value::Digits(number), Numbers::Numbers) => number.to_string(),
-            (Value::Number(number) | Value::Digits(number), _) => format!("\"{number}\""),
+            (FieldValue::Number(number), Numbers::AsQq | Numbers::Numbers)
+            | (FieldValue::Digits(number), Numbers::Numbers) => number.to_string(),
+            (FieldValue::Number(number) | FieldValue::Digits(number), _) => format!("\"{number}\""),
         }
     }
 }
 
-fn form(fields: &Fields) -> String {
+fn write_form(fields: &FieldList) -> String {
     let mut form = String::new();
     for (name, value) in fields {
         if !form.is_empty() {
@@ -123,14 +128,16 @@ fn form(fields: &Fields) -> String {
         }
         // Writing to a String cannot fail.
         let _ = match value {
-            Value::Text(text) => write!(form, "{name}={}", encode(text)),
-            Value::Number(number) | Value::Digits(number) => write!(form, "{name}={number}"),
+            FieldValue::Text(text) => write!(form, "{name}={}", encode(text)),
+            FieldValue::Number(number) | FieldValue::Digits(number) => {
+                write!(form, "{name}={number}")
+            }
         };
     }
     form
 }
 
-/// Percent-encoded, for one value of a query.
+/// Percent-encodes a query value.
 pub(super) fn encode(text: &str) -> String {
     const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')

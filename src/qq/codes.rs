@@ -1,23 +1,23 @@
-//! The numbers by which QQ explains a refusal.
+//! QQ's error numbers.
 //!
-//! Source: <https://wiki.connect.qq.com/公共返回码说明> and replies seen in the wild.
+//! Sources: <https://wiki.connect.qq.com/公共返回码说明> and replies seen in production.
 
 use self::Meaning::{
     Busy, Misconfigured, NotApproved, NotGranted, Other, Rejected, UnionIdNotGranted,
 };
-use crate::{Language, LoginErrorKind};
+use crate::{error::LoginErrorKind, language::Language};
 
-/// A number by which QQ explains a refusal: what happened, whose doing it is, and what to do.
+/// One of QQ's error numbers: what happened, who can mend it, and how.
 ///
-/// [`LoginError::qq_code`](crate::LoginError::qq_code) has the number of a login that failed.
+/// [`LoginError::qq_code`](crate::LoginError::qq_code) returns the number of a failed login.
 ///
 /// ```
-/// use tower_qq_auth::{Fault, Language, LoginErrorKind, QqCode};
+/// use tower_qq_auth::{Language, LoginErrorKind, codes::{QqCode, Responsible}};
 ///
-/// let code = QqCode::find(100010).expect("a code of QQ's");
+/// let code = QqCode::find(100010).expect("a known code");
 /// assert_eq!(code.code(), 100010);
 /// assert_eq!(code.kind(), LoginErrorKind::Misconfigured);
-/// assert_eq!(code.fault(), Fault::Operator);
+/// assert_eq!(code.responsible(), Responsible::Operator);
 /// assert_eq!(code.what(Language::English), "redirect_uri is illegal");
 /// assert_eq!(code.what(Language::Chinese), "redirect_uri 不合法");
 /// assert!(code.advice(Language::English).starts_with("check app id"));
@@ -30,32 +30,32 @@ pub struct QqCode {
     chinese: &'static str,
 }
 
-/// Whose doing it is that QQ refused.
+/// The one who can mend an error that QQ reports.
 ///
 /// ```
-/// use tower_qq_auth::{Fault, QqCode};
+/// use tower_qq_auth::codes::{QqCode, Responsible};
 ///
-/// let fault = |code| QqCode::find(code).map(QqCode::fault);
-/// assert_eq!(fault(100030), Some(Fault::Person)); // did not grant this api
-/// assert_eq!(fault(100009), Some(Fault::Operator)); // set a wrong app key
-/// assert_eq!(fault(100032), Some(Fault::Qq)); // is overloaded
+/// let responsible = |code| QqCode::find(code).map(QqCode::responsible);
+/// assert_eq!(responsible(100030), Some(Responsible::User)); // did not grant this api
+/// assert_eq!(responsible(100009), Some(Responsible::Operator)); // set a wrong app key
+/// assert_eq!(responsible(100032), Some(Responsible::Qq)); // is overloaded
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Fault {
-    /// The person's, who took too long, came twice or did not allow it: signing in again helps.
-    Person,
-    /// The operator's: nothing helps until the app or its registration is changed.
+pub enum Responsible {
+    /// The user, who took too long, came twice or did not grant a permission: a new login helps.
+    User,
+    /// The operator, who has to change the app or its registration.
     Operator,
-    /// QQ's own, as far as the number tells.
+    /// QQ itself, as far as the number tells.
     Qq,
 }
 
 impl QqCode {
-    /// All codes that are known, sorted by number.
+    /// Returns all known codes, sorted by number.
     ///
     /// ```
-    /// use tower_qq_auth::QqCode;
+    /// use tower_qq_auth::codes::QqCode;
     ///
     /// assert!(QqCode::all().iter().any(|code| code.code() == 100020));
     /// ```
@@ -63,39 +63,39 @@ impl QqCode {
         TABLE
     }
 
-    /// The code of this number, if it is known.
+    /// Finds the code with this number, if it is known.
     ///
     /// ```
-    /// use tower_qq_auth::QqCode;
+    /// use tower_qq_auth::codes::QqCode;
     ///
     /// assert_eq!(QqCode::find(-23).map(QqCode::code), Some(-23));
-    /// assert_eq!(QqCode::find(0), None); // QQ's word for success
+    /// assert_eq!(QqCode::find(0), None); // success
     /// ```
     pub fn find(code: i64) -> Option<&'static Self> {
         let at = TABLE.binary_search_by_key(&code, Self::code);
         at.ok().map(|at| &TABLE[at])
     }
 
-    /// The number: `error`, or the `ret` of an API.
+    /// Returns the number, which QQ sends as `error`, or as `ret` of an API.
     pub fn code(&self) -> i64 {
         self.code
     }
 
-    /// What a login that fails by it becomes.
+    /// Returns the kind of the login error.
     pub fn kind(&self) -> LoginErrorKind {
         self.meaning.kind()
     }
 
-    /// Whose doing it is.
-    pub fn fault(&self) -> Fault {
+    /// Returns the one who can mend it.
+    pub fn responsible(&self) -> Responsible {
         match self.meaning {
-            Rejected | NotGranted => Fault::Person,
-            Misconfigured | UnionIdNotGranted | NotApproved => Fault::Operator,
-            Busy | Other => Fault::Qq,
+            Rejected | NotGranted => Responsible::User,
+            Misconfigured | UnionIdNotGranted | NotApproved => Responsible::Operator,
+            Busy | Other => Responsible::Qq,
         }
     }
 
-    /// What happened, such as `the code has expired`.
+    /// Returns what happened, such as `the code has expired`.
     pub fn what(&self, language: Language) -> &'static str {
         match language {
             Language::Chinese => self.chinese,
@@ -103,28 +103,28 @@ impl QqCode {
         }
     }
 
-    /// What to do about it, such as `qq is busy, try again later`.
+    /// Returns what to do about it, such as `qq is busy, try again later`.
     pub fn advice(&self, language: Language) -> &'static str {
         self.meaning.advice(language)
     }
 }
 
-/// What a number means for a login.
+/// The meaning of a number for a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The operator must act; trying again does not help.
+    /// The operator must act; another attempt does not help.
     Misconfigured,
     /// Only the QQ number that registered the app can sign in.
     NotApproved,
-    /// The code or token is not good (any more): sign in again.
+    /// QQ no longer accepts the code or token: sign in again.
     Rejected,
-    /// The person did not grant this API.
+    /// The user did not grant this API.
     NotGranted,
-    /// The app may not ask for the UnionID.
+    /// The app has no right to the UnionID.
     UnionIdNotGranted,
     /// Try later.
     Busy,
-    /// A number of no group, or none that is known.
+    /// A number of no other group, or an unknown one.
     Other,
 }
 
@@ -146,11 +146,11 @@ impl Meaning {
             (Misconfigured, Language::Chinese) => "请在 connect.qq.com 检查 APP ID、APP Key、回调地址和接口权限",
             (NotApproved, Language::English) => "until qq approves the app, only its registrant can sign in",
             (NotApproved, Language::Chinese) => "请等待应用通过审核，在此之前只有申请者本人可以登录",
-            (Rejected, Language::English) => "qq does not accept this code or token (any more), sign in again",
-            (Rejected, Language::Chinese) => "QQ 不接受（或不再接受）这个 code 或 token，请重新登录",
+            (Rejected, Language::English) => "qq no longer accepts this code or token, sign in again",
+            (Rejected, Language::Chinese) => "QQ 不再接受这个 code 或 token，请重新登录",
             (NotGranted, Language::English) => "sign in again and grant this api",
             (NotGranted, Language::Chinese) => "请重新登录，并同意此项授权",
-            (UnionIdNotGranted, Language::English) => "apply for the UnionID at connect.qq.com, or do not ask for it",
+            (UnionIdNotGranted, Language::English) => "apply for the UnionID at connect.qq.com, or do not request it",
             (UnionIdNotGranted, Language::Chinese) => "请在 connect.qq.com 申请 UnionID 权限，或不再请求 UnionID",
             (Busy, Language::English) => "qq is busy, try again later",
             (Busy, Language::Chinese) => "QQ 正忙，请稍后再试",
@@ -173,7 +173,7 @@ const TABLE: &[QqCode] = &[
     row(-23, Rejected, "the token is invalid", "token 无效"),
     row(-22, Rejected, "the openid is invalid", "openid 无效"),
     row(-21, Rejected, "the access token was revoked", "access token 已废除"),
-    row(-20, NotGranted, "the person did not grant this api", "用户未授权此接口"),
+    row(-20, NotGranted, "the user did not grant this api", "用户未授权此接口"),
     row(-9, Misconfigured, "the api does not exist", "接口不存在"),
     row(-8, Busy, "the request is restricted", "请求受限"),
     row(-6, Busy, "too many calls", "调用过于频繁"),
@@ -182,7 +182,7 @@ const TABLE: &[QqCode] = &[
     row(-3, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
     row(-2, Misconfigured, "the app does not exist", "应用不存在"),
     row(1001, Busy, "qq's service is busy", "QQ 服务繁忙"),
-    row(1002, Rejected, "the person is not logged in", "用户未登录"),
+    row(1002, Rejected, "the user is not logged in", "用户未登录"),
     row(100000, Misconfigured, "response_type is missing or illegal", "缺少 response_type，或其值不合法"),
     row(100001, Misconfigured, "client_id is missing", "缺少 client_id"),
     row(100002, Misconfigured, "client_secret is missing", "缺少 client_secret"),
@@ -207,18 +207,18 @@ const TABLE: &[QqCode] = &[
     row(100021, Rejected, "qq could not get the access token", "获取 access token 失败"),
     row(100022, Rejected, "qq could not get the refresh token", "获取 refresh token 失败"),
     row(100023, Other, "qq could not get the app's permissions", "获取应用的权限列表失败"),
-    row(100024, Other, "qq could not get the person's permissions", "获取用户的授权列表失败"),
+    row(100024, Other, "qq could not get the user's permissions", "获取用户的授权列表失败"),
     row(100025, Other, "qq could not get its apis and groups", "获取接口和分组信息失败"),
-    row(100026, Other, "qq could not set what the person granted", "设置用户授权的接口列表失败"),
-    row(100027, Other, "qq could not set when the person granted it", "设置用户授权时间失败"),
+    row(100026, Other, "qq could not set what the user granted", "设置用户授权的接口列表失败"),
+    row(100027, Other, "qq could not set when the user granted it", "设置用户授权时间失败"),
     row(100028, Other, "the parameter 'which' is missing", "缺少参数 which"),
     row(100029, Misconfigured, "the request is wrong", "请求有误"),
-    row(100030, NotGranted, "the person did not grant this api", "用户未授权此接口"),
+    row(100030, NotGranted, "the user did not grant this api", "用户未授权此接口"),
     row(100031, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
     row(100032, Busy, "qq is overloaded", "QQ 系统过载"),
     row(100033, Other, "the UIN is missing", "缺少 UIN"),
     row(100034, Other, "the skey is missing", "缺少 skey"),
-    row(100035, Rejected, "the person is not logged in", "用户未登录"),
+    row(100035, Rejected, "the user is not logged in", "用户未登录"),
     row(100036, Rejected, "the refresh token is invalid", "refresh token 无效"),
     row(100037, Rejected, "the refresh token has expired", "refresh token 已过期"),
     row(100038, Rejected, "the refresh token was revoked", "refresh token 已废除"),
@@ -228,7 +228,7 @@ const TABLE: &[QqCode] = &[
     row(100042, Rejected, "the refresh token is illegal", "refresh token 不合法"),
     row(100043, Misconfigured, "the app is suspended", "应用已被停用"),
     row(100044, Misconfigured, "the signature is wrong", "签名错误"),
-    row(100045, Rejected, "the person changed the password", "用户已修改密码"),
+    row(100045, Rejected, "the user changed the password", "用户已修改密码"),
     row(100046, Other, "the check of g_tk failed", "g_tk 校验失败"),
     row(100048, UnionIdNotGranted, "the app has no right to the UnionID", "应用没有 UnionID 权限"),
     row(100049, UnionIdNotGranted, "the app has no right to get_unionid", "应用没有 get_unionid 接口的权限"),

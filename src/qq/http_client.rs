@@ -1,7 +1,8 @@
-//! The built-in way to QQ: reqwest with rustls.
+//! The built-in HTTP client: reqwest with rustls.
 //!
-//! No redirect is followed and no `Referer` sent, since the addresses hold the app key; nothing is decompressed, since
-//! half a megabyte of gzip can be a gigabyte of page; nothing is sent twice, since a code is good for one use.
+//! It follows no redirect and sends no `Referer`, since URLs contain the app key. It decompresses
+//! nothing, since half a megabyte of gzip can become a gigabyte. It repeats nothing, since a code can
+//! be used once.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -10,33 +11,36 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, service_fn};
 
-use super::upstream::{Trouble, Upstream};
+use super::{
+    app::QqApp,
+    upstream::{Upstream, UpstreamError},
+};
+use crate::redirect_uri::{absolute_url, is_loopback};
 
-pub(super) type Client = Result<reqwest::Client, Arc<reqwest::Error>>;
+pub(super) type HttpClient = Result<reqwest::Client, Arc<reqwest::Error>>;
 
-pub(super) fn build(without_proxy: bool) -> Client {
+pub(super) fn build(app: &QqApp) -> HttpClient {
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(3))
-        // As long as most people need at QQ: a connection opened when they left is there when they come back.
+        // Most users come back from QQ within this time, to the connection opened when they left.
         .pool_idle_timeout(Duration::from_secs(90))
         .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
-    if without_proxy {
+    let host = absolute_url(&app.base_url);
+    if host.is_some_and(|(_, host, _)| is_loopback(host.host())) {
         client = client.no_proxy();
     }
     let client = client.build();
     if let Err(error) = &client {
-        tracing::error!(
-            "no login can succeed: the HTTP client could not be made: {}",
-            root(error)
-        );
+        let error = root_cause(error);
+        tracing::error!("every login will fail: cannot make the HTTP client: {error}");
     }
     client.map_err(Arc::new)
 }
 
-pub(super) fn upstream(client: Client) -> Upstream {
+pub(super) fn upstream(client: HttpClient) -> Upstream {
     let send = move |request: Request<Full<Bytes>>| {
         let client = client.clone();
         async move {
@@ -54,14 +58,14 @@ pub(super) fn upstream(client: Client) -> Upstream {
     };
     Upstream::new(service_fn(send), |error| {
         match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.is_timeout() => Trouble::TimedOut,
-            _ => Trouble::Broken(root(error.as_ref())),
+            Some(error) if error.is_timeout() => UpstreamError::TimedOut,
+            _ => UpstreamError::Failed(root_cause(error.as_ref())),
         }
     })
 }
 
-/// The innermost cause, such as "connection refused": the outer ones print the address with everything in it.
-pub(super) fn root(error: &(dyn Error + 'static)) -> String {
+/// Returns the innermost cause, such as "connection refused": the outer ones print the whole URL.
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

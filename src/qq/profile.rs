@@ -1,18 +1,18 @@
-//! What `get_user_info` tells of a person, made fit to show.
+//! From the reply of `get_user_info` to a user that is safe to show.
 
 use http::Uri;
 use serde_json::{Map, Value};
 
 use super::reply::integer;
-use crate::{OpenId, QqUser, UnionId};
+use crate::user::{OpenId, QqUser, UnionId};
 
 const MAX_NICKNAME: usize = 256;
 const MAX_AVATAR: usize = 1024;
 
-/// QQ's stand-in for the nickname of somebody who kept it back.
+/// QQ's placeholder for a nickname that the user withheld.
 const PLACEHOLDER: &str = "qzuser";
 
-/// The person that a profile (or none) describes.
+/// Makes a user from the profile, or from the openid alone.
 pub(super) fn user(
     openid: OpenId,
     unionid: Option<UnionId>,
@@ -41,7 +41,7 @@ pub(super) fn user(
     user.with_nickname(nickname).with_profile_complete(complete)
 }
 
-/// A nickname without characters that are not seen but move others about, cut at 256 bytes.
+/// Removes control and formatting characters and cuts the nickname at 256 bytes.
 fn clean(nickname: &str) -> String {
     let mut clean = String::new();
     for shown in nickname
@@ -56,16 +56,16 @@ fn clean(nickname: &str) -> String {
     clean.trim().to_owned()
 }
 
-/// Bidirectional controls, line and paragraph separators, and characters that show nothing at all. Those that join
-/// others, as in emoji, stay.
+/// Matches bidirectional controls, line and paragraph separators, and invisible characters, but not
+/// the joiners inside emoji.
 fn is_formatting(it: char) -> bool {
     matches!(it, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{3164}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
-/// An `https` address for a picture, if it can be had: QQ writes `http`, but the same hosts serve both.
+/// Returns the URL of a picture as `https`: QQ writes `http`, but the same hosts serve both.
 fn picture(url: &str) -> Option<String> {
-    let harmless = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte);
-    if url.len() > MAX_AVATAR || !url.bytes().all(harmless) {
+    let is_safe = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte);
+    if url.len() > MAX_AVATAR || !url.bytes().all(is_safe) {
         return None;
     }
     let uri = Uri::try_from(url).ok()?;

@@ -1,12 +1,13 @@
-//! One reply of QQ, whichever of its three shapes it has.
+//! Parsing a reply of QQ, in any of its three shapes.
 //!
-//! 1. Blanks around the body do not count.
-//! 2. What starts with `{` is a JSON object.
-//! 3. What starts with `callback`, then `(`, is JSONP: a JSON object, `)`, perhaps `;`, and nothing else.
-//! 4. Anything else is a form: `name=value` pairs joined by `&`.
-//! 5. A name that comes twice makes the whole reply worthless; names nobody asked for do not matter.
+//! 1. Blanks around the body are ignored.
+//! 2. A body that starts with `{` is a JSON object.
+//! 3. A body that starts with `callback` and `(` is JSONP: a JSON object, `)`, perhaps `;`, and nothing
+//!    else.
+//! 4. Any other body is a form: `name=value` pairs joined by `&`.
+//! 5. A repeated name makes the reply unreadable; unknown names are ignored.
 //!
-//! Status and content type say nothing: QQ sends errors with status 200, and JSON as `text/html`.
+//! Status and content type do not matter: QQ sends errors with status 200, and JSON as `text/html`.
 
 use std::fmt;
 
@@ -22,7 +23,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply; `None` if it is none of the three shapes.
+    /// Returns `None` if the body has none of the three shapes.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii();
         let (fields, is_form) = match jsonp(body) {
@@ -33,10 +34,10 @@ impl Reply {
         Some(Self { fields, is_form })
     }
 
-    /// Whether QQ reports an error: the outer `Option` is the report, the inner one its number if it has one.
+    /// Returns the error that QQ reports, if any; the inner `Option` is its number.
     ///
-    /// A report is `error` (whatever it holds), `ret` other than 0, or the old `code` with a `msg`.
-    pub(super) fn refusal(&self) -> Option<Option<i64>> {
+    /// An error is a field `error`, a `ret` other than 0, or the old `code` with a `msg`.
+    pub(super) fn error(&self) -> Option<Option<i64>> {
         let field = |name| self.fields.get(name);
         if let Some(error) = field("error") {
             return Some(integer(error));
@@ -50,13 +51,13 @@ impl Reply {
         }
     }
 
-    /// A field that must be text.
+    /// Returns a field if it is text.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name)?.as_str()
     }
 }
 
-/// The JSON of a body that says `callback(…)`.
+/// Returns the JSON inside `callback(…)`.
 fn jsonp(body: &[u8]) -> Option<&[u8]> {
     let inside = body.strip_prefix(b"callback")?.trim_ascii_start();
     let inside = inside.strip_prefix(b"(")?;
@@ -90,7 +91,7 @@ fn form(body: &[u8]) -> Option<Map<String, Value>> {
     Some(fields)
 }
 
-/// A whole number, which QQ writes as a number or as a string of digits.
+/// Returns a whole number, which QQ writes as a number or as a string of digits.
 pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -103,7 +104,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A JSON object in which no name comes twice.
+/// A JSON object without repeated names.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -121,7 +122,7 @@ impl<'de> Deserialize<'de> for Object {
                 let mut fields = Map::new();
                 while let Some((name, value)) = entries.next_entry::<String, Value>()? {
                     if fields.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name comes twice"));
+                        return Err(A::Error::custom("repeated name"));
                     }
                 }
                 Ok(Object(fields))

@@ -1,4 +1,4 @@
-//! What an answer is worth.
+//! Judging a response of QQ.
 
 use std::time::Duration;
 
@@ -7,69 +7,75 @@ use http::{HeaderMap, StatusCode, header};
 use super::{
     codes::{self, Meaning},
     reply::Reply,
-    upstream::{Answer, Trouble},
+    upstream::{UpstreamError, UpstreamResponse},
 };
 use crate::{
-    Language, LoginError,
-    LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable},
-    error::Step,
+    error::{
+        LoginError,
+        LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable},
+        Step,
+    },
+    language::Language,
     meter,
 };
 
-/// Counts a call by what came of it: a refusal of QQ's has status 200 as well.
-pub(super) fn counted<T>(
+/// Counts a call by its result, which the status alone does not tell: QQ refuses with status 200.
+pub(super) fn count<T>(
     step: Step,
     judge: impl FnOnce() -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
-    let judged = judge();
-    let result = judged
+    let result = judge();
+    let label = result
         .as_ref()
         .map_or_else(|error| error.kind().code(), |_| "ok");
-    meter::qq_called(step.name(), result);
-    judged
+    meter::qq_called(step.name(), label);
+    result
 }
 
-/// The reply, unless it reports an error. One that reports an error and brings `goods` is neither.
-pub(super) fn accepted(
+/// Returns the reply unless it reports an error. A reply that reports an error and yet contains
+/// `goods` is unreadable.
+pub(super) fn accept(
     step: Step,
     reply: Option<Reply>,
     goods: Option<&str>,
 ) -> Result<Reply, LoginError> {
-    let reply = reply.ok_or_else(|| garbage(step))?;
-    match reply.refusal() {
+    let reply = reply.ok_or_else(|| unreadable(step))?;
+    match reply.error() {
         None => Ok(reply),
         Some(_) if goods.is_some_and(|goods| reply.fields.contains_key(goods)) => {
-            Err(garbage(step))
+            Err(unreadable(step))
         }
         Some(code) => {
             let meaning = code.map_or(Meaning::Other, codes::meaning);
             let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
             let error = match meaning {
-                Meaning::Busy => error.with_retry_after(BUSY),
+                Meaning::Busy => error.with_retry_after(DEFAULT_RETRY_AFTER),
                 _ => error,
             };
-            Err(error.with_qq_code(code).at(step))
+            Err(error.with_qq_code(code).with_step(step))
         }
     }
 }
 
-/// Why an answer that is not there, or not with status 200, is no good.
-pub(super) fn unusable(failure: Result<Answer, Trouble>) -> LoginError {
+/// Explains a call that brought no response, or one with another status than 200.
+pub(super) fn unusable(failure: Result<UpstreamResponse, UpstreamError>) -> LoginError {
     match failure {
-        Ok(answer) if is_busy(answer.status) => {
-            let detail = format!("qq is busy: status {}", answer.status.as_u16());
-            LoginError::new(QqBusy, detail).with_retry_after(retry_after(&answer.headers))
+        Ok(response) if is_busy(response.status) => {
+            let detail = format!("qq is busy: status {}", response.status.as_u16());
+            LoginError::new(QqBusy, detail).with_retry_after(retry_after(&response.headers))
         }
-        Ok(answer) => {
-            let mut detail = format!("not an answer of qq's: status {}", answer.status.as_u16());
-            if let Some(length) = answer.length {
+        Ok(response) => {
+            let mut detail = format!("unexpected status from qq: {}", response.status.as_u16());
+            if let Some(length) = response.length {
                 detail += &format!(", {length} bytes");
             }
             LoginError::new(QqUnavailable, detail)
         }
-        Err(Trouble::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),
-        Err(Trouble::TooLarge) => LoginError::new(QqUnavailable, "the answer is over 64 KiB"),
-        Err(Trouble::Broken(why)) => LoginError::new(QqUnavailable, format!("no answer: {why}")),
+        Err(UpstreamError::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),
+        Err(UpstreamError::TooLarge) => LoginError::new(QqUnavailable, "the reply exceeds 64 KiB"),
+        Err(UpstreamError::Failed(why)) => {
+            LoginError::new(QqUnavailable, format!("no response: {why}"))
+        }
     }
 }
 
@@ -80,16 +86,17 @@ fn is_busy(status: StatusCode) -> bool {
     )
 }
 
+/// Returns whether another request may succeed at once.
 pub(super) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() && !is_busy(status)
 }
 
-pub(super) fn garbage(step: Step) -> LoginError {
-    LoginError::new(QqUnavailable, "the answer is not one that qq gives").at(step)
+pub(super) fn unreadable(step: Step) -> LoginError {
+    LoginError::new(QqUnavailable, "the reply is not one of qq's").with_step(step)
 }
 
-/// How long to wait where QQ does not say.
-const BUSY: Duration = Duration::from_secs(5);
+/// Applies if QQ names no time.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 fn retry_after(headers: &HeaderMap) -> Duration {
     let seconds = headers
@@ -97,6 +104,6 @@ fn retry_after(headers: &HeaderMap) -> Duration {
         .and_then(|value| value.to_str().ok()?.parse().ok());
     match seconds {
         Some(seconds @ 1..=300) => Duration::from_secs(seconds),
-        _ => BUSY,
+        _ => DEFAULT_RETRY_AFTER,
     }
 }

@@ -1,4 +1,4 @@
-//! The way to QQ: any tower service that sends a request and gives a response.
+//! The connection to QQ: any tower service from a request to a response.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -9,33 +9,32 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-/// No reply of QQ is longer than a few kilobytes.
+/// QQ's replies have a few kilobytes at most.
 const MAX_BODY: usize = 64 * 1024;
 
-/// A response: whole where its status is 200, else without a body.
-pub(super) struct Answer {
+/// A response, with its body if the status is 200.
+pub(super) struct UpstreamResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) length: Option<u64>,
     pub(super) body: Bytes,
 }
 
-/// Why there is none.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// In words that hold no address.
-    Broken(String),
+pub(super) enum UpstreamError {
+    /// The text contains no URL.
+    Failed(String),
     TimedOut,
     TooLarge,
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Answer, Trouble>> + Send>>;
+type UpstreamFuture = Pin<Box<dyn Future<Output = Result<UpstreamResponse, UpstreamError>> + Send>>;
 
 #[derive(Clone)]
-pub(super) struct Upstream(Arc<dyn Fn(Request<Full<Bytes>>) -> Call + Send + Sync>);
+pub(super) struct Upstream(Arc<dyn Fn(Request<Full<Bytes>>) -> UpstreamFuture + Send + Sync>);
 
 impl Upstream {
-    pub(super) fn new<S, B>(service: S, explain: fn(BoxError) -> Trouble) -> Self
+    pub(super) fn new<S, B>(service: S, explain: fn(BoxError) -> UpstreamError) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
         S::Error: Into<BoxError>,
@@ -45,34 +44,21 @@ impl Upstream {
         B::Error: Into<BoxError>,
     {
         Self(Arc::new(move |request| {
-            let sent = service.clone().oneshot(request);
+            let response = service.clone().oneshot(request);
             Box::pin(async move {
-                let (head, body) = sent
-                    .await
-                    .map_err(|error| explain(error.into()))?
-                    .into_parts();
-                let (status, headers) = (head.status, head.headers);
-                // What comes with another status is not QQ's, and nobody looks at it.
-                if status != StatusCode::OK {
-                    let length = body.size_hint().exact();
-                    let body = Bytes::new();
-                    return Ok(Answer {
-                        status,
-                        headers,
-                        length,
-                        body,
-                    });
-                }
-                let body = Limited::new(body, MAX_BODY).collect().await;
-                let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-                    Ok(_) => Trouble::TooLarge,
-                    Err(error) => explain(error),
-                })?;
-                let body = body.to_bytes();
-                let length = Some(body.len() as u64);
-                Ok(Answer {
-                    status,
-                    headers,
+                let response = response.await.map_err(|error| explain(error.into()))?;
+                let (head, body) = response.into_parts();
+                let (length, body) = match head.status {
+                    StatusCode::OK => {
+                        let body = read(body, explain).await?;
+                        (Some(body.len() as u64), body)
+                    }
+                    // The body is not QQ's, so it is not read.
+                    _ => (body.size_hint().exact(), Bytes::new()),
+                };
+                Ok(UpstreamResponse {
+                    status: head.status,
+                    headers: head.headers,
                     length,
                     body,
                 })
@@ -80,8 +66,25 @@ impl Upstream {
         }))
     }
 
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Trouble> {
+    pub(super) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<UpstreamResponse, UpstreamError> {
         (self.0)(request).await
+    }
+}
+
+async fn read<B>(body: B, explain: fn(BoxError) -> UpstreamError) -> Result<Bytes, UpstreamError>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(match error.downcast::<LengthLimitError>() {
+            Ok(_) => UpstreamError::TooLarge,
+            Err(error) => explain(error),
+        }),
     }
 }
 

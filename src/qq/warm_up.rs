@@ -1,6 +1,7 @@
-//! A connection to QQ, opened while the person is there: a cold one costs the callback two more round trips.
+//! A connection to QQ, opened while the user is there: a cold one costs the callback two more round
+//! trips.
 //!
-//! A request without anything of a login, so that the connection it took is left in the pool of the HTTP client.
+//! The request carries nothing of the login. Its connection stays in the pool of the HTTP client.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,16 +12,16 @@ use reqwest::Url;
 use tokio::runtime::Handle;
 
 use super::{
-    QqApp,
-    http_client::{Client, root},
+    app::QqApp,
+    http_client::{HttpClient, root_cause},
 };
 
-/// Longer than one may take, so that there is never more than one under way.
-const EVERY: Duration = Duration::from_secs(60);
+/// Longer than the timeout, so that at most one request is under way.
+const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// None where there is nothing to gain: without TLS.
-pub(super) fn warmer(app: &QqApp, client: &Client) -> Option<Arc<dyn Fn() + Send + Sync>> {
+/// Returns `None` without TLS, where warming up gains nothing.
+pub(super) fn warm_up(app: &QqApp, client: &HttpClient) -> Option<Arc<dyn Fn() + Send + Sync>> {
     let client = client.clone().ok()?;
     let mut origin = Url::parse(&app.base_url).ok()?;
     if origin.scheme() != "https" {
@@ -32,21 +33,21 @@ pub(super) fn warmer(app: &QqApp, client: &Client) -> Option<Arc<dyn Fn() + Send
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        // Whoever is beaten to the lock has nothing to do.
+        // Another request holds the lock and warms up.
         let Ok(mut last) = last.try_lock() else {
             return;
         };
-        if last.is_some_and(|last| last.elapsed() < EVERY) {
+        if last.is_some_and(|last| last.elapsed() < INTERVAL) {
             return;
         }
         *last = Some(Instant::now());
-        let sent = client.head(origin.clone()).timeout(TIMEOUT).send();
+        let response = client.head(origin.clone()).timeout(TIMEOUT).send();
         runtime.spawn(async move {
-            match sent.await {
-                Ok(_) => tracing::debug!("a connection to QQ is open ahead of the callback"),
+            match response.await {
+                Ok(_) => tracing::debug!("opened a connection to QQ ahead of the callback"),
                 Err(error) => {
-                    let error = root(&error);
-                    tracing::debug!("no connection to QQ ahead of the callback: {error}");
+                    let error = root_cause(&error);
+                    tracing::debug!("cannot connect to QQ ahead of the callback: {error}");
                 }
             }
         });

@@ -1,46 +1,81 @@
-//! The parameters of a request to one of our paths.
+//! The query of a request to one of the layer's paths, and values for queries and headers.
+
+use std::borrow::Cow;
 
 use percent_encoding::{
     AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
 };
 
-/// What a query says of one name.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Param {
+/// The parameters that the layer reads. Others are skipped.
+const NAMES: [&str; 8] = [
+    "code",
+    "error",
+    "error_description",
+    "intent",
+    "msg",
+    "return_to",
+    "state",
+    "usercancel",
+];
+
+/// The parameters of a query, parsed once.
+pub(crate) struct Query<'q>([Param<'q>; NAMES.len()]);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Param<'q> {
+    #[default]
     Missing,
-    Once(String),
-    /// Repeated, or not UTF-8: nothing that can be relied on.
-    Odd,
+    Once(Cow<'q, str>),
+    /// Repeated, or not UTF-8.
+    Invalid,
 }
 
-impl Param {
-    pub(super) fn of(query: &str, name: &str) -> Self {
-        let mut values = query.split('&').filter_map(|pair| {
-            let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(found).as_deref() == Some(name)).then(|| decoded(value))
-        });
-        match (values.next(), values.next()) {
-            (None, _) => Self::Missing,
-            (Some(Some(value)), None) => Self::Once(value),
-            _ => Self::Odd,
+impl<'q> Query<'q> {
+    pub(crate) fn parse(query: &'q str) -> Self {
+        let mut params: [Param<'q>; NAMES.len()] = Default::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = decode(name) else { continue };
+            if let Some(at) = NAMES.iter().position(|known| *known == name) {
+                params[at] = match (&params[at], decode(value)) {
+                    (Param::Missing, Some(value)) => Param::Once(value),
+                    _ => Param::Invalid,
+                };
+            }
         }
+        Self(params)
     }
 
-    pub(super) fn once(self) -> Option<String> {
+    /// Returns the parameter of this name, which must be one of those that the layer reads.
+    pub(crate) fn get(&self, name: &str) -> &Param<'q> {
+        const MISSING: &Param<'static> = &Param::Missing;
+        let at = NAMES.iter().position(|known| *known == name);
+        debug_assert!(at.is_some(), "{name} is not among the parameters read");
+        at.map_or(MISSING, |at| &self.0[at])
+    }
+}
+
+impl Param<'_> {
+    /// Returns the value, unless the parameter is missing or invalid.
+    pub(crate) fn once(&self) -> Option<&str> {
         match self {
             Self::Once(value) => Some(value),
-            Self::Missing | Self::Odd => None,
+            Self::Missing | Self::Invalid => None,
         }
     }
 }
 
-fn decoded(text: &str) -> Option<String> {
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
     let text = text.replace('+', " ");
-    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned())
+    let text = percent_decode_str(&text).decode_utf8().ok()?;
+    Some(Cow::Owned(text.into_owned()))
 }
 
-/// A value for a query.
-pub(super) fn encoded(value: &str) -> impl std::fmt::Display {
+/// Encodes a value for a query.
+pub(crate) fn encode(value: &str) -> impl std::fmt::Display {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
         .remove(b'-')
@@ -50,8 +85,8 @@ pub(super) fn encoded(value: &str) -> impl std::fmt::Display {
     utf8_percent_encode(value, RESERVED)
 }
 
-/// A path and query for a header: as they are but for what no header or URL may hold.
-pub(super) fn header_safe(path_and_query: &str) -> impl std::fmt::Display {
+/// Encodes what neither a header nor a URL may contain, and leaves the rest as it is.
+pub(crate) fn header_safe(path_and_query: &str) -> impl std::fmt::Display {
     const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
     utf8_percent_encode(path_and_query, UNSAFE)
 }

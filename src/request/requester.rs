@@ -1,84 +1,82 @@
-//! Who is asking: a person or a program, in which language, on what kind of device.
+//! The kind of client that sent a request, its language and its device.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::Language;
+use crate::language::Language;
 
-/// How to answer somebody.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Audience {
-    /// A page for a person, or JSON for a program.
-    pub(super) wants_page: bool,
-    pub(super) language: Language,
-    /// Whether any cookie came along, ours or not.
-    pub(super) sends_cookies: bool,
+/// The kind of client that sent a request, which decides how it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requester {
+    /// A browser that navigates to a page: a redirect or a page, and it can come back.
+    Page,
+    /// A browser that submits a form: a page, since a redirect would lose what was entered.
+    Form,
+    /// A program or a script: JSON.
+    Program,
 }
 
-/// What is asked of every request.
-#[derive(Clone, Copy)]
-pub(super) struct Glance {
-    pub(super) wants_page: bool,
-    pub(super) sends_cookies: bool,
-}
-
-impl Audience {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let Glance {
-            wants_page,
-            sends_cookies,
-        } = Glance::at(headers);
-        Self {
-            wants_page,
-            language: language(headers),
-            sends_cookies,
-        }
+impl Requester {
+    pub(crate) fn wants_page(self) -> bool {
+        self != Self::Program
     }
 }
 
-impl Glance {
-    /// To look once at each header is quicker than to hash names.
+/// What the layer looks for in every request.
+#[derive(Clone, Copy)]
+pub(crate) struct Client {
+    pub(crate) requester: Requester,
+    /// Whether the request has any cookie, of the layer or not.
+    pub(crate) sends_cookies: bool,
+}
+
+impl Client {
+    /// A browser that navigates says so by Fetch Metadata, or else by accepting `text/html`.
     ///
-    /// A browser that goes to a page says so by Fetch Metadata, or else by accepting HTML by name.
-    pub(super) fn at(headers: &HeaderMap) -> Self {
+    /// One pass over the headers is faster than four lookups.
+    pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
         let mut sends_cookies = false;
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
             } else if *name == header::ACCEPT {
-                accepts_html |= mode.is_none() && accepted(value, "text/html");
+                accepts_html |= mode.is_none() && accepts(value, "text/html");
             } else if *name == SEC_FETCH_MODE {
                 mode = Some(value);
             } else if *name == SEC_FETCH_DEST {
                 destination = Some(value);
             }
         }
-        let wants_page = match mode {
+        let navigates = match mode {
             Some(mode) => mode == "navigate" && destination.is_none_or(|it| it == "document"),
             None => accepts_html,
         };
+        let requester = match navigates {
+            true if matches!(*method, Method::GET | Method::HEAD) => Requester::Page,
+            true => Requester::Form,
+            false => Requester::Program,
+        };
         Self {
-            wants_page,
+            requester,
             sends_cookies,
         }
     }
 }
 
-/// Whether this is a program that wants to go to QQ by itself.
-pub(super) fn wants_json(headers: &HeaderMap) -> bool {
-    let mut accept = headers.get_all(header::ACCEPT).iter();
-    !Glance::at(headers).wants_page && accept.any(|value| accepted(value, "application/json"))
+pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter();
+    values.any(|value| accepts(value, "application/json"))
 }
 
-/// Whether this type is accepted by name.
-fn accepted(value: &HeaderValue, media_type: &str) -> bool {
+/// Returns whether the header names this type; wildcards do not count.
+fn accepts(value: &HeaderValue, media_type: &str) -> bool {
     ranges(value).any(|(range, parameters)| {
         range.eq_ignore_ascii_case(media_type.as_bytes()) && weight(parameters) > 0.0
     })
 }
 
-/// Whether the browser loads the page before anybody asked for it, or for a picture of it.
-pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+/// Returns whether the browser loads the page ahead of a click, or for a preview.
+pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
     [SEC_PURPOSE, PURPOSE, X_PURPOSE].iter().any(|name| {
         header_text(headers, name).is_some_and(|value| {
             let purpose = value.split([';', ',']).next().unwrap_or_default();
@@ -88,8 +86,8 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether QQ should show its page for phones.
-pub(super) fn is_phone(headers: &HeaderMap) -> bool {
+/// Returns whether QQ should show its page for phones.
+pub(crate) fn is_phone(headers: &HeaderMap) -> bool {
     match header_text(headers, &SEC_CH_UA_MOBILE) {
         Some(hint) => hint.trim() == "?1",
         None => header_text(headers, &header::USER_AGENT).is_some_and(|agent| {
@@ -98,9 +96,9 @@ pub(super) fn is_phone(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Chinese, unless English is preferred to it.
-fn language(headers: &HeaderMap) -> Language {
-    let best = |language: &str| {
+/// Returns Chinese, unless the client prefers English to it.
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    let preference = |language: &str| {
         let values = headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
         values
             .flat_map(ranges)
@@ -111,14 +109,14 @@ fn language(headers: &HeaderMap) -> Language {
             .map(|(_, parameters)| weight(parameters))
             .fold(0.0, f32::max)
     };
-    if best("en") > best("zh") {
+    if preference("en") > preference("zh") {
         Language::English
     } else {
         Language::Chinese
     }
 }
 
-/// The ranges of an `Accept…` header and their parameters (RFC 9110, section 12.5).
+/// Splits an `Accept…` header into ranges and their parameters (RFC 9110, section 12.5).
 fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
     let items = value.as_bytes().split(|&byte| byte == b',');
     items.map(|item| {
@@ -128,7 +126,7 @@ fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// By how much a range is preferred to others (RFC 9110, section 12.4.2).
+/// Returns the weight of a range, 1 by default (RFC 9110, section 12.4.2).
 fn weight(parameters: &[u8]) -> f32 {
     let mut parameters = parameters
         .split(|&byte| byte == b';')

@@ -1,41 +1,46 @@
-//! The list of revoked sessions of one machine.
+//! The revocation list of one machine.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    cmp::max,
+    time::{Duration, Instant, SystemTime},
+};
 
 use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
+use tower::BoxError;
 
-use super::revocation::{Answer, LookUp, Revocation, RevocationId, RevocationList, SessionIds};
+use super::{list::RevocationList, subject::Subject};
 
-/// A [`RevocationList`] in the memory of this process: for a site on one machine.
+/// A [`RevocationList`] in the memory of this process, for a site on one machine.
 ///
-/// It is empty after a restart. It holds 1,000,000 entries unless told otherwise, in about 200 MB; past that those go
-/// that have not been of use for longest.
+/// It is empty after a restart. Clones share their entries.
 #[derive(Clone, Debug)]
 pub struct InMemoryRevocations {
-    cutoffs: Cache<RevocationId, Entry>,
+    /// By session id or user digest.
+    entries: Cache<[u8; 16], Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     cutoff: SystemTime,
-    keep: Duration,
+    keep_until: Option<Instant>,
 }
 
 impl InMemoryRevocations {
-    /// An empty list for 1,000,000 entries.
+    /// Makes an empty list for 1,000,000 entries, which take about 200 MB.
     pub fn new() -> Self {
         Self::with_capacity(1_000_000)
     }
 
-    /// An empty list for this many entries.
+    /// Makes an empty list for this many entries. Beyond that, the least recently used entries are
+    /// evicted.
     pub fn with_capacity(entries: u64) -> Self {
-        let cutoffs = Cache::builder()
+        let entries = Cache::builder()
             .max_capacity(entries)
-            // The default policy may turn a new entry away.
+            // The default policy may reject a new entry.
             .eviction_policy(EvictionPolicy::lru())
-            .expire_after(AtTheEnd)
+            .expire_after(KeepUntil)
             .build();
-        Self { cutoffs }
+        Self { entries }
     }
 }
 
@@ -46,33 +51,57 @@ impl Default for InMemoryRevocations {
 }
 
 impl RevocationList for InMemoryRevocations {
-    fn look_up(&self, session: SessionIds) -> LookUp {
-        let cutoff = |id| self.cutoffs.get(&id).map(|entry| entry.cutoff);
-        LookUp::Known(cutoff(session.session).max(cutoff(session.user)))
+    const IS_LOCAL: bool = true;
+
+    async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
+        let cutoff = |key| self.entries.get(key).map(|entry| entry.cutoff);
+        let session_cutoff = session.session().and_then(cutoff);
+        Ok(max(session_cutoff, cutoff(session.user())))
     }
 
-    fn revoke(&self, revocation: Revocation) -> Answer<()> {
-        let (cutoff, keep) = (revocation.cutoff, revocation.keep);
-        let id = revocation.session.unwrap_or(revocation.user);
-        self.cutoffs.insert(id, Entry { cutoff, keep });
-        Box::pin(async { Ok(()) })
+    async fn raise_cutoff(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        // `None` is later than any time that an `Instant` can hold.
+        let keep_until = Instant::now().checked_add(keep_for);
+        let key = *subject.session().unwrap_or(subject.user());
+        let entry = self.entries.entry(key).and_upsert_with(|stored| {
+            let Some(stored) = stored.map(moka::Entry::into_value) else {
+                return Entry { cutoff, keep_until };
+            };
+            Entry {
+                cutoff: max(cutoff, stored.cutoff + Duration::from_millis(1)),
+                keep_until: stored.keep_until.zip(keep_until).map(|(a, b)| max(a, b)),
+            }
+        });
+        Ok(entry.into_value().cutoff)
     }
 }
 
-struct AtTheEnd;
+/// Expires entries at the time they hold.
+struct KeepUntil;
 
-impl Expiry<RevocationId, Entry> for AtTheEnd {
-    fn expire_after_create(&self, _: &RevocationId, entry: &Entry, _: Instant) -> Option<Duration> {
-        Some(entry.keep)
+impl KeepUntil {
+    fn remaining(entry: &Entry, now: Instant) -> Option<Duration> {
+        Some(entry.keep_until?.saturating_duration_since(now))
+    }
+}
+
+impl Expiry<[u8; 16], Entry> for KeepUntil {
+    fn expire_after_create(&self, _: &[u8; 16], entry: &Entry, now: Instant) -> Option<Duration> {
+        Self::remaining(entry, now)
     }
 
     fn expire_after_update(
         &self,
-        _: &RevocationId,
+        _: &[u8; 16],
         entry: &Entry,
-        _: Instant,
+        now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.keep)
+        Self::remaining(entry, now)
     }
 }

@@ -1,14 +1,15 @@
-//! The list of revoked sessions of several machines, on Redis.
+//! The revocation list of several machines, on Redis.
 //!
-//! One key for each entry, which Redis drops when no such session can live any more:
+//! One key for each entry, which Redis drops once no such session can exist any more:
 //!
 //! | key | value |
 //! |---|---|
-//! | `qq-auth:{<user>}` | milliseconds since the epoch: sessions of this user that began up to then are revoked |
-//! | `qq-auth:{<user>}:<session>` | the same for this session |
+//! | `qq-auth:{<user>}` | cutoff for all sessions of the user, in milliseconds since the epoch |
+//! | `qq-auth:{<user>}:<session>` | the same for one session |
 //!
-//! `<user>` is a digest of the openid under the session key, `<session>` a random number: Redis learns nothing of
-//! anybody. The braces keep both on one node of a cluster, so that a check is one round trip.
+//! `<user>` is a digest of the openid under the session key and `<session>` a random number, so Redis
+//! learns nothing about users. The braces keep both keys on one node of a cluster, so that a check
+//! takes one round trip.
 
 use std::{
     fmt,
@@ -26,19 +27,36 @@ use tokio::sync::OnceCell;
 use tower::BoxError;
 
 use super::{
-    as_millis,
-    cached::CachedRevocations,
-    millis,
-    revocation::{Answer, BadEntry, LookUp, Revocation, RevocationList, SessionIds},
+    list::{RevocationList, UnreadableEntry},
+    subject::Subject,
 };
-use crate::ConfigError;
+use crate::{
+    clock::{as_millis, unix_millis},
+    config::ConfigError,
+};
 
 /// How long Redis may take to accept a connection or to answer.
-const PATIENCE: Duration = Duration::from_millis(400);
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+/// Stores `max(stored + 1, given)` for the longer of both lifetimes, and returns what is stored. An
+/// entry without a time to live keeps none.
+const RAISE: &str = "\
+    local cutoff, keep_for = tonumber(ARGV[1]), tonumber(ARGV[2])
+    local stored = tonumber(redis.call('GET', KEYS[1]))
+    if stored and stored >= cutoff then cutoff = stored + 1 end
+    local text = string.format('%.0f', cutoff)
+    local left = redis.call('PTTL', KEYS[1])
+    if left == -1 then
+        redis.call('SET', KEYS[1], text)
+    else
+        keep_for = string.format('%.0f', math.max(keep_for, left))
+        redis.call('SET', KEYS[1], text, 'PX', keep_for)
+    end
+    return text";
 
 /// A [`RevocationList`] on Redis, for a site on several machines.
 ///
-/// It connects when it is first asked, and again whenever the connection breaks.
+/// It connects at the first call, and again whenever the connection breaks.
 #[derive(Clone)]
 pub struct RedisRevocations {
     server: Arc<Server>,
@@ -49,6 +67,7 @@ struct Server {
     connection: OnceCell<Connection>,
 }
 
+#[allow(clippy::large_enum_variant)] // one for each list
 enum Address {
     Single(Client),
     Cluster(ClusterClient),
@@ -61,49 +80,42 @@ enum Connection {
 }
 
 impl RedisRevocations {
-    /// The list on this server, behind a [cache](CachedRevocations).
+    /// Makes a list on the server or cluster at this URL.
     ///
-    /// `redis://[user:password@]host[:port][/db]` is a single server, `rediss://` one over TLS. `redis+cluster://` and
-    /// `rediss+cluster://` are a cluster, of which one node or several separated by commas are named.
+    /// `redis://[user:password@]host[:port][/db]` is a single server, `rediss://` one over TLS.
+    /// `redis+cluster://` and `rediss+cluster://` are a cluster; name one node, or several separated by
+    /// commas.
     ///
     /// ```
-    /// # use tower_qq_auth::{ConfigError, RedisRevocations};
+    /// # use tower_qq_auth::{ConfigError, revocation::RedisRevocations};
     /// # fn main() -> Result<(), ConfigError> {
-    /// let one = RedisRevocations::cached("redis://127.0.0.1:6379")?;
-    /// let many = RedisRevocations::cached("redis+cluster://10.0.0.1:6379,redis+cluster://10.0.0.2:6379")?;
-    /// # drop((one, many));
+    /// let server = RedisRevocations::new("redis://127.0.0.1:6379")?;
+    /// let cluster =
+    ///     RedisRevocations::new("redis+cluster://10.0.0.1:6379,redis+cluster://10.0.0.2:6379")?;
+    /// # drop((server, cluster));
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     ///
-    /// If it is no such URL. Whether the server is there shows when it is asked.
-    pub fn cached(url: &str) -> Result<CachedRevocations<Self>, ConfigError> {
-        Self::new(url).map(CachedRevocations::new)
-    }
-
-    /// The list on this server, which is asked at every request of somebody who is signed in.
-    ///
-    /// # Errors
-    ///
-    /// As [`cached`](Self::cached).
+    /// Returns an error if it is not such a URL. Whether the server answers shows at the first call.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        // The error of the client may quote the URL, which may hold a password.
-        let wrong = |_| {
-            let problem = "is no URL such as redis://127.0.0.1:6379";
+        // Neither the URL nor the client's error, which quotes it: it may hold a password.
+        let invalid = |_| {
+            let problem = "must be a URL such as redis://127.0.0.1:6379";
             ConfigError::new("Redis URL (REDIS_URL)", problem)
         };
         let address = if url.contains("+cluster://") {
             let nodes = url.replace("+cluster://", "://");
             let nodes = nodes.split(',').map(str::trim).collect::<Vec<_>>();
             let client = ClusterClientBuilder::new(nodes)
-                .connection_timeout(PATIENCE)
-                .response_timeout(PATIENCE)
+                .connection_timeout(TIMEOUT)
+                .response_timeout(TIMEOUT)
                 .build();
-            Address::Cluster(client.map_err(wrong)?)
+            Address::Cluster(client.map_err(invalid)?)
         } else {
-            Address::Single(Client::open(url).map_err(wrong)?)
+            Address::Single(Client::open(url).map_err(invalid)?)
         };
         let connection = OnceCell::new();
         let server = Arc::new(Server {
@@ -119,8 +131,8 @@ impl Server {
         let connect = async || match &self.address {
             Address::Single(client) => {
                 let config = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(PATIENCE))
-                    .set_response_timeout(Some(PATIENCE))
+                    .set_connection_timeout(Some(TIMEOUT))
+                    .set_response_timeout(Some(TIMEOUT))
                     .set_number_of_retries(1)
                     .set_max_delay(Duration::from_millis(100));
                 let manager = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
@@ -133,73 +145,78 @@ impl Server {
         };
         self.connection.get_or_try_init(connect).await.cloned()
     }
-}
 
-impl Server {
-    /// Asks; once more where the connection turns out to be gone, as idle ones may be: every command of ours can be
-    /// repeated.
-    async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BoxError> {
-        let mut connection = self.connection().await.map_err(plain)?;
+    /// Sends the commands, and once more if the connection turns out to be gone, as idle ones may be.
+    /// Every command here can be repeated.
+    async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BoxError> {
+        let mut connection = self.connection().await.map_err(describe)?;
         let answer = match commands.query_async(&mut connection).await {
             Err(error) if error.is_io_error() && !error.is_timeout() => {
                 commands.query_async(&mut connection).await
             }
             answer => answer,
         };
-        answer.map_err(plain)
+        answer.map_err(describe)
     }
 }
 
 impl RevocationList for RedisRevocations {
-    fn look_up(&self, session: SessionIds) -> LookUp {
-        let server = Arc::clone(&self.server);
-        let answer = Box::pin(async move {
-            let user = format!("qq-auth:{{{}}}", session.user());
-            let session = format!("{user}:{}", session.session());
-            // Not MGET: it takes a key of another type for none at all.
-            let mut both = redis::pipe();
-            both.get(user).get(session);
-            let cutoffs: [Option<Vec<u8>>; 2] = server.ask(&both).await?;
-            let cutoffs = cutoffs.into_iter().flatten().map(|millis| {
-                let millis = std::str::from_utf8(&millis).map_err(|_| BadEntry)?;
-                let millis = millis.parse().map_err(|_| BadEntry)?;
-                let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
-                since.ok_or(BadEntry)
-            });
-            Ok(cutoffs.collect::<Result<Vec<_>, _>>()?.into_iter().max())
-        });
-        LookUp::Asking {
-            stale: None,
-            answer,
-        }
+    async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
+        // MGET would take a key of another type for a missing one.
+        let mut commands = redis::pipe();
+        commands.get(user_key(session)).get(key(session));
+        let cutoffs: [Option<Vec<u8>>; 2] = self.server.query(&commands).await?;
+        let cutoffs = cutoffs.into_iter().flatten().map(|cutoff| parse(&cutoff));
+        let cutoffs = cutoffs.collect::<Result<Vec<_>, _>>()?;
+        Ok(cutoffs.into_iter().max())
     }
 
-    fn revoke(&self, revocation: Revocation) -> Answer<()> {
-        let server = Arc::clone(&self.server);
-        Box::pin(async move {
-            let mut key = format!("qq-auth:{{{}}}", revocation.user());
-            if let Some(session) = revocation.session() {
-                key += &format!(":{session}");
-            }
-            let mut set = Cmd::new();
-            set.arg("SET").arg(key).arg(millis(revocation.cutoff()));
-            set.arg("PX").arg(as_millis(revocation.keep()).max(1));
-            let mut one = redis::pipe();
-            one.add_command(set).ignore();
-            server.ask(&one).await
-        })
+    async fn raise_cutoff(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        let mut raise = Cmd::new();
+        raise.arg("EVAL").arg(RAISE).arg(1).arg(key(subject));
+        raise
+            .arg(unix_millis(cutoff))
+            .arg(as_millis(keep_for).max(1));
+        let mut commands = redis::pipe();
+        commands.add_command(raise);
+        let (stored,): (Vec<u8>,) = self.server.query(&commands).await?;
+        Ok(parse(&stored)?)
     }
 }
 
-/// The kind of an error: its text may hold what the server sent.
-fn plain(error: RedisError) -> BoxError {
-    let plain = format!("redis: {}", error.category());
-    // Of a pipeline each command has an error of its own.
+fn user_key(subject: Subject) -> String {
+    format!("qq-auth:{{{:032x}}}", u128::from_be_bytes(*subject.user()))
+}
+
+fn key(subject: Subject) -> String {
+    let user = user_key(subject);
+    match subject.session() {
+        Some(session) => format!("{user}:{:032x}", u128::from_be_bytes(*session)),
+        None => user,
+    }
+}
+
+fn parse(cutoff: &[u8]) -> Result<SystemTime, UnreadableEntry> {
+    let millis = std::str::from_utf8(cutoff).map_err(|_| UnreadableEntry)?;
+    let millis = millis.parse().map_err(|_| UnreadableEntry)?;
+    let cutoff = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+    cutoff.ok_or(UnreadableEntry)
+}
+
+/// Returns only the kind of an error: its text may contain what the server sent.
+fn describe(error: RedisError) -> BoxError {
+    let category = format!("redis: {}", error.category());
+    // In a pipeline each command has an error of its own.
     let errors = error.into_server_errors();
     if errors.is_some_and(|errors| errors.iter().all(|(_, it)| it.code() == "WRONGTYPE")) {
-        return BadEntry.into();
+        return UnreadableEntry.into();
     }
-    plain.into()
+    category.into()
 }
 
 impl ConnectionLike for Connection {

@@ -1,295 +1,310 @@
-//! The path of the redirect URI: back from QQ.
+//! The path of the redirect URI: QQ sends the browser back with a code.
 //!
-//! 1. The state first: without the login that this browser started, nothing else is looked at and QQ is not called.
-//! 2. A code that looks like an error number, or stands beside an error, is an error report.
+//! 1. The state comes first. Without the login that this browser started, nothing else is looked at
+//!    and QQ is not called.
+//! 2. A code that looks like an error number, or comes with an error, is an error report.
 //! 3. A login with an intent counts only for the account that started it.
-//! 4. Whatever comes of it, a login that came this far is used up; only one that had to wait outside is not.
-//! 5. Somebody who is signed in already and comes with a callback or a code that is no good (reload, Back, a second tab)
-//!    goes to the start page instead of seeing an error, but for a login with an intent. The callback is not accepted
-//!    for that.
+//! 4. A login that gets this far is used up, whatever comes of it, unless it found no free place.
+//! 5. A signed-in user with a stale callback (reload, Back, a second tab) goes to `/` instead of an
+//!    error page, except for a login with an intent. The callback itself is not accepted.
 
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
+use tower::BoxError;
 
 use super::{
-    Completed, Decision, Flow, Head, Outcome, Visit, Who,
-    audience::Audience,
-    events::{self, LoginTimer, Waiting},
-    login::introduced,
-    page::{OwnResponse, see_other, with_cookie},
-    pending::{Purpose, Returned, Stray},
-    query::Param,
-    return_to::ReturnTo,
+    account::{account_digest, has_account},
+    action::Action,
+    context::{CompletedLogin, RequestContext},
+    events::{AbandonGuard, login_failed, login_succeeded},
+    failure::Reporter,
+    user::parts_for_hook,
 };
 use crate::{
-    LoginError,
-    LoginErrorKind::{
-        Cancelled, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded,
-        QqTimeout, Refused,
+    error::{
+        LoginError,
+        LoginErrorKind::{
+            Cancelled, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded,
+            QqTimeout, Refused,
+        },
     },
-    QqLogin, Verdict,
-    hook::caught,
+    hooks::{
+        failure_page::Retry,
+        on_login::{AcceptedLogin, RefusedLogin, Verdict},
+        panics::catch_panic,
+    },
+    login::QqLogin,
+    login_state::{self, Intent, LoginState},
     meter::InFlight,
-    session::Session,
+    request::{
+        head::RequestHead,
+        query::{Param, Query},
+        requester::Client,
+    },
+    respond::response::{OwnResponse, see_other, with_cookie},
+    return_to::ReturnTo,
+    session::{Session, current::CurrentSession},
+    site::Site,
 };
 
-/// What the logins beyond the limit are told to wait.
+/// The `Retry-After` of logins beyond the limit.
 const OVERLOADED_FOR: Duration = Duration::from_secs(2);
 
-impl Flow {
-    pub(super) fn callback(self: &Arc<Self>, head: Head<'_>, who: &Who) -> Decision {
-        let mut ending = Ending {
-            timer: LoginTimer::start(),
-            audience: Audience::of(head.headers),
-            signed_in: who.signed_in().is_some() || self.has_account(head, who),
-            has_intent: false,
-            flow: Arc::clone(self),
-        };
-        let query = head.query();
-        let state = Param::of(query, "state").once().unwrap_or_default();
-        let (purpose, consumed) = match self.pending.returned(head.headers, &state, self.now()) {
-            Ok(Returned { purpose, consumed }) => (purpose, consumed),
-            Err(Stray(return_to)) => {
-                let detail = "the state is not one that this browser holds a login for";
-                let again = self
-                    .paths
-                    .login_to(&return_to.unwrap_or_else(ReturnTo::home));
-                let error = LoginError::new(InvalidState, detail);
-                return Decision::Respond(ending.failed(error, &again));
-            }
-        };
-        let again = self.paths.again(&purpose);
-        ending.has_intent = purpose.intent.is_some();
-        let code = match self
-            .same_account(head, who, &purpose)
-            .and_then(|()| authorization_code(query))
-        {
-            Ok(code) => code,
-            Err(error) => {
-                let response = ending.failed(error, &again);
-                return Decision::Respond(with_cookie(response, consumed));
-            }
-        };
-        let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() else {
-            let error = LoginError::new(Overloaded, "too many logins are under way")
-                .with_retry_after(OVERLOADED_FOR);
-            return Decision::Respond(ending.failed(error, &again));
-        };
-        let hook = self
-            .on_login
-            .clone()
-            .map(|hook| (hook, introduced(head, who)));
-        let replaced = who.session.clone();
-        let waiting = Waiting(ending.timer);
-        Decision::Wait(Box::pin(async move {
-            let in_flight = (place, InFlight::new());
-            let deadline = Instant::now() + ending.flow.client.app().login_timeout;
-            let return_to = purpose.return_to.clone();
-            let admitted = async {
-                let mut login = ending.flow.client.login_by(&code, deadline).await?;
-                login.return_to = purpose.return_to.to_string();
-                login.intent = purpose.intent.map(|(intent, _)| intent);
-                match hook {
-                    Some((hook, head)) => {
-                        let asked = timeout_at(deadline, hook.ask(login.clone(), head)).await;
-                        Ok((login, verdict(asked.ok())?))
-                    }
-                    None => Ok((login, Verdict::Allow)),
-                }
+pub(super) fn finish_login(
+    site: &Arc<Site>,
+    head: RequestHead<'_>,
+    client: Client,
+    current: CurrentSession,
+) -> Action {
+    let query = Query::parse(head.query());
+    let token = query.get("state").once().unwrap_or_default();
+    let login = site.login_states.open(head.headers, token, site.now());
+    let (state, removal, error) = match login {
+        Ok(login) => (login.state, Some(login.removal), None),
+        Err(login_state::InvalidState(return_to)) => {
+            let detail = "the state belongs to no login of this browser";
+            let state = LoginState {
+                return_to: return_to.unwrap_or_else(ReturnTo::home),
+                intent: None,
             };
-            let admitted = admitted.await;
-            drop(in_flight);
-            let outcome = match admitted {
-                Ok((login, verdict)) => {
-                    let reached = ending.reached(login, verdict, &return_to, consumed, replaced);
-                    reached.await
-                }
-                Err(error) => Outcome::Respond(with_cookie(ending.failed(error, &again), consumed)),
+            (state, None, Some(LoginError::new(InvalidState, detail)))
+        }
+    };
+    let reply = CallbackReply {
+        site: Arc::clone(site),
+        reporter: Reporter::new(head, client),
+        is_signed_in: current.valid().is_some() || has_account(site, head, &current),
+        state,
+        removal,
+    };
+    if let Some(error) = error {
+        return Action::Respond(reply.fail(error));
+    }
+    let intent = reply.state.intent.as_ref();
+    let code = check_account(site, head, &current, intent).and_then(|()| code(&query));
+    let code = match code {
+        Ok(code) => code.to_owned(),
+        Err(error) => return Action::Respond(reply.fail(error)),
+    };
+    let Ok(permit) = Arc::clone(&site.logins_in_flight).try_acquire_owned() else {
+        let error = LoginError::new(Overloaded, "too many logins are under way");
+        return Action::Respond(reply.fail(error.with_retry_after(OVERLOADED_FOR)));
+    };
+    let hook = site.on_login.clone();
+    let hook = hook.map(|hook| (hook, parts_for_hook(head, &current)));
+    Action::Wait(Box::pin(async move {
+        let guard = AbandonGuard::new(reply.reporter.timer);
+        let in_flight = (permit, InFlight::new());
+        let site = &reply.site;
+        let deadline = Instant::now() + site.client.app().login_timeout;
+        let verdict = async {
+            let login = site.client.login_before(&code, deadline).await?;
+            let LoginState { return_to, intent } = reply.state.clone();
+            let login = login
+                .with_return_to(return_to.to_string())
+                .with_intent(intent.map(|intent| intent.name));
+            let Some((hook, head)) = hook else {
+                return Ok((login, Verdict::allow()));
             };
-            waiting.over();
-            outcome
-        }))
-    }
-
-    /// Revokes the session that a new one takes the place of: nobody would have its cookie to sign it out.
-    async fn replace(&self, session: Option<Box<Session>>) {
-        if let Some(session) = session.filter(|_| self.revocations.list.is_some()) {
-            // What went wrong is in the log, and no reason to keep anybody out.
-            let revocations = self.sessions.revocation(&session, self.now());
-            let _ = self.revocations.revoke(revocations).await;
-        }
-    }
-
-    /// Whether the app knows the person by a session of its own.
-    fn has_account(&self, head: Head<'_>, who: &Who) -> bool {
-        let hook = self.account_of.as_ref();
-        hook.is_some_and(|hook| matches!(hook.ask(&introduced(head, who)), Ok(Some(_))))
-    }
-
-    /// A login that does something to an account may not end in another one.
-    fn same_account(&self, head: Head<'_>, who: &Who, purpose: &Purpose) -> Result<(), LoginError> {
-        match &purpose.intent {
-            Some((_, account)) if *account != self.account(head, who)? => {
-                let detail = "somebody else is signed in than when the login was started";
-                Err(LoginError::new(Refused, detail))
-            }
-            _ => Ok(()),
-        }
-    }
+            let verdict = timeout_at(deadline, hook.call(login.clone(), head)).await;
+            Ok((login, check_hook(verdict.ok())?))
+        };
+        let verdict = verdict.await;
+        drop(in_flight);
+        let action = match verdict {
+            Ok((login, verdict)) => match verdict.into_result() {
+                Ok(accepted) => reply.accept(login, accepted, current.session).await,
+                Err(refused) => Action::Respond(reply.refuse(refused)),
+            },
+            Err(error) => Action::Respond(reply.fail(error)),
+        };
+        guard.disarm();
+        action
+    }))
 }
 
-/// What the app said, in time or not.
-fn verdict(asked: Option<Result<Verdict, tower::BoxError>>) -> Result<Verdict, LoginError> {
-    match asked {
-        Some(Ok(Verdict::Refuse(reason))) => {
-            Err(LoginError::new(Refused, "the app refused the login").with_reason(reason))
-        }
-        Some(Ok(verdict)) => Ok(verdict),
-        Some(Err(error)) => {
-            let error = caught(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
-            // It may hold what QQ said, line feeds and all.
-            let error = error.escape_debug();
-            tracing::error!("the on_login hook failed: {error}");
-            Err(LoginError::new(Refused, "the app's on_login hook failed"))
-        }
-        None => Err(LoginError::new(
-            QqTimeout,
-            "the app's on_login hook did not answer in time",
-        )),
-    }
+/// Answers one callback.
+struct CallbackReply {
+    site: Arc<Site>,
+    reporter: Reporter,
+    is_signed_in: bool,
+    state: LoginState,
+    /// The cookie that removes the login cookie, if it opened.
+    removal: Option<HeaderValue>,
 }
 
-/// Ends one login.
-struct Ending {
-    flow: Arc<Flow>,
-    timer: LoginTimer,
-    audience: Audience,
-    signed_in: bool,
-    has_intent: bool,
-}
-
-impl Ending {
-    /// QQ and the app agree.
-    async fn reached(
+impl CallbackReply {
+    async fn accept(
         self,
-        mut login: QqLogin,
-        verdict: Verdict,
-        return_to: &ReturnTo,
-        consumed: HeaderValue,
+        login: QqLogin,
+        accepted: AcceptedLogin,
         replaced: Option<Box<Session>>,
-    ) -> Outcome {
-        let flow = &self.flow;
-        let to = |path: String| {
-            ReturnTo::new(path, &flow.paths).unwrap_or_else(|| {
-                tracing::error!("the on_login hook named no path of this site; going to / instead");
-                ReturnTo::home()
-            })
+    ) -> Action {
+        let site = &self.site;
+        let return_to = match accepted.redirect_to {
+            Some(path) => self.check_redirect(path),
+            None => self.state.return_to.clone(),
         };
-        let return_to = match verdict {
-            Verdict::RefuseTo(path) => {
-                let path = to(path);
-                let error = LoginError::new(Refused, "the app sent the person elsewhere");
-                events::login_failed(&error, &self.timer);
-                let response = see_other(&path.to_string());
-                return Outcome::Respond(with_cookie(response, consumed));
-            }
-            Verdict::AllowTo(path) => to(path),
-            Verdict::Allow | Verdict::Refuse(_) => return_to.clone(),
-        };
-        let session = match flow.session_of(&login) {
+        let session = match session_cookie(site, &login) {
             Ok(session) => session,
             Err(error) => {
-                let again = flow.paths.login_to(&return_to);
-                return Outcome::Respond(with_cookie(self.failed(error, &again), consumed));
+                let url = site.login_url(&return_to);
+                let response = self.reporter.report(site, error, Retry::Login(&url));
+                return Action::Respond(self.remove_login_cookie(response));
             }
         };
-        flow.replace(replaced).await;
-        events::login_succeeded(&login, &self.timer);
-        if flow.forwards {
-            login.return_to = return_to.to_string();
-            let completed = Completed {
-                login,
+        // The browser drops the replaced cookie, so no logout could revoke that session later.
+        if let Some(replaced) = replaced.filter(|_| site.revocations.has_list()) {
+            site.revoke(&replaced).await;
+        }
+        login_succeeded(&login, &self.reporter.timer);
+        if site.forwards_callback {
+            let completed = CompletedLogin {
+                login: login.with_return_to(return_to.to_string()),
                 session,
-                consumed,
+                removal: self.removal,
             };
-            let wants_page = self.audience.wants_page;
-            return Outcome::Forward(Visit::completed(self.flow, completed, wants_page));
+            let client = self.reporter.client;
+            return Action::Forward(RequestContext::of_callback(self.site, client, completed));
         }
-        let mut response = see_other(&return_to.to_string());
-        if let Some(session) = session {
-            response = with_cookie(response, session);
-        }
-        Outcome::Respond(with_cookie(response, consumed))
+        let response = see_other(&return_to.to_string());
+        let response = session.into_iter().fold(response, with_cookie);
+        Action::Respond(self.remove_login_cookie(response))
     }
 
-    /// Tells the person, unless it is of no matter to them: somebody who is signed in and comes with a callback that is
-    /// no good any more goes on.
-    fn failed(&self, error: LoginError, again: &str) -> OwnResponse {
-        let no_matter = self.signed_in && !self.has_intent;
-        match error.kind() {
-            // A reload: that login has ended before.
-            InvalidState if no_matter => see_other("/"),
-            InvalidCallback | CodeRejected if no_matter => {
-                events::login_failed(&error, &self.timer);
+    fn refuse(&self, refused: RefusedLogin) -> OwnResponse {
+        let error = LoginError::new(Refused, "the app refused the login");
+        match refused.redirect_to {
+            Some(path) => {
+                login_failed(&error, &self.reporter.timer);
+                let response = see_other(&self.check_redirect(path).to_string());
+                self.remove_login_cookie(response)
+            }
+            None => self.fail(error.with_reason(refused.reason)),
+        }
+    }
+
+    /// Shows the error, or redirects a signed-in user to `/`.
+    fn fail(&self, error: LoginError) -> OwnResponse {
+        let is_harmless = self.is_signed_in && self.state.intent.is_none();
+        let is_used_up = error.kind() != Overloaded;
+        let response = match error.kind() {
+            // A reload: this login has ended before.
+            InvalidState if is_harmless => see_other("/"),
+            InvalidCallback | CodeRejected if is_harmless => {
+                login_failed(&error, &self.reporter.timer);
                 see_other("/")
             }
-            _ => self.tell(error, again),
+            _ => self.report(error),
+        };
+        match is_used_up {
+            true => self.remove_login_cookie(response),
+            false => response,
         }
     }
 
-    fn tell(&self, error: LoginError, again: &str) -> OwnResponse {
-        self.flow.failed(error, again, self.audience, &self.timer)
-    }
-}
-
-impl Flow {
-    /// The cookie of a new session, unless the app keeps its own.
-    fn session_of(&self, login: &QqLogin) -> Result<Option<HeaderValue>, LoginError> {
-        if !self.keeps_sessions {
-            return Ok(None);
+    /// Offers a new login; with an intent, the page that starts it.
+    fn report(&self, error: LoginError) -> OwnResponse {
+        let return_to = &self.state.return_to;
+        match self.state.intent {
+            Some(_) => {
+                let page = return_to.to_string();
+                self.reporter.report(&self.site, error, Retry::Page(&page))
+            }
+            None => {
+                let url = self.site.login_url(return_to);
+                self.reporter.report(&self.site, error, Retry::Login(&url))
+            }
         }
-        let cookie = self
-            .sessions
-            .start(login.user().clone(), Some(login.tokens()), self.now());
-        cookie.map(Some).map_err(|too_large| {
-            let size = too_large.0;
-            let detail =
-                format!("the session cookie would be {size} bytes; browsers drop those over 4096");
-            LoginError::new(Misconfigured, detail)
+    }
+
+    fn remove_login_cookie(&self, response: OwnResponse) -> OwnResponse {
+        self.removal.iter().cloned().fold(response, with_cookie)
+    }
+
+    /// Returns the path that the hook chose, or `/` if it is not one of the site.
+    fn check_redirect(&self, path: String) -> ReturnTo {
+        ReturnTo::new(path, &self.site.paths).unwrap_or_else(|| {
+            tracing::error!("the on_login hook redirects to a path that is not of this site");
+            ReturnTo::home()
         })
     }
 }
 
-/// The authorization code of a callback whose state is good.
-fn authorization_code(query: &str) -> Result<String, LoginError> {
-    let param = |name| Param::of(query, name);
-    let odd = |detail| LoginError::new(InvalidCallback, detail);
-    let reported = match param("usercancel") {
-        Param::Missing => false,
-        Param::Once(number) => number != "0",
-        Param::Odd => true,
-    };
-    let code = match param("code") {
-        Param::Odd => return Err(odd("the code is repeated or not text")),
+/// Returns the cookie of the new session, unless the app keeps the sessions.
+fn session_cookie(site: &Site, login: &QqLogin) -> Result<Option<HeaderValue>, LoginError> {
+    if !site.keeps_sessions {
+        return Ok(None);
+    }
+    let user = login.user().clone();
+    let cookie = site.sessions.start(user, Some(login.tokens()), site.now());
+    cookie.map(Some).map_err(|too_large| {
+        let size = too_large.0;
+        let detail = format!("the session cookie has {size} bytes; browsers drop it above 4096");
+        LoginError::new(Misconfigured, detail)
+    })
+}
+
+/// Fails unless the account is still the one that started the login.
+fn check_account(
+    site: &Site,
+    head: RequestHead<'_>,
+    current: &CurrentSession,
+    intent: Option<&Intent>,
+) -> Result<(), LoginError> {
+    match intent {
+        Some(intent) if intent.account != account_digest(site, head, current)? => {
+            let detail = "another account is signed in than at the start of the login";
+            Err(LoginError::new(Refused, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Turns a failure of the hook, or its running late, into an error of the login.
+fn check_hook(verdict: Option<Result<Verdict, BoxError>>) -> Result<Verdict, LoginError> {
+    match verdict {
+        Some(Ok(verdict)) => Ok(verdict),
+        Some(Err(error)) => {
+            let error = catch_panic(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
+            // The text may hold what QQ sent, line feeds included.
+            let error = error.escape_debug();
+            tracing::error!("the on_login hook failed: {error}");
+            Err(LoginError::new(Refused, "the app's on_login hook failed"))
+        }
+        None => {
+            let detail = "the app's on_login hook did not finish in time";
+            Err(LoginError::new(QqTimeout, detail))
+        }
+    }
+}
+
+/// Returns the authorization code of a callback whose state is valid.
+fn code<'q>(query: &'q Query<'_>) -> Result<&'q str, LoginError> {
+    let invalid = |detail| Err(LoginError::new(InvalidCallback, detail));
+    let code = match query.get("code") {
+        Param::Invalid => return invalid("the code is repeated or not text"),
         code => code.once(),
     };
-    let is_number =
-        |code: &String| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
-    let reported = reported
-        || ["error", "error_description", "msg"]
-            .iter()
-            .any(|name| param(name) != Param::Missing)
-        || code.as_ref().is_some_and(is_number);
-    if reported {
-        let detail = "the person cancelled, or qq reported an error";
+    let is_cancelled = match query.get("usercancel") {
+        Param::Missing => false,
+        Param::Once(number) => number != "0",
+        Param::Invalid => true,
+    };
+    let has_error = ["error", "error_description", "msg"]
+        .iter()
+        .any(|name| *query.get(name) != Param::Missing);
+    let is_number = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    if is_cancelled || has_error || code.is_some_and(is_number) {
+        let detail = "the user cancelled, or qq reported an error";
         return Err(LoginError::new(Cancelled, detail));
     }
     match code {
-        Some(code) if is_code(&code) => Ok(code),
-        Some(_) => Err(odd("the code is not one that qq gives")),
-        None => Err(odd("there is no code")),
+        Some(code) if is_code(code) => Ok(code),
+        Some(_) => invalid("the code is not one of qq's"),
+        None => invalid("the code is missing"),
     }
 }
 

@@ -1,212 +1,208 @@
-//! A request on its way through the app, and what is ours to add to the response.
+//! A request on its way through the app, and what the layer adds to the response.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{Extensions, HeaderValue, Method, Response, StatusCode, header, uri::PathAndQuery};
+use http::{Extensions, HeaderValue, Response, StatusCode, header, uri::PathAndQuery};
 
-use super::{
-    Flow, Head, Who,
-    audience::Audience,
-    messages::Reason,
-    origin::local_part,
-    page::{Notice, OwnResponse, see_other, uncacheable, with_cookie},
-    return_to::ReturnTo,
-};
+use super::user::set_user;
 use crate::{
-    Language, LoginRequired, QqLogin, QqTokens, QqUser,
-    session::{TooLarge, revocation::Standing},
+    clock::unix_millis,
+    error::{
+        LoginError,
+        LoginErrorKind::{LoginRequired, SessionUnverified},
+    },
+    hooks::failure_page::{Failure, Retry},
+    language::Language,
+    login::QqLogin,
+    login_required,
+    request::{
+        head::RequestHead,
+        origin::path_on_site,
+        requester::{Client, Requester, language},
+    },
+    respond::{
+        failure,
+        headers::forbid_caching,
+        response::{OwnResponse, see_other, with_cookie},
+    },
+    return_to::ReturnTo,
+    session::{current::CurrentSession, sessions::TooLarge},
+    site::Site,
+    tokens::QqTokens,
 };
 
-pub(crate) struct Visit {
-    flow: Arc<Flow>,
-    who: Who,
-    arrival: Arrival,
-    /// Known where the session had to be waited for.
-    audience: Option<Audience>,
-    completed: Option<Box<Completed>>,
+/// What the layer remembers of a request while the app handles it.
+pub(crate) struct RequestContext {
+    site: Arc<Site>,
+    current: CurrentSession,
+    client: Client,
+    return_page: ReturnPage,
+    /// Known only if a page may need it: for a form, or a session that cannot be checked.
+    language: Language,
+    login: Option<Box<CompletedLogin>>,
 }
 
-/// A login whose callback goes on to the app.
-pub(super) struct Completed {
+/// A login whose callback the app answers.
+pub(super) struct CompletedLogin {
     pub(super) login: QqLogin,
-    /// The cookie that begins a session, unless the app keeps its own.
+    /// The cookie of the new session, unless the app keeps the sessions.
     pub(super) session: Option<HeaderValue>,
-    /// The cookie that takes the pending login away.
-    pub(super) consumed: HeaderValue,
+    /// The cookie that removes the login cookie.
+    pub(super) removal: Option<HeaderValue>,
 }
 
-/// How a request came that the app may find to need a login.
-pub(super) enum Arrival {
-    /// A browser on its way to this page: it can be sent to the login and come back.
-    AtPage(PathAndQuery),
-    /// A browser that sends a form from a page it may want to come back to: what it sent would be lost.
-    WithForm(Language, Option<HeaderValue>),
-    /// A program.
-    ByProgram,
+/// The page to which a login would lead back.
+enum ReturnPage {
+    Home,
+    Requested(PathAndQuery),
+    Referer(HeaderValue),
 }
 
-impl Arrival {
-    pub(super) fn of(head: Head<'_>, wants_page: bool) -> Self {
-        if !wants_page {
-            return Self::ByProgram;
-        }
-        match head.uri.path_and_query() {
-            Some(page) if matches!(*head.method, Method::GET | Method::HEAD) => {
-                Self::AtPage(page.clone())
+impl RequestContext {
+    pub(super) fn new(site: Arc<Site>, head: RequestHead<'_>, client: Client) -> Self {
+        let page = || head.uri.path_and_query().cloned();
+        let return_page = match client.requester {
+            Requester::Page => page().map(ReturnPage::Requested),
+            Requester::Form => {
+                let referer = head.headers.get(header::REFERER).cloned();
+                referer.map(ReturnPage::Referer)
             }
-            _ => Self::WithForm(
-                Audience::of(head.headers).language,
-                head.headers.get(header::REFERER).cloned(),
-            ),
-        }
-    }
-}
-
-impl Visit {
-    pub(super) fn new(flow: Arc<Flow>, who: Who, arrival: Arrival) -> Self {
+            Requester::Program => None,
+        };
+        let language = match client.requester {
+            Requester::Form => language(head.headers),
+            Requester::Page | Requester::Program => Language::default(),
+        };
         Self {
-            flow,
-            who,
-            arrival,
-            audience: None,
-            completed: None,
+            site,
+            current: CurrentSession::none(),
+            client,
+            return_page: return_page.unwrap_or(ReturnPage::Home),
+            language,
+            login: None,
         }
-    }
-
-    pub(super) fn of(self, audience: Audience) -> Self {
-        let audience = Some(audience);
-        Self { audience, ..self }
     }
 
     /// The callback of a login that succeeded.
-    pub(super) fn completed(flow: Arc<Flow>, completed: Completed, wants_page: bool) -> Self {
-        let arrival = match wants_page {
-            true => Arrival::AtPage(PathAndQuery::from_static("/")),
-            false => Arrival::ByProgram,
-        };
-        let nobody = Who {
-            session: None,
-            standing: Standing::Good,
-        };
-        let completed = Some(Box::new(completed));
+    pub(super) fn of_callback(site: Arc<Site>, client: Client, login: CompletedLogin) -> Self {
         Self {
-            completed,
-            ..Self::new(flow, nobody, arrival)
+            site,
+            current: CurrentSession::none(),
+            client,
+            return_page: ReturnPage::Home,
+            language: Language::default(),
+            login: Some(Box::new(login)),
         }
     }
 
-    /// Tells the app who is signed in, and nothing that an outer service may have claimed.
-    pub(crate) fn introduce(&self, extensions: &mut Extensions) {
-        forget(extensions);
-        if let Some(session) = self.who.signed_in() {
-            extensions.insert(session.user.clone());
-            if let Some(tokens) = session.tokens(|| self.flow.now()) {
+    pub(super) fn with_session(self, current: CurrentSession) -> Self {
+        Self { current, ..self }
+    }
+
+    pub(super) fn with_language(self, language: Language) -> Self {
+        Self { language, ..self }
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Puts the signed-in user into the extensions of the request.
+    pub(crate) fn insert_user(&self, extensions: &mut Extensions) {
+        set_user(extensions, &self.current);
+        if let Some(session) = self.current.valid() {
+            if let Some(tokens) = session.tokens(|| unix_millis(self.site.now())) {
                 extensions.insert(tokens);
             }
         }
-        if let Some(completed) = &self.completed {
-            extensions.insert(completed.login.user().clone());
-            extensions.insert(completed.login.clone());
-            if self.flow.sessions.keeps_tokens {
-                extensions.insert(completed.login.tokens().clone());
+        if let Some(CompletedLogin { login, .. }) = self.login.as_deref() {
+            extensions.insert(login.user().clone());
+            extensions.insert(login.clone());
+            if self.site.sessions.settings().keep_tokens {
+                extensions.insert(login.tokens().clone());
             }
         }
     }
 
-    /// Adds to the app's response what is ours, or gives another in its place.
+    /// Adds the layer's cookies to the app's response, or returns another response in its place.
     pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Option<OwnResponse> {
-        let completed = self.completed.take();
-        if response
-            .extensions_mut()
-            .remove::<LoginRequired>()
+        let login = self.login.take();
+        let extensions = response.extensions_mut();
+        if extensions
+            .remove::<login_required::LoginRequired>()
             .is_some()
         {
-            let response = self.login_required();
-            return Some(match completed {
-                Some(completed) => with_cookie(response, completed.consumed),
-                None => response,
-            });
+            let removal = login.and_then(|login| login.removal);
+            let response = self.require_login();
+            return Some(removal.into_iter().fold(response, with_cookie));
         }
-        // A connection that is no longer HTTP renews its session at the next request that is.
+        // The next HTTP request renews the session.
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
-        if let Some(completed) = completed {
-            // An app that answers with an error has not let anybody in.
+        if let Some(login) = login {
+            // With an error the app has refused the login.
             let status = response.status();
-            let failed = status.is_client_error() || status.is_server_error();
-            let session = self.begun(&completed, response.extensions_mut());
-            set_cookie(response, completed.consumed);
-            if let Some(session) = session.filter(|_| !failed) {
+            let is_error = status.is_client_error() || status.is_server_error();
+            let session = self.new_session(&login, response.extensions_mut());
+            if let Some(removal) = login.removal {
+                set_cookie(response, removal);
+            }
+            if let Some(session) = session.filter(|_| !is_error) {
                 set_cookie(response, session);
             }
-        } else if let Some(cookie) = self.rewritten(response.extensions_mut()) {
+        } else if let Some(cookie) = self.updated_session(response.extensions_mut()) {
             set_cookie(response, cookie);
         }
         None
     }
 
-    /// The cookie of a new session, with other tokens where the app has exchanged them at the callback.
-    fn begun(&self, completed: &Completed, response: &mut Extensions) -> Option<HeaderValue> {
-        let session = completed.session.clone()?;
-        let flow = &self.flow;
-        let exchanged = self.exchanged(response).and_then(|tokens| {
-            let user = completed.login.user().clone();
-            kept(flow.sessions.start(user, Some(&tokens), flow.now()))
+    /// Returns the cookie of the new session, with the app's tokens if it has exchanged them.
+    fn new_session(
+        &self,
+        login: &CompletedLogin,
+        response: &mut Extensions,
+    ) -> Option<HeaderValue> {
+        let session = login.session.clone()?;
+        let sessions = &self.site.sessions;
+        let exchanged = self.exchanged_tokens(response).and_then(|tokens| {
+            let user = login.login.user().clone();
+            log_too_large(sessions.start(user, Some(&tokens), self.site.now()))
         });
         Some(exchanged.unwrap_or(session))
     }
 
-    /// The session cookie with new tokens, or for a new idle time, where either is due.
-    fn rewritten(&self, response: &mut Extensions) -> Option<HeaderValue> {
-        let (flow, session) = (&self.flow, self.who.signed_in()?);
-        match self.exchanged(response) {
-            Some(tokens) => kept(flow.sessions.with_tokens(session, &tokens, flow.now())),
-            None => flow.sessions.renew(session, || flow.now()),
+    /// Returns the session cookie with new tokens, or renewed, if either is due.
+    fn updated_session(&self, response: &mut Extensions) -> Option<HeaderValue> {
+        let (site, session) = (&self.site, self.current.valid()?);
+        match self.exchanged_tokens(response) {
+            Some(tokens) => {
+                log_too_large(site.sessions.replace_tokens(session, &tokens, site.now()))
+            }
+            None => site.sessions.renew(session, || site.now()),
         }
     }
 
-    /// The tokens that the app wants to be kept instead of the former ones.
-    fn exchanged(&self, response: &mut Extensions) -> Option<QqTokens> {
+    fn exchanged_tokens(&self, response: &mut Extensions) -> Option<QqTokens> {
         let tokens = response.remove::<QqTokens>();
-        tokens.filter(|_| self.flow.sessions.keeps_tokens)
+        tokens.filter(|_| self.site.sessions.settings().keep_tokens)
     }
 
-    fn login_required(&self) -> OwnResponse {
-        if self.who.standing == Standing::Unverified {
-            return self.unverified();
+    /// Answers instead of an app that requires a signed-in user.
+    fn require_login(&self) -> OwnResponse {
+        if self.current.is_unverified() {
+            return self.report_unverified();
         }
-        let paths = &self.flow.paths;
-        let (audience, url) = match &self.arrival {
-            Arrival::AtPage(page) => return see_other(&paths.login_for(page.as_str())),
-            Arrival::WithForm(language, referer) => {
-                let own = self.flow.client.app().redirect_uri.origin();
-                let page = referer
-                    .as_ref()
-                    .and_then(|referer| local_part(referer, own));
-                let audience = Audience {
-                    wants_page: true,
-                    language: *language,
-                    ..Audience::default()
-                };
-                (audience, paths.login_for(page.unwrap_or("/")))
-            }
-            Arrival::ByProgram => {
-                let audience = Audience {
-                    language: Language::English,
-                    ..Audience::default()
-                };
-                (audience, paths.login.clone())
-            }
+        let site = &self.site;
+        let (language, url) = match self.client.requester {
+            Requester::Page => return see_other(&self.login_url()),
+            Requester::Form => (self.language, self.login_url()),
+            Requester::Program => (Language::English, site.paths.login.clone()),
         };
-        let notice = Notice {
-            reason: Reason::LoginRequired,
-            url: &url,
-            error: None,
-        };
-        let mut response = notice.respond(audience, self.flow.failure_page.as_ref());
+        let error = LoginError::new(LoginRequired, "the request needs a signed-in user");
+        let mut response = self.show(&error, language, Retry::Login(&url));
         let challenge = format!("QQ login_url=\"{url}\"");
-        // Paths are checked when they are set; a login without the header still works.
+        // Paths are checked when they are set, so this does not fail; a login works without it.
         if let Ok(challenge) = HeaderValue::try_from(challenge) {
             response
                 .headers_mut()
@@ -215,40 +211,46 @@ impl Visit {
         response
     }
 
-    /// Somebody came with a session, and nobody can say whether it is still good.
-    fn unverified(&self) -> OwnResponse {
-        let again = match &self.arrival {
-            Arrival::AtPage(page) => ReturnTo::new(page.as_str(), &self.flow.paths),
-            Arrival::WithForm(..) | Arrival::ByProgram => None,
+    fn report_unverified(&self) -> OwnResponse {
+        let page = match &self.return_page {
+            ReturnPage::Requested(page) => ReturnTo::new(page.as_str(), &self.site.paths),
+            ReturnPage::Referer(_) | ReturnPage::Home => None,
         };
-        let notice = Notice {
-            reason: Reason::Unverified,
-            url: &again.unwrap_or_else(ReturnTo::home).to_string(),
-            error: None,
+        let page = page.unwrap_or_else(ReturnTo::home).to_string();
+        let error = LoginError::new(SessionUnverified, "the revocation list is unavailable")
+            .with_retry_after(Duration::from_secs(1));
+        self.show(&error, self.language, Retry::Page(&page))
+    }
+
+    fn show(&self, error: &LoginError, language: Language, retry: Retry<'_>) -> OwnResponse {
+        let shown = Failure {
+            error,
+            language,
+            sends_cookies: self.client.sends_cookies,
+            retry,
         };
-        let audience = self.audience.unwrap_or_default();
-        notice.respond(audience, self.flow.failure_page.as_ref())
+        let app_page = self.site.failure_page.as_ref();
+        failure(&shown, self.client.requester, app_page)
+    }
+
+    fn login_url(&self) -> String {
+        let page = match &self.return_page {
+            ReturnPage::Home => None,
+            ReturnPage::Requested(page) => Some(page.as_str()),
+            ReturnPage::Referer(referer) => path_on_site(referer, self.site.origin()),
+        };
+        self.site.login_url_for(page.unwrap_or("/"))
     }
 }
 
-fn kept(cookie: Result<HeaderValue, TooLarge>) -> Option<HeaderValue> {
-    let told = |TooLarge(size): &TooLarge| {
-        tracing::error!("new tokens are not kept: the cookie would be {size} bytes");
+fn log_too_large(cookie: Result<HeaderValue, TooLarge>) -> Option<HeaderValue> {
+    let log = |TooLarge(size): &TooLarge| {
+        tracing::error!("new tokens are not kept: the cookie would have {size} bytes");
     };
-    cookie.inspect_err(told).ok()
+    cookie.inspect_err(log).ok()
 }
 
 fn set_cookie<B>(response: &mut Response<B>, cookie: HeaderValue) {
     response.headers_mut().append(header::SET_COOKIE, cookie);
-    uncacheable(response.headers_mut());
-}
-
-/// Takes away what only we may say.
-pub(super) fn forget(extensions: &mut Extensions) {
-    if extensions.is_empty() {
-        return;
-    }
-    extensions.remove::<QqUser>();
-    extensions.remove::<QqLogin>();
-    extensions.remove::<QqTokens>();
+    forbid_caching(response.headers_mut());
 }

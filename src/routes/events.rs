@@ -1,18 +1,21 @@
-//! What the operator is told: one event for each login that ended, under the support code that the page shows.
+//! One log event and one count for each login that ended.
 //!
-//! A login that waits for QQ or the app has ended as well when its client leaves: nobody is there to be answered.
+//! The event of a failed login has the support code that its page shows.
 
 use std::time::Instant;
 
 use crate::{
-    LoginError,
-    LoginErrorKind::{
-        AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
+    error::{
+        LoginError,
+        LoginErrorKind::{
+            AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
+        },
     },
-    QqLogin, meter,
+    login::QqLogin,
+    meter,
 };
 
-/// When the request came in that ended a login.
+/// Measures from the arrival of the request that ends a login.
 #[derive(Clone, Copy)]
 pub(super) struct LoginTimer(Instant);
 
@@ -26,22 +29,25 @@ impl LoginTimer {
     }
 }
 
-/// A login that waits. To drop it is to abandon the login.
-pub(super) struct Waiting(pub(super) LoginTimer);
+/// Reports the login as abandoned if it is dropped before [`disarm`](Self::disarm).
+pub(super) struct AbandonGuard(LoginTimer);
 
-impl Waiting {
-    /// From here on the login ends in an answer.
-    pub(super) fn over(self) {
+impl AbandonGuard {
+    pub(super) fn new(timer: LoginTimer) -> Self {
+        Self(timer)
+    }
+
+    pub(super) fn disarm(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Waiting {
+impl Drop for AbandonGuard {
     fn drop(&mut self) {
         let outcome = "abandoned";
         meter::login_ended(outcome, self.0.0.elapsed());
         let elapsed_ms = self.0.millis();
-        tracing::info!(outcome, elapsed_ms, "login ended without an answer");
+        tracing::info!(outcome, elapsed_ms, "login ended: the client left");
     }
 }
 
@@ -60,13 +66,14 @@ pub(super) fn login_failed(error: &LoginError, timer: &LoginTimer) {
     let outcome = error.kind().code();
     meter::login_ended(outcome, timer.0.elapsed());
     let elapsed_ms = timer.millis();
-    let (hop, qq_code) = (error.step(), error.qq_code());
+    let (step, qq_code) = (error.step(), error.qq_code());
     let support_code = error.support_code();
+    // The level of an event is part of its static metadata.
     macro_rules! event {
         ($level:ident) => {
             tracing::$level!(
                 outcome,
-                hop,
+                step,
                 qq_code,
                 elapsed_ms,
                 support_code,

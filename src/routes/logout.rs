@@ -1,43 +1,42 @@
-//! The logout path. Signing out changes something, so it is a POST, and no other site may ask for it.
+//! The logout path. It changes something, so it takes a POST, and only from the own site.
 //!
-//! Where there is a revocation list, the session goes on it: its cookie is worthless, not only deleted. If that fails the
-//! cookie is deleted all the same; the operator reads of it in the log.
+//! With a revocation list the session is revoked, not just deleted from this browser. If that fails,
+//! the cookie is deleted all the same and the failure is in the log.
 
 use std::sync::Arc;
 
-use super::{
-    Decision, Flow, Head, Outcome, Who,
-    audience::Audience,
-    messages::Reason,
-    origin::Origin,
-    page::{Notice, see_other, with_cookie},
+use super::{action::Action, failure::Reporter};
+use crate::{
+    error::{LoginError, LoginErrorKind::CrossSite},
+    hooks::failure_page::Retry,
+    request::{head::RequestHead, origin::Origin, query::Query, requester::Client},
+    respond::response::{see_other, with_cookie},
+    session::current::CurrentSession,
+    site::Site,
 };
 
-impl Flow {
-    pub(super) fn logout(self: &Arc<Self>, head: Head<'_>, who: Who) -> Decision {
-        let own = self.client.app().redirect_uri.origin();
-        if Origin::of(head.headers, own) == Origin::Foreign {
-            let notice = Notice {
-                reason: Reason::CrossSite,
-                url: "/",
-                error: None,
-            };
-            let audience = Audience::of(head.headers);
-            return Decision::Respond(notice.respond(audience, self.failure_page.as_ref()));
+pub(super) fn end_session(
+    site: &Arc<Site>,
+    head: RequestHead<'_>,
+    client: Client,
+    current: CurrentSession,
+) -> Action {
+    if Origin::of(head.headers, site.origin()) == Origin::Foreign {
+        let error = LoginError::new(CrossSite, "another site asked for the logout");
+        let reporter = Reporter::new(head, client);
+        return Action::Respond(reporter.show(site, &error, Retry::Page("/")));
+    }
+    let return_to = site.requested_return_to(&Query::parse(head.query()));
+    let response = see_other(&return_to.to_string());
+    let response = with_cookie(response, site.sessions.remove());
+    match current.session {
+        Some(session) if site.revocations.has_list() => {
+            let site = Arc::clone(site);
+            Action::Wait(Box::pin(async move {
+                site.revoke(&session).await;
+                Action::Respond(response)
+            }))
         }
-        let response = see_other(&self.return_to(head.query()).to_string());
-        let response = with_cookie(response, self.sessions.end());
-        match who.session {
-            Some(session) if self.revocations.list.is_some() => {
-                let flow = Arc::clone(self);
-                Decision::Wait(Box::pin(async move {
-                    let revocations = flow.sessions.revocation(&session, flow.now());
-                    // What went wrong is in the log; the person can do nothing about it.
-                    let _ = flow.revocations.revoke(revocations).await;
-                    Outcome::Respond(response)
-                }))
-            }
-            _ => Decision::Respond(response),
-        }
+        _ => Action::Respond(response),
     }
 }

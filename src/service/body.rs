@@ -1,4 +1,4 @@
-//! The body of a response: the app's, untouched, or our own.
+//! The body of a response: the app's, untouched, or the layer's own.
 
 use std::{
     fmt,
@@ -12,7 +12,8 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Response body of [`QqAuth`](crate::QqAuth): the app's own body, frame by frame, or a page of ours.
+    /// Response body of [`QqAuth`](crate::service::QqAuth): the app's body frame by frame, or a page of
+    /// the layer.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -20,11 +21,11 @@ pin_project! {
 }
 
 pin_project! {
-    // Not `http_body_util::Either`: that would change the app's error type.
+    // `http_body_util::Either` would change the app's error type.
     #[project = KindProj]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        // Boxed: a response of the app is then no larger than without us, and moves as fast.
+        // Boxed, so that a response of the app stays as small as without the layer.
         Own { #[pin] body: Box<Full<Bytes>> },
     }
 }
@@ -43,7 +44,8 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// Of a page of ours nothing is shown: the answer to a login that a program starts holds its state.
+// Omits the body of the layer's own responses: the one that starts a login for a program contains its
+// state.
 impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -1,4 +1,4 @@
-//! The response to come: the app's, ours, or one of both once QQ has answered.
+//! The response to come: the app's, the layer's, or either once a pending action is decided.
 
 use std::{
     fmt,
@@ -13,64 +13,68 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::body::ResponseBody;
 use crate::{
-    ResponseBody,
-    flow::{Outcome, OwnResponse, Visit, Work},
+    respond::response::OwnResponse,
+    routes::{
+        action::{Action, PendingAction},
+        context::RequestContext,
+    },
 };
 
 pin_project! {
-    /// Response future of [`QqAuth`](crate::QqAuth).
-    // No enum: the app's future would be moved once more to get into it.
+    /// Response future of [`QqAuth`](crate::service::QqAuth).
+    // No enum: entering another variant would move the app's future once more.
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
         #[pin]
         inner: Option<S::Future>,
-        visit: Option<Visit>,
-        // Boxed, as all that an ordinary request does not need: it would make every future larger.
+        context: Option<RequestContext>,
+        // Boxed to keep the pass-through future small.
         before: Option<Box<Before<S, B>>>,
     }
 }
 
 /// What comes before the app is called, or instead of it.
 enum Before<S, B> {
-    Own {
+    Respond {
         response: Option<OwnResponse>,
     },
-    // The app's service is not made ready before it is its turn: it would hold a place while QQ thinks.
     Wait {
-        work: Work,
+        action: PendingAction,
         onward: Option<(S, Request<B>)>,
     },
+    // The service becomes ready only now: earlier it would hold a permit while QQ answers.
     Ready {
         onward: Option<(S, Request<B>)>,
     },
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(crate) fn inner(future: S::Future, visit: Visit) -> Self {
+    pub(super) fn forward(future: S::Future, context: RequestContext) -> Self {
         Self {
             inner: Some(future),
-            visit: Some(visit),
+            context: Some(context),
             before: None,
         }
     }
 
-    pub(crate) fn own(response: OwnResponse) -> Self {
+    pub(super) fn respond(response: OwnResponse) -> Self {
         let response = Some(response);
-        Self::before(Before::Own { response })
+        Self::before(Before::Respond { response })
     }
 
-    pub(crate) fn wait(work: Work, service: S, request: Request<B>) -> Self {
+    pub(super) fn wait(action: PendingAction, service: S, request: Request<B>) -> Self {
         let onward = Some((service, request));
-        Self::before(Before::Wait { work, onward })
+        Self::before(Before::Wait { action, onward })
     }
 
     fn before(before: Before<S, B>) -> Self {
         Self {
             inner: None,
-            visit: None,
+            context: None,
             before: Some(Box::new(before)),
         }
     }
@@ -84,20 +88,24 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const ONCE: &str = "a future is not polled after it has completed";
+        const ONCE: &str = "a future is not polled after completion";
         let mut this = self.project();
         while let Some(before) = this.before.as_deref_mut() {
             *before = match before {
-                Before::Own { response } => {
+                Before::Respond { response } => {
                     let response = response.take().expect(ONCE);
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
-                Before::Wait { work, onward } => match ready!(work.as_mut().poll(cx)) {
-                    Outcome::Respond(response) => {
+                Before::Wait { action, onward } => match ready!(action.as_mut().poll(cx)) {
+                    Action::Respond(response) => {
                         return Poll::Ready(Ok(response.map(ResponseBody::own)));
                     }
-                    Outcome::Forward(visit) => {
-                        *this.visit = Some(visit);
+                    Action::Wait(action) => {
+                        let onward = onward.take();
+                        Before::Wait { action, onward }
+                    }
+                    Action::Forward(context) => {
+                        *this.context = Some(context);
                         let onward = onward.take();
                         Before::Ready { onward }
                     }
@@ -105,8 +113,8 @@ where
                 Before::Ready { onward } => {
                     ready!(onward.as_mut().expect(ONCE).0.poll_ready(cx))?;
                     let (mut service, mut request) = onward.take().expect(ONCE);
-                    let visit = this.visit.as_ref().expect(ONCE);
-                    visit.introduce(request.extensions_mut());
+                    let context = this.context.as_ref().expect(ONCE);
+                    context.insert_user(request.extensions_mut());
                     this.inner.set(Some(service.call(request)));
                     *this.before = None;
                     break;
@@ -115,8 +123,8 @@ where
         }
         let future = this.inner.as_pin_mut().expect(ONCE);
         let mut response = ready!(future.poll(cx))?;
-        let visit = this.visit.as_mut().expect(ONCE);
-        Poll::Ready(Ok(match visit.finish(&mut response) {
+        let context = this.context.as_mut().expect(ONCE);
+        Poll::Ready(Ok(match context.finish(&mut response) {
             Some(own) => own.map(ResponseBody::own),
             None => response.map(ResponseBody::inner),
         }))

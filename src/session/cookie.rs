@@ -1,66 +1,79 @@
-//! The `Cookie` and `Set-Cookie` headers, as far as our own cookies go.
+//! The `Cookie` and `Set-Cookie` headers, as far as the layer's own cookies go.
+//!
+//! The `cookie` crate writes `Set-Cookie`. Reading `Cookie` stays a search over bytes: the crate's
+//! parser needs UTF-8, allocates, and decodes names, so a neighbour's cookie could hide or imitate
+//! ours.
 
 use std::iter::from_fn;
 
+use ::cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::{memchr, memmem::Finder};
 
-/// Name and attributes of cookies of ours.
+/// Browsers silently drop a cookie whose name, value and attributes exceed this many bytes.
+pub(crate) const MAX_COOKIE: usize = 4096;
+
+/// The attributes and the name prefix that the cookies of one layer share.
 #[derive(Clone, Debug)]
-pub(crate) struct CookieJar {
-    secure: bool,
+pub(crate) struct CookieScope {
+    is_secure: bool,
     prefix: String,
 }
 
-impl CookieJar {
-    pub(crate) fn new(secure: bool, prefix: &str) -> Self {
-        let prefix = prefix.to_owned();
-        Self { secure, prefix }
+impl CookieScope {
+    pub(crate) fn new(is_secure: bool, prefix: String) -> Self {
+        Self { is_secure, prefix }
     }
 
-    /// The name under which browsers refuse the cookie to any neighbouring host, where that can be had.
+    /// Returns the full name. On https, `__Host-` keeps neighbouring hosts from setting the cookie.
     pub(crate) fn name(&self, name: &str) -> String {
-        let host = if self.secure { "__Host-" } else { "" };
+        let host = if self.is_secure { "__Host-" } else { "" };
         format!("{host}{}_{name}", self.prefix)
     }
 
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let cookie =
-            format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={max_age}");
-        // Names are ours and values base64url; the fallback is a cookie that does nothing.
-        HeaderValue::try_from(cookie).unwrap_or(HeaderValue::from_static(""))
+        let max_age = time::Duration::seconds(i64::try_from(max_age).unwrap_or(i64::MAX));
+        let cookie = Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.is_secure)
+            .max_age(max_age)
+            .build();
+        // Names are checked and values are base64url; an empty header sets nothing.
+        HeaderValue::try_from(cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
     }
 
-    pub(crate) fn clear(&self, name: &str) -> HeaderValue {
+    pub(crate) fn remove(&self, name: &str) -> HeaderValue {
         self.set(name, "", 0)
     }
 }
 
-/// The value of the cookie called exactly this; none if two different values claim that name.
+/// Finds the value of the cookie with exactly this name. Returns `None` if two cookies of this name
+/// have different values.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &Finder<'_>) -> Option<&'h [u8]> {
-    let mut values = cookie_headers(headers).flat_map(|header| values(header, name));
+    let mut values = cookie_headers(headers).flat_map(|header| find_all(header, name));
     let value = values.next()?;
     values.all(|other| other == value).then_some(value)
 }
 
-/// The values under this name. To search for it leaps over the cookies of others, of which there are many.
-fn values<'h>(mut header: &'h [u8], name: &Finder<'_>) -> impl Iterator<Item = &'h [u8]> {
-    let found = from_fn(move || {
+/// Searches for the name instead of splitting, which skips the many cookies of others quickly.
+fn find_all<'h>(mut header: &'h [u8], name: &Finder<'_>) -> impl Iterator<Item = &'h [u8]> {
+    let matches = from_fn(move || {
         let (before, found) = header.split_at(name.find(header)?);
         let (pair, rest) = found.split_at(memchr(b';', found).unwrap_or(found.len()));
         header = rest;
         Some((trim(before), &pair[name.needle().len()..]))
     });
-    found.filter_map(|(before, after)| {
-        // A cookie begins with the header or after a semicolon; anything else is a part of another one.
-        let begins = before.is_empty() || before.ends_with(b";");
+    matches.filter_map(|(before, after)| {
+        // Anywhere else the match is part of another cookie.
+        let is_start = before.is_empty() || before.ends_with(b";");
         let value = trim(after).strip_prefix(b"=")?;
-        begins.then_some(trim(value))
+        is_start.then_some(trim(value))
     })
 }
 
-/// Every cookie of a request: names as they are, blanks around names and values trimmed, nothing decoded.
+/// Iterates over all cookies of a request: blanks around names and values trimmed, nothing decoded.
 pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pairs = cookie_headers(headers).flat_map(|header| header.split(|&byte| byte == b';'));
     pairs.filter_map(|pair| {

@@ -1,32 +1,27 @@
-//! The key ring, and sealing with it: AES-256-GCM-SIV under keys derived by HKDF-SHA256 for one purpose each.
+//! The keys that seal the cookies of a site.
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    hkdf::{HKDF_SHA256, Salt},
-    hmac::{self, HMAC_SHA256},
-    rand,
-};
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-    prelude::BASE64_URL_SAFE_NO_PAD,
 };
 
-use crate::{ConfigError, meter};
+use crate::{
+    config::{ConfigError, ConfigErrors, variable},
+    random::random_bytes,
+};
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
 const MIN_LEN: usize = 32;
 const MIN_DISTINCT: usize = 8;
-/// Browsers drop a cookie of more bytes than this, name, value and attributes together, without a word.
-pub(crate) const MAX_COOKIE: usize = 4096;
 
 /// The keys that seal this site's cookies.
 ///
-/// A ring: the first key seals, every key opens. To change keys without signing anyone out, put the new one in front
-/// and drop the old one after the idle time of a session (7 days): whoever came by since has a cookie under the new key.
-/// All machines of a site share one ring; with several, add the new key behind the old one everywhere first.
+/// A ring: the first key seals, every key opens. To change keys without signing users out, put the
+/// new key in front and drop the old one after the idle time of a session (7 days by default), when
+/// every session in use has been sealed anew. All machines of a site share one ring; with several
+/// machines, first add the new key behind the old one everywhere.
 ///
 /// ```
 /// # use tower_qq_auth::{ConfigError, SessionKeys};
@@ -43,234 +38,96 @@ pub(crate) const MAX_COOKIE: usize = 4096;
 pub struct SessionKeys(Arc<[Vec<u8>]>);
 
 impl SessionKeys {
-    /// One key: 32 random bytes or more.
+    /// Takes a single key of 32 random bytes or more.
     ///
     /// # Errors
     ///
-    /// If it is shorter than 32 bytes, or has fewer than 8 different bytes and so cannot be random.
+    /// Returns an error if the key is shorter than 32 bytes, or has fewer than 8 different bytes and
+    /// thus cannot be random.
     pub fn new(key: &[u8]) -> Result<Self, ConfigError> {
-        Ok(Self(Arc::new([strong(key.to_vec())?])))
+        check(key, "")?;
+        Ok(Self(Arc::new([key.to_vec()])))
     }
 
-    /// A fresh random key. Whoever is signed in is signed out when the process ends: for development and tests.
+    /// Makes a random key, for development and tests: all users are signed out when the process ends.
     pub fn generate() -> Self {
-        Self(Arc::new([random::<32>().to_vec()]))
+        Self(Arc::new([random_bytes::<32>().to_vec()]))
     }
 
-    /// One key or several separated by commas, the newest first; each in hex or base64 (any alphabet, padded or not).
+    /// Parses one key, or several separated by commas with the newest first. Each is written in hex
+    /// or base64, in the standard or the URL-safe alphabet, with or without padding.
     ///
     /// # Errors
     ///
-    /// If there is none, or one of them is neither hex nor base64 or too weak.
+    /// Returns an error if there is no key, or for each key that is neither hex nor base64, shorter
+    /// than 32 bytes or not random.
     pub fn parse(keys: &str) -> Result<Self, ConfigError> {
-        let keys = keys.split(',').map(|key| strong(decode(key.trim())?));
-        Ok(Self(keys.collect::<Result<_, _>>()?))
+        let texts: Vec<&str> = keys.split(',').map(str::trim).collect();
+        let mut errors = ConfigErrors::default();
+        let mut ring = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            let which = match texts.len() {
+                1 => String::new(),
+                count => format!("number {} of {count} ", at + 1),
+            };
+            let key = decode(text, &which).and_then(|key| check(&key, &which).map(|()| key));
+            ring.extend(errors.check(key));
+        }
+        errors.finish()?;
+        Ok(Self(ring.into()))
     }
 
-    /// The keys in the environment variable `QQ_SESSION_KEY`, as [`parse`](Self::parse) takes them.
+    /// Reads the keys from the environment variable `QQ_SESSION_KEY`, as [`parse`](Self::parse) does.
     ///
     /// # Errors
     ///
-    /// If the variable is missing, or as `parse`.
+    /// Returns an error if the variable is not set, or as `parse` does.
     pub fn from_env() -> Result<Self, ConfigError> {
-        match std::env::var("QQ_SESSION_KEY") {
-            Ok(keys) if !keys.trim().is_empty() => Self::parse(&keys),
-            Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::new(SETTING, "is not text")),
-            _ => Err(ConfigError::new(
+        match variable("QQ_SESSION_KEY", SETTING)? {
+            Some(keys) => Self::parse(&keys),
+            None => Err(ConfigError::new(
                 SETTING,
-                "is not set; `openssl rand -hex 32` makes one",
+                "is not set: make one by `openssl rand -hex 32`",
             )),
         }
     }
+
+    /// The raw keys, the newest first. There is at least one.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
 }
 
-fn decode(key: &str) -> Result<Vec<u8>, ConfigError> {
+fn decode(key: &str, which: &str) -> Result<Vec<u8>, ConfigError> {
     if key.len() % 2 == 0 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let digits = |at| u8::from_str_radix(&key[at..at + 2], 16);
-        if let Ok(key) = (0..key.len()).step_by(2).map(digits).collect() {
+        let byte = |at| u8::from_str_radix(&key[at..at + 2], 16);
+        if let Ok(key) = (0..key.len()).step_by(2).map(byte).collect() {
             return Ok(key);
         }
     }
-    let either_padding = GeneralPurposeConfig::new()
+    let any_padding = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
     [&alphabet::STANDARD, &alphabet::URL_SAFE]
         .into_iter()
-        .find_map(|alphabet| {
-            GeneralPurpose::new(alphabet, either_padding)
-                .decode(key)
-                .ok()
-        })
-        .ok_or_else(|| ConfigError::new(SETTING, "is neither hex nor base64"))
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, any_padding).decode(key).ok())
+        .ok_or_else(|| ConfigError::new(SETTING, format_args!("{which}must be hex or base64")))
 }
 
-fn strong(key: Vec<u8>) -> Result<Vec<u8>, ConfigError> {
+fn check(key: &[u8], which: &str) -> Result<(), ConfigError> {
     let distinct = (0..=u8::MAX).filter(|byte| key.contains(byte)).count();
-    if key.len() < MIN_LEN {
-        let problem = "is too short; 32 random bytes are needed, `openssl rand -hex 32` makes them";
-        Err(ConfigError::new(SETTING, problem))
+    let problem = if key.len() < MIN_LEN {
+        "is too short: use 32 random bytes, from `openssl rand -hex 32`"
     } else if distinct < MIN_DISTINCT {
-        let problem = "is not random; `openssl rand -hex 32` makes a key that is";
-        Err(ConfigError::new(SETTING, problem))
+        "is not random: make one by `openssl rand -hex 32`"
     } else {
-        Ok(key)
-    }
+        return Ok(());
+    };
+    Err(ConfigError::new(SETTING, format_args!("{which}{problem}")))
 }
 
 impl fmt::Debug for SessionKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionKeys({} keys, [redacted])", self.0.len())
-    }
-}
-
-/// Seals values for one purpose, so that none is accepted in another's place.
-#[derive(Clone)]
-pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
-
-impl Seal {
-    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
-        let key = |key: &Vec<u8>| {
-            RandomizedNonceKey::new(&AES_256_GCM_SIV, &derive(key, purpose))
-                // AES-256 takes keys of 32 bytes.
-                .expect("a derived key is one of AES-256")
-        };
-        Self(keys.0.iter().map(key).collect())
-    }
-
-    /// `nonce | ciphertext | tag` in base64url, readable only together with the same `context`.
-    pub(crate) fn seal(&self, context: &[u8], plain: &[u8]) -> String {
-        let mut sealed = plain.to_vec();
-        let nonce = self.0[0]
-            .seal_in_place_append_tag(Aad::from(context), &mut sealed)
-            // It fails only for texts of many gigabytes.
-            .expect("a cookie can be sealed");
-        sealed.splice(..0, nonce.as_ref().iter().copied());
-        BASE64_URL_SAFE_NO_PAD.encode(sealed)
-    }
-
-    /// What was sealed, if any key of the ring opens it.
-    pub(crate) fn open(&self, context: &[u8], value: &[u8]) -> Option<Vec<u8>> {
-        if value.len() > MAX_COOKIE {
-            return None;
-        }
-        self.0.iter().enumerate().find_map(|(at, key)| {
-            // Opened in its place, whether it opens or not: each key needs it anew.
-            let mut bytes = Vec::with_capacity(value.len());
-            BASE64_URL_SAFE_NO_PAD.decode_vec(value, &mut bytes).ok()?;
-            let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
-            let nonce = Nonce::from(&*nonce);
-            let plain = key.open_in_place(nonce, Aad::from(context), sealed).ok()?;
-            let length = plain.len();
-            bytes.truncate(NONCE_LEN + length);
-            bytes.drain(..NONCE_LEN);
-            if at > 0 {
-                meter::old_key_used();
-            }
-            Some(bytes)
-        })
-    }
-}
-
-/// Digests that say nothing without the keys.
-#[derive(Clone)]
-pub(crate) struct Digests(Arc<[hmac::Key]>);
-
-impl Digests {
-    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
-        let key = |key: &Vec<u8>| hmac::Key::new(HMAC_SHA256, &derive(key, purpose));
-        Self(keys.0.iter().map(key).collect())
-    }
-
-    /// The digest under each key of the ring, the newest first.
-    pub(crate) fn of<'d>(&'d self, parts: &[&str]) -> impl Iterator<Item = [u8; 16]> + use<'d> {
-        let text = parts.join("\n");
-        self.0.iter().map(move |key| {
-            let digest = hmac::sign(key, text.as_bytes());
-            let mut half = [0; 16];
-            half.copy_from_slice(&digest.as_ref()[..16]);
-            half
-        })
-    }
-}
-
-/// A key for one purpose only.
-fn derive(key: &[u8], purpose: &str) -> [u8; 32] {
-    let mut derived = [0; 32];
-    Salt::new(HKDF_SHA256, b"tower-qq-auth 1")
-        .extract(key)
-        .expand(&[purpose.as_bytes()], HKDF_SHA256)
-        .and_then(|okm| okm.fill(&mut derived))
-        // HKDF-SHA256 gives up to 8160 bytes.
-        .expect("32 bytes can be derived");
-    derived
-}
-
-/// Bytes that nobody can guess.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // AWS-LC ends the process itself where the system has no randomness to give.
-    rand::fill(&mut bytes).expect("the system gives random bytes");
-    bytes
-}
-
-/// Bytes as text of `[A-Za-z0-9_-]`.
-pub(crate) fn url_safe(bytes: &[u8]) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::{collection::vec, prelude::*};
-
-    use super::{MAX_COOKIE, Seal, SessionKeys};
-
-    proptest! {
-        #[test]
-        fn what_was_sealed_opens_only_under_its_keys_purpose_and_context(
-            plain in vec(any::<u8>(), 0..2000),
-            (context, other_context) in (vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40)),
-            (purpose, other_purpose) in ("[a-z]{1,9}", "[a-z]{1,9}"),
-            at in any::<prop::sample::Index>(),
-            byte in any::<u8>(),
-        ) {
-            let keys = SessionKeys::generate();
-            let seal = Seal::new(&keys, &purpose);
-            let sealed = seal.seal(&context, &plain);
-            let open = |seal: &Seal, context: &[u8]| seal.open(context, sealed.as_bytes());
-            prop_assert_eq!(open(&seal, &context), Some(plain.clone()));
-            prop_assert_eq!(open(&seal, &other_context).is_some(), context == other_context);
-            let other = Seal::new(&keys, &other_purpose);
-            prop_assert_eq!(open(&other, &context).is_some(), purpose == other_purpose);
-            let foreign = Seal::new(&SessionKeys::generate(), &purpose);
-            prop_assert_eq!(open(&foreign, &context), None);
-
-            let mut changed = sealed.clone().into_bytes();
-            let at = at.index(changed.len());
-            let same = changed[at] == byte;
-            changed[at] = byte;
-            prop_assert_eq!(seal.open(&context, &changed).is_some(), same);
-            prop_assert_eq!(seal.open(&context, &sealed.as_bytes()[..at]), None);
-        }
-
-        #[test]
-        fn nothing_opens_by_chance(value in vec(any::<u8>(), 0..300), text in "[A-Za-z0-9_-]{0,300}") {
-            let seal = Seal::new(&SessionKeys::generate(), "session");
-            prop_assert_eq!(seal.open(b"", &value), None);
-            prop_assert_eq!(seal.open(b"", text.as_bytes()), None);
-        }
-    }
-
-    #[test]
-    fn what_is_longer_than_a_cookie_is_not_opened() {
-        let seal = Seal::new(&SessionKeys::generate(), "session");
-        let opens = |length: usize| {
-            let sealed = seal.seal(b"", &vec![0; length]);
-            seal.open(b"", sealed.as_bytes()).is_some()
-        };
-        // With 28 bytes of nonce and tag, in base64.
-        let longest = MAX_COOKIE / 4 * 3 - 28;
-        assert!(opens(longest));
-        assert!(!opens(longest + 1));
-        assert!(!opens(longest * 2));
     }
 }

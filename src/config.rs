@@ -1,0 +1,91 @@
+//! Settings from the environment, and errors about settings.
+
+use std::{env, fmt};
+
+/// One or more settings that cannot work.
+///
+/// The text has one line for each: the setting, its environment variable if it has one, what is
+/// wrong, and the offending value unless it is secret.
+///
+/// ```
+/// use tower_qq_auth::QqApp;
+///
+/// let error = QqApp::new("my-app", "", "https://example.com/auth/qq/callback").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "app id (QQ_APP_ID) must be 1 to 20 digits: \"my-app\"\n\
+///      app key (QQ_APP_KEY) must be one word of visible ASCII characters",
+/// );
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    lines: Vec<String>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: &str, problem: impl fmt::Display) -> Self {
+        let lines = vec![format!("{setting} {problem}")];
+        Self { lines }
+    }
+
+    /// For values that are not secret. User info in a URL is.
+    pub(crate) fn with_value(setting: &str, problem: impl fmt::Display, value: &str) -> Self {
+        const SHOWN: usize = 460;
+        if value.contains('@') {
+            return Self::new(setting, problem);
+        }
+        let shown: String = value.chars().take(SHOWN).collect();
+        let rest = if shown.len() < value.len() {
+            " …"
+        } else {
+            ""
+        };
+        Self::new(setting, format_args!("{problem}: {shown:?}{rest}"))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines.join("\n"))
+    }
+}
+
+// `fn main() -> Result<(), Box<dyn Error>>` prints `Debug`, which should read as well.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects the errors of one builder, so that `build()` reports them all at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    /// Returns the value, or keeps the error for [`finish`](Self::finish).
+    pub(crate) fn check<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.0.extend(error.lines)).ok()
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ConfigError> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(self.into_error()),
+        }
+    }
+
+    pub(crate) fn into_error(self) -> ConfigError {
+        ConfigError { lines: self.0 }
+    }
+}
+
+/// Reads an environment variable. An empty one counts as missing.
+pub(crate) fn variable(name: &str, setting: &str) -> Result<Option<String>, ConfigError> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(setting, "is not UTF-8")),
+    }
+}

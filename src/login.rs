@@ -1,0 +1,64 @@
+//! The result of a login.
+
+use serde_json::{Map, Value};
+
+use crate::{tokens::QqTokens, user::QqUser};
+
+/// The result of a login: the user, QQ's whole profile, and the tokens.
+#[derive(Clone, Debug)]
+pub struct QqLogin {
+    user: QqUser,
+    profile: Option<Map<String, Value>>,
+    tokens: QqTokens,
+    return_to: String,
+    intent: Option<String>,
+}
+
+impl QqLogin {
+    pub(crate) fn new(user: QqUser, profile: Option<Map<String, Value>>, tokens: QqTokens) -> Self {
+        Self {
+            user,
+            profile,
+            tokens,
+            return_to: "/".into(),
+            intent: None,
+        }
+    }
+
+    pub(crate) fn with_return_to(self, return_to: String) -> Self {
+        Self { return_to, ..self }
+    }
+
+    pub(crate) fn with_intent(self, intent: Option<String>) -> Self {
+        Self { intent, ..self }
+    }
+
+    /// Returns the user.
+    pub fn user(&self) -> &QqUser {
+        &self.user
+    }
+
+    /// Returns the reply of `get_user_info` as QQ sent it, or `None` if QQ gave no profile.
+    ///
+    /// Since 2022 `gender`, `province`, `city` and `year` are placeholders, not facts.
+    pub fn profile(&self) -> Option<&Map<String, Value>> {
+        self.profile.as_ref()
+    }
+
+    /// Returns the tokens for calls to QQ's other APIs.
+    pub fn tokens(&self) -> &QqTokens {
+        &self.tokens
+    }
+
+    /// Returns the path at which the login ends. It is `/` for the login of a bare
+    /// [`QqClient`](crate::QqClient).
+    pub fn return_to(&self) -> &str {
+        &self.return_to
+    }
+
+    /// Returns the purpose of a login that was started with `?intent=…`: see
+    /// [`account_of`](crate::QqAuthLayerBuilder::account_of).
+    pub fn intent(&self) -> Option<&str> {
+        self.intent.as_deref()
+    }
+}

@@ -1,0 +1,192 @@
+//! The mock itself: a shared handle that is also a service.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, pending},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::{
+    authorize::Choice,
+    body::MockBody,
+    dispatch::Delivery,
+    fault::Fault,
+    journal::{Call, Endpoint},
+    people::Person,
+    refused::Refused,
+    state::MockState,
+};
+
+/// A mock QQ server. See the [module docs](crate::mock) for an example.
+///
+/// Clones share all state, so a test can configure one clone while another serves requests.
+#[derive(Clone)]
+pub struct MockQq {
+    state: Arc<Mutex<MockState>>,
+}
+
+impl MockQq {
+    /// Creates a mock with one registered app and three users.
+    ///
+    /// `redirect_uri` is the registered callback URL. Requests must use the same scheme, host, port
+    /// and path, and may add a query.
+    pub fn new(
+        app_id: impl Into<String>,
+        app_key: impl Into<String>,
+        redirect_uri: impl Into<String>,
+    ) -> Self {
+        let state = MockState::new(app_id.into(), app_key.into(), redirect_uri.into());
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Returns the users who can sign in, in the order of the authorize page.
+    pub fn people(&self) -> Vec<Person> {
+        self.lock().people.clone()
+    }
+
+    /// Opens an authorize URL as a browser would, chooses the first user and returns the callback
+    /// URL.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if QQ's page would show one: 100029 if `authorize_url` is not an authorize
+    /// URL, or if its state is missing or has characters outside `[A-Za-z0-9_-]`; 100035 if the
+    /// mock has no users; QQ's code for any other invalid parameter.
+    pub fn approve(&self, authorize_url: &str) -> Result<String, Refused> {
+        self.lock().follow(authorize_url, Choice::First)
+    }
+
+    /// Like [`approve`](Self::approve), but chooses the user with this openid.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`approve`](Self::approve), and 100035 if no user has
+    /// this openid.
+    pub fn approve_as(&self, authorize_url: &str, openid: &str) -> Result<String, Refused> {
+        self.lock().follow(authorize_url, Choice::OpenId(openid))
+    }
+
+    /// Like [`approve`](Self::approve), but cancels the login: the callback URL has `usercancel=1`
+    /// and no code.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a parameter is invalid, with the code that [`approve`](Self::approve)
+    /// returns.
+    pub fn cancel(&self, authorize_url: &str) -> Result<String, Refused> {
+        self.lock().follow(authorize_url, Choice::Cancel)
+    }
+
+    /// Schedules a fault for the next `calls` calls of an endpoint, after the faults scheduled
+    /// before.
+    ///
+    /// With `usize::MAX`, the fault lasts until [`clear_faults`](Self::clear_faults). The journal
+    /// records these calls too.
+    ///
+    /// ```
+    /// use tower_qq_auth::mock::{Endpoint, Fault, MockQq};
+    ///
+    /// let qq = MockQq::new("101905280", "key", "https://site.example/auth/qq/callback");
+    /// // The first call fails, the next two never return, and all later ones succeed.
+    /// qq.fault(Endpoint::Token, 1, Fault::Code(100011))
+    ///     .fault(Endpoint::Token, 2, Fault::Silence);
+    /// ```
+    pub fn fault(&self, endpoint: Endpoint, calls: usize, fault: impl Into<Fault>) -> &Self {
+        self.lock().faults.push(endpoint, calls, fault.into());
+        self
+    }
+
+    /// Schedules exactly this body, with status 200, for the next call of an endpoint, after the
+    /// faults scheduled before.
+    pub fn reply(&self, endpoint: Endpoint, body: impl Into<Bytes>) -> &Self {
+        let mut state = self.lock();
+        let response = state.respond(body.into());
+        state.faults.push(endpoint, 1, response.into());
+        drop(state);
+        self
+    }
+
+    /// Removes all faults that are still scheduled.
+    pub fn clear_faults(&self) -> &Self {
+        self.lock().faults.clear();
+        self
+    }
+
+    /// Moves the mock's clock forward.
+    ///
+    /// Codes live for 10 minutes, access tokens for their
+    /// [`token_lifetime`](Self::token_lifetime) and refresh tokens for 90 days. Delays of faults do
+    /// not follow this clock.
+    pub fn advance(&self, by: Duration) -> &Self {
+        self.lock().store.advance(by);
+        self
+    }
+
+    /// Revokes all tokens of a user, as QQ does after a password change.
+    pub fn revoke_tokens(&self, openid: &str) -> &Self {
+        self.lock().store.revoke(openid);
+        self
+    }
+
+    /// Returns all calls so far, oldest first, without requests for unknown paths.
+    pub fn journal(&self) -> Vec<Call> {
+        self.lock().journal.clone()
+    }
+
+    /// Returns the number of calls of an endpoint so far.
+    pub fn calls(&self, endpoint: Endpoint) -> usize {
+        let state = self.lock();
+        let calls = state.journal.iter();
+        calls.filter(|call| call.endpoint == endpoint).count()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, MockState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Service<Request<B>> for MockQq {
+    type Response = Response<MockBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, _) = request.into_parts();
+        let qq = self.clone();
+        Box::pin(async move {
+            let delivery = qq.lock().dispatch(&parts);
+            match delivery {
+                Delivery::Immediate(response) => Ok(response),
+                Delivery::Delayed(delay, response) => {
+                    tokio::time::sleep(delay).await;
+                    Ok(response)
+                }
+                Delivery::Never => pending().await,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for MockQq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("MockQq")
+            .field("app_id", &state.app.id)
+            .field("redirect_uri", &state.app.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}

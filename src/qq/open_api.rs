@@ -1,0 +1,95 @@
+//! QQ's other APIs, which all take the same three parameters and answer in the same shape.
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{
+    client::QqClient,
+    profile,
+    reply::{Reply, integer},
+    response::{accept, count, unreadable},
+};
+use crate::{
+    error::{LoginError, LoginErrorKind::Misconfigured, Step},
+    tokens::QqTokens,
+    user::{OpenId, QqUser},
+};
+
+impl QqClient {
+    /// Calls one of QQ's other APIs and returns the whole reply.
+    ///
+    /// `path` is a plain path such as `/user/get_vip_info`. `params` are sent in addition to the three
+    /// that every API takes: `access_token`, `oauth_consumer_key` and `openid`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as a login does. [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means
+    /// that QQ no longer accepts the token, [`Misconfigured`](crate::LoginErrorKind::Misconfigured) that
+    /// `path` is not such a path.
+    pub async fn open_api(
+        &self,
+        path: &str,
+        tokens: &QqTokens,
+        openid: &OpenId,
+        params: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, LoginError> {
+        let step = Step::OpenApi;
+        // Anything else behind the base URL may name another host, which would get the token.
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            let detail = "the path of an api must be one such as /user/get_vip_info";
+            return Err(LoginError::new(Misconfigured, detail).with_step(step));
+        }
+        let deadline = Instant::now() + self.app().call_timeout;
+        self.call_api(step, path, tokens, openid, params, deadline)
+            .await
+    }
+
+    /// Requests the profile of a user and returns it as a [`QqUser`] without UnionID.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as a login does. [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means
+    /// that QQ no longer accepts the token.
+    pub async fn user_info(
+        &self,
+        tokens: &QqTokens,
+        openid: &OpenId,
+    ) -> Result<QqUser, LoginError> {
+        let profile = self
+            .open_api("/user/get_user_info", tokens, openid, &[])
+            .await?;
+        Ok(profile::user(openid.clone(), None, Some(&profile)))
+    }
+
+    pub(super) async fn call_api(
+        &self,
+        step: Step,
+        path: &str,
+        tokens: &QqTokens,
+        openid: &OpenId,
+        params: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Map<String, Value>, LoginError> {
+        let mut query = vec![
+            ("access_token", tokens.access_token()),
+            ("oauth_consumer_key", &self.app().id),
+            ("openid", openid.as_str()),
+        ];
+        query.extend_from_slice(params);
+        let body = self.get(step, path, &query, deadline).await?;
+        count(step, || {
+            let reply = Reply::parse(&body).or_else(|| Reply::parse(&blank_controls(&body)));
+            let reply = accept(step, reply, None)?;
+            match reply.fields.get("ret").map(integer) {
+                Some(Some(0)) if !reply.is_form => Ok(reply.fields),
+                _ => Err(unreadable(step)),
+            }
+        })
+    }
+}
+
+/// Replaces control characters by blanks: QQ sends nicknames with raw ones, which JSON forbids.
+fn blank_controls(body: &[u8]) -> Vec<u8> {
+    let blank = |&byte: &u8| if byte < b' ' { b' ' } else { byte };
+    body.iter().map(blank).collect()
+}

@@ -1,0 +1,16 @@
+//! Random bytes from the system, and how they are written as text.
+
+use aws_lc_rs::rand;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // AWS-LC aborts the process itself if the system has no entropy.
+    rand::fill(&mut bytes).expect("the system provides random bytes");
+    bytes
+}
+
+/// Encodes bytes as text of `[A-Za-z0-9_-]`.
+pub(crate) fn url_safe(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}

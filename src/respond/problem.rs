@@ -1,0 +1,20 @@
+//! Failures as JSON for programs (RFC 9457).
+
+use crate::hooks::failure_page::Failure;
+
+pub(super) fn json(failure: &Failure<'_>) -> String {
+    let mut problem = serde_json::json!({
+        "type": "about:blank",
+        "title": failure.title(),
+        "detail": failure.text(),
+        "status": failure.status().as_u16(),
+        "code": failure.code(),
+    });
+    if let Some(url) = failure.login_url() {
+        problem["login_url"] = url.into();
+    }
+    if let Some(code) = failure.support_code() {
+        problem["support_code"] = code.into();
+    }
+    problem.to_string()
+}

@@ -1,0 +1,54 @@
+//! The building blocks of the layer's own responses.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+
+use super::headers::insert_common;
+
+pub(crate) type OwnResponse = Response<Full<Bytes>>;
+
+pub(crate) fn json(body: &serde_json::Value) -> OwnResponse {
+    with_type("application/json", body.to_string())
+}
+
+/// Sends the browser on with a GET.
+pub(crate) fn see_other(location: &str) -> OwnResponse {
+    let mut response = new(StatusCode::SEE_OTHER, String::new());
+    // Every location is percent-encoded ASCII; the fallback is that of an invalid return_to.
+    let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+pub(crate) fn method_not_allowed(allow: &'static str) -> OwnResponse {
+    let mut response = new(StatusCode::METHOD_NOT_ALLOWED, String::new());
+    let allow = HeaderValue::from_static(allow);
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+pub(crate) fn no_content() -> OwnResponse {
+    new(StatusCode::NO_CONTENT, String::new())
+}
+
+pub(crate) fn with_cookie(mut response: OwnResponse, cookie: HeaderValue) -> OwnResponse {
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+pub(super) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> OwnResponse {
+    let mut response = new(StatusCode::OK, body);
+    let content_type = HeaderValue::from_static(content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+fn new(status: StatusCode, body: impl Into<Bytes>) -> OwnResponse {
+    let mut response = Response::new(Full::from(body.into()));
+    *response.status_mut() = status;
+    insert_common(response.headers_mut());
+    response
+}

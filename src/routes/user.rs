@@ -1,0 +1,27 @@
+//! The signed-in user in the extensions of a request.
+
+use http::{Extensions, request};
+
+use crate::{
+    login::QqLogin, request::head::RequestHead, session::current::CurrentSession, tokens::QqTokens,
+    user::QqUser,
+};
+
+/// Replaces whatever an outer service may have claimed by the user of the session, if any.
+pub(super) fn set_user(extensions: &mut Extensions, current: &CurrentSession) {
+    if !extensions.is_empty() {
+        extensions.remove::<QqUser>();
+        extensions.remove::<QqLogin>();
+        extensions.remove::<QqTokens>();
+    }
+    if let Some(session) = current.valid() {
+        extensions.insert(session.user.clone());
+    }
+}
+
+/// Returns the head of a request as the app's hooks see it.
+pub(super) fn parts_for_hook(head: RequestHead<'_>, current: &CurrentSession) -> request::Parts {
+    let mut parts = head.to_parts();
+    set_user(&mut parts.extensions, current);
+    parts
+}

@@ -1,0 +1,62 @@
+//! The middleware: one decision for each request.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{body::ResponseBody, future::ResponseFuture, readiness::release};
+use crate::{
+    request::head::RequestHead,
+    routes::{action::Action, route},
+    site::Site,
+};
+
+/// Middleware that signs users in with QQ: see the [crate's page](crate) for an example.
+#[derive(Clone, Debug)]
+pub struct QqAuth<S> {
+    inner: S,
+    site: Arc<Site>,
+}
+
+impl<S> QqAuth<S> {
+    pub(crate) fn new(inner: S, site: Arc<Site>) -> Self {
+        Self { inner, site }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for QqAuth<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        match route(&self.site, RequestHead::of(&request)) {
+            Action::Forward(context) => {
+                context.insert_user(request.extensions_mut());
+                ResponseFuture::forward(self.inner.call(request), context)
+            }
+            Action::Respond(response) => {
+                release(&mut self.inner);
+                ResponseFuture::respond(response)
+            }
+            Action::Wait(action) => {
+                release(&mut self.inner);
+                ResponseFuture::wait(action, self.inner.clone(), request)
+            }
+        }
+    }
+}

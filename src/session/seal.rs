@@ -1,0 +1,95 @@
+//! Sealing cookie values: AES-256-GCM-SIV, under keys that HKDF-SHA256 derives for one purpose each.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hkdf::{HKDF_SHA256, Salt},
+    hmac::{self, HMAC_SHA256},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{cookie::MAX_COOKIE, keys::SessionKeys};
+use crate::meter;
+
+/// Seals values for one purpose, so that a value of one purpose never passes for another's.
+#[derive(Clone)]
+pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
+
+impl Seal {
+    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
+        let key = |key| {
+            RandomizedNonceKey::new(&AES_256_GCM_SIV, &derive(key, purpose))
+                // AES-256 takes any 32 bytes.
+                .expect("a derived key has 32 bytes")
+        };
+        Self(keys.iter().map(key).collect())
+    }
+
+    /// Returns `nonce | ciphertext | tag` in base64url, which opens only with the same `context`.
+    pub(crate) fn seal(&self, context: &[u8], plain: &[u8]) -> String {
+        let mut sealed = plain.to_vec();
+        let nonce = self.0[0]
+            .seal_in_place_append_tag(Aad::from(context), &mut sealed)
+            // Only texts of many gigabytes fail.
+            .expect("a cookie value is short");
+        sealed.splice(..0, nonce.as_ref().iter().copied());
+        BASE64_URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// Opens a sealed value with any key of the ring.
+    pub(crate) fn open(&self, context: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        if value.len() > MAX_COOKIE {
+            return None;
+        }
+        self.0.iter().enumerate().find_map(|(at, key)| {
+            // Opening overwrites the bytes even if it fails, so each key decodes them anew.
+            let mut bytes = Vec::with_capacity(value.len());
+            BASE64_URL_SAFE_NO_PAD.decode_vec(value, &mut bytes).ok()?;
+            let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
+            let nonce = Nonce::from(&*nonce);
+            let plain = key.open_in_place(nonce, Aad::from(context), sealed).ok()?;
+            let length = plain.len();
+            bytes.truncate(NONCE_LEN + length);
+            bytes.drain(..NONCE_LEN);
+            if at > 0 {
+                meter::old_key_used();
+            }
+            Some(bytes)
+        })
+    }
+}
+
+/// Digests that reveal nothing without the keys.
+#[derive(Clone)]
+pub(crate) struct Digests(Arc<[hmac::Key]>);
+
+impl Digests {
+    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
+        let key = |key| hmac::Key::new(HMAC_SHA256, &derive(key, purpose));
+        Self(keys.iter().map(key).collect())
+    }
+
+    /// Iterates over the digests under each key of the ring, the newest first.
+    pub(crate) fn digest<'d>(&'d self, parts: &[&str]) -> impl Iterator<Item = [u8; 16]> + use<'d> {
+        let text = parts.join("\n");
+        self.0.iter().map(move |key| {
+            let digest = hmac::sign(key, text.as_bytes());
+            let mut half = [0; 16];
+            half.copy_from_slice(&digest.as_ref()[..16]);
+            half
+        })
+    }
+}
+
+/// Derives a key for one purpose only.
+fn derive(key: &[u8], purpose: &str) -> [u8; 32] {
+    let mut derived = [0; 32];
+    Salt::new(HKDF_SHA256, b"tower-qq-auth 1")
+        .extract(key)
+        .expand(&[purpose.as_bytes()], HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut derived))
+        // HKDF-SHA256 yields up to 8160 bytes.
+        .expect("32 bytes can be derived");
+    derived
+}

@@ -1,0 +1,190 @@
+//! Reading and writing session cookies.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue};
+use memchr::memmem::Finder;
+
+use super::{
+    KeptTokens, Session,
+    cookie::{self, CookieScope, MAX_COOKIE},
+    keys::SessionKeys,
+    layout::Layout,
+    seal::{Digests, Seal},
+};
+use crate::{
+    clock::{CLOCK_SKEW, as_millis, unix_millis},
+    random::random_bytes,
+    tokens::QqTokens,
+    user::{OpenId, QqUser},
+};
+
+/// Reads and writes the session cookies of one layer.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    seal: Seal,
+    digests: Digests,
+    context: Vec<u8>,
+    scope: CookieScope,
+    name: String,
+    /// The name, ready to be searched for.
+    finder: Finder<'static>,
+    app_id: String,
+    settings: SessionSettings,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionSettings {
+    pub(crate) idle: Duration,
+    pub(crate) lifetime: Duration,
+    pub(crate) keep_tokens: bool,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            idle: 7 * DAY,
+            lifetime: 30 * DAY,
+            keep_tokens: false,
+        }
+    }
+}
+
+/// The size in bytes of a session cookie that browsers would drop.
+#[derive(Debug)]
+pub(crate) struct TooLarge(pub(crate) usize);
+
+impl Sessions {
+    pub(crate) fn new(
+        keys: &SessionKeys,
+        scope: CookieScope,
+        app_id: &str,
+        settings: SessionSettings,
+    ) -> Self {
+        let name = scope.name("session");
+        Self {
+            seal: Seal::new(keys, "session"),
+            digests: Digests::new(keys, "revocation"),
+            context: format!("session\n{name}\n{app_id}").into_bytes(),
+            scope,
+            finder: Finder::new(&name).into_owned(),
+            name,
+            app_id: app_id.to_owned(),
+            settings,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &SessionSettings {
+        &self.settings
+    }
+
+    /// Returns the cookie of a new session.
+    pub(crate) fn start(
+        &self,
+        user: QqUser,
+        tokens: Option<&QqTokens>,
+        now: SystemTime,
+    ) -> Result<HeaderValue, TooLarge> {
+        let now = unix_millis(now);
+        let tokens = tokens.filter(|_| self.settings.keep_tokens);
+        self.write(Session {
+            id: random_bytes(),
+            user_digest: [0; 16],
+            started: now,
+            renewed: now,
+            user,
+            tokens: tokens.map(|tokens| KeptTokens::new(tokens, now)),
+            is_stale: false,
+        })
+    }
+
+    /// Reads the session of a request, unless it has ended.
+    pub(crate) fn read(
+        &self,
+        headers: &HeaderMap,
+        now: impl FnOnce() -> SystemTime,
+    ) -> Option<Session> {
+        let value = cookie::find(headers, &self.finder)?;
+        let plain = self.seal.open(&self.context, value)?;
+        let mut session = Layout::read(&plain)?;
+        let now = unix_millis(now());
+        let is_valid = session.started <= session.renewed
+            && session.renewed <= now.saturating_add(as_millis(CLOCK_SKEW))
+            && now < session.renewed.saturating_add(as_millis(self.settings.idle))
+            && now < session.started.saturating_add(as_millis(self.settings.lifetime))
+            // A session from before `keep_tokens` was set gets its tokens by a new login.
+            && (session.tokens.is_some() || !self.settings.keep_tokens);
+        if !self.settings.keep_tokens {
+            session.tokens = None;
+        }
+        session.is_stale = now
+            > session
+                .renewed
+                .saturating_add(as_millis(self.settings.idle) / 2);
+        is_valid.then_some(session)
+    }
+
+    /// Returns the renewed cookie if half of the idle time has passed.
+    pub(crate) fn renew(
+        &self,
+        session: &Session,
+        now: impl FnOnce() -> SystemTime,
+    ) -> Option<HeaderValue> {
+        if !session.is_stale {
+            return None;
+        }
+        let renewed = unix_millis(now());
+        let session = session.clone();
+        self.write(Session { renewed, ..session }).ok()
+    }
+
+    /// Returns the cookie of the same session with other tokens.
+    pub(crate) fn replace_tokens(
+        &self,
+        session: &Session,
+        tokens: &QqTokens,
+        now: SystemTime,
+    ) -> Result<HeaderValue, TooLarge> {
+        let now = unix_millis(now);
+        let tokens = Some(KeptTokens::new(tokens, now));
+        // The clock may be behind that of the machine that wrote the session.
+        let renewed = now.max(session.renewed);
+        let session = session.clone();
+        self.write(Session {
+            renewed,
+            tokens,
+            ..session
+        })
+    }
+
+    /// Returns the cookie that removes the session cookie.
+    pub(crate) fn remove(&self) -> HeaderValue {
+        self.scope.remove(&self.name)
+    }
+
+    /// Iterates over the digests of a user under each key of the ring, the newest first.
+    pub(crate) fn user_digests<'s>(
+        &'s self,
+        user: &OpenId,
+    ) -> impl Iterator<Item = [u8; 16]> + use<'s> {
+        self.digests.digest(&[&self.app_id, user.as_str()])
+    }
+
+    fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
+        session.user_digest = self
+            .user_digests(session.user.openid())
+            .next()
+            .unwrap_or_default();
+        let ends = session
+            .started
+            .saturating_add(as_millis(self.settings.lifetime));
+        let max_age = as_millis(self.settings.idle).min(ends.saturating_sub(session.renewed));
+        let value = self.seal.seal(&self.context, &Layout::write(&session));
+        let cookie = self.scope.set(&self.name, &value, max_age / 1000);
+        if cookie.len() > MAX_COOKIE {
+            return Err(TooLarge(cookie.len()));
+        }
+        Ok(cookie)
+    }
+}
