@@ -1,4 +1,5 @@
-//! What each path of the layer costs by itself: `cargo bench`. Beside what people would use instead: `benches/peers`.
+//! The cost of each path through the layer: `cargo bench -p tower-qq-auth-tests`. `benches/peers`
+//! compares the layer with other crates.
 
 use std::{
     convert::Infallible,
@@ -30,10 +31,8 @@ static QQ: LazyLock<MockQq> = LazyLock::new(|| MockQq::new(ID, KEY, CALLBACK));
 
 static LAYER: LazyLock<QqAuthLayer> = LazyLock::new(|| {
     let app = QqApp::new(ID, KEY, CALLBACK).expect("settings");
-    QqAuthLayer::with_client(
-        QqClient::with_service(app, QQ.clone()),
-        SessionKeys::generate(),
-    )
+    let client = QqClient::with_service(app, QQ.clone());
+    QqAuthLayer::new(client, SessionKeys::generate())
 });
 
 fn user() -> QqUser {
@@ -49,10 +48,8 @@ fn session() -> String {
     LAYER.session_cookie(&user(), None).expect("a cookie")
 }
 
-type Answer = Ready<Result<Response<Full<Bytes>>, Infallible>>;
-
-/// An app that costs next to nothing: for everybody, or for somebody who is signed in.
-fn app(request: Request<()>) -> Answer {
+/// An app that costs next to nothing, with a public page and one that needs a user.
+fn app(request: Request<()>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
     let mut response = Response::new(Full::default());
     if request.uri().path() == "/mine" && request.extensions().get::<QqUser>().is_none() {
         response.extensions_mut().insert(LoginRequired);
@@ -60,15 +57,15 @@ fn app(request: Request<()>) -> Answer {
     ready(Ok(response))
 }
 
-/// Asks once: nothing here has to be waited for, not even the QQ in memory.
-fn answer<B>(
+/// Polls once: nothing here has to wait, not even for the mock.
+fn call<B>(
     service: &mut impl Service<Request<()>, Response = Response<B>, Error = Infallible>,
     request: Request<()>,
 ) -> Response<B> {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(service.call(request)).poll(&mut context) {
         Poll::Ready(Ok(response)) => response,
-        Poll::Pending => panic!("there is something to wait for"),
+        Poll::Pending => panic!("the response is not ready"),
     }
 }
 
@@ -81,7 +78,7 @@ fn request(path: &str, headers: &[(header::HeaderName, &str)]) -> Request<()> {
     request.body(()).expect("a request")
 }
 
-/// Times the answers to one request, each of which is this.
+/// Measures a request whose response has this status.
 fn measure(bencher: Bencher<'_, '_>, path: &str, cookies: &str, accept: &str, status: StatusCode) {
     let headers = [(header::ACCEPT, accept), (header::COOKIE, cookies)];
     let headers = &headers[..if cookies.is_empty() { 1 } else { 2 }];
@@ -89,7 +86,7 @@ fn measure(bencher: Bencher<'_, '_>, path: &str, cookies: &str, accept: &str, st
     bencher
         .with_inputs(|| (layered.clone(), request(path, headers)))
         .bench_local_values(|(mut service, request)| {
-            let response = answer(&mut service, request);
+            let response = call(&mut service, request);
             assert_eq!(response.status(), status);
             response
         });
@@ -100,7 +97,7 @@ const ANYTHING: &str = "*/*";
 const FOREIGN: &str =
     "theme=dark; _ga=GA1.2.1234567890.1700000000; lang=zh-CN; cart=8f14e45fceea167a";
 
-mod passed_on {
+mod passed_through {
     use super::*;
 
     #[divan::bench]
@@ -109,7 +106,7 @@ mod passed_on {
         let headers = [(header::ACCEPT, ANYTHING)];
         bencher
             .with_inputs(|| (app, request("/", &headers)))
-            .bench_local_values(|(mut service, request)| answer(&mut service, request));
+            .bench_local_values(|(mut service, request)| call(&mut service, request));
     }
 
     #[divan::bench]
@@ -134,21 +131,21 @@ mod passed_on {
     }
 
     #[divan::bench]
-    fn a_session_that_somebody_made_up(bencher: Bencher<'_, '_>) {
+    fn forged_session(bencher: Bencher<'_, '_>) {
         let cookie = format!("__Host-qq_session={}", "A".repeat(275));
         measure(bencher, "/", &cookie, ANYTHING, StatusCode::OK);
     }
 
-    /// 256 KiB of cookies, up to such as are nearly, or again and again, the session of somebody.
+    /// 256 KiB of cookies whose names resemble the session cookie more and more.
     #[divan::bench(args = ["s=1; ", "__Host-qq_sessio=1; ", "__Host-qq_session; ", "__Host-qq_session=1; "])]
-    fn many(bencher: Bencher<'_, '_>, cookie: &str) {
+    fn many_cookies(bencher: Bencher<'_, '_>, cookie: &str) {
         let cookies = cookie.repeat((256 << 10) / cookie.len());
         let headers = [(header::COOKIE, cookies.as_str())];
         let layered = LAYER.layer(service_fn(app));
         bencher
             .counter(BytesCount::new(cookies.len()))
             .with_inputs(|| (layered.clone(), request("/", &headers)))
-            .bench_local_values(|(mut service, request)| answer(&mut service, request));
+            .bench_local_values(|(mut service, request)| call(&mut service, request));
     }
 }
 
@@ -156,30 +153,30 @@ mod answered {
     use super::*;
 
     #[divan::bench]
-    fn a_page_that_wants_somebody_sends_to_the_login(bencher: Bencher<'_, '_>) {
+    fn page_redirected_to_login(bencher: Bencher<'_, '_>) {
         measure(bencher, "/mine", "", PAGE, StatusCode::SEE_OTHER);
     }
 
     #[divan::bench]
-    fn a_program_without_a_session_gets_401(bencher: Bencher<'_, '_>) {
+    fn program_gets_401(bencher: Bencher<'_, '_>) {
         measure(bencher, "/mine", "", ANYTHING, StatusCode::UNAUTHORIZED);
     }
 
     #[divan::bench]
-    fn the_start_of_a_login(bencher: Bencher<'_, '_>) {
+    fn login_start(bencher: Bencher<'_, '_>) {
         let path = "/auth/qq/login?return_to=/mine";
         measure(bencher, path, FOREIGN, PAGE, StatusCode::SEE_OTHER);
     }
 
     #[divan::bench]
-    fn a_callback_with_a_foreign_state(bencher: Bencher<'_, '_>) {
+    fn callback_with_foreign_state(bencher: Bencher<'_, '_>) {
         let path = "/auth/qq/callback?code=C0DE&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         measure(bencher, path, FOREIGN, PAGE, StatusCode::BAD_REQUEST);
     }
 
-    /// The work of QQ, which is in memory here, included.
+    /// Includes the work of the mock.
     #[divan::bench]
-    fn a_callback_with_two_calls_to_qq(bencher: Bencher<'_, '_>) {
+    fn callback_with_two_calls(bencher: Bencher<'_, '_>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();
@@ -189,9 +186,9 @@ mod answered {
         let mut start = layered.clone();
         bencher
             .with_inputs(|| {
-                let start = answer(&mut start, request("/auth/qq/login", &[]));
+                let start = call(&mut start, request("/auth/qq/login", &[]));
                 let value = |name| start.headers()[name].to_str().expect("ASCII");
-                let callback = QQ.approve(value("location")).expect("a person agrees");
+                let callback = QQ.approve(value("location")).expect("the user agrees");
                 let cookie = value("set-cookie").split(';').next().expect("a pair");
                 (
                     layered.clone(),
@@ -199,7 +196,7 @@ mod answered {
                 )
             })
             .bench_local_values(|(mut service, request)| {
-                let end = answer(&mut service, request);
+                let end = call(&mut service, request);
                 assert_eq!(end.headers()["location"], "/");
                 end
             });
@@ -207,7 +204,7 @@ mod answered {
 }
 
 #[divan::bench]
-fn a_session_is_sealed(bencher: Bencher<'_, '_>) {
+fn seal_session(bencher: Bencher<'_, '_>) {
     let user = user();
     bencher.bench(|| LAYER.session_cookie(black_box(&user), None));
 }

@@ -4,67 +4,131 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! With nothing configured it has a made-up QQ inside. With `QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI` and
-//! `QQ_SESSION_KEY` it talks to the real one (or to the one at `QQ_BASE_URL`). `LISTEN` is the address to listen on, by
-//! default `127.0.0.1:3000`; `RUST_LOG` says what is logged.
+//! With nothing configured, a mock of QQ runs inside the program. To use the real one, set
+//! `QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI` and `QQ_SESSION_KEY`. `LISTEN` is the address to
+//! listen on (default `127.0.0.1:3000`) and `RUST_LOG` the log filter (default `info`).
 
-use std::{error::Error, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal},
+    net::SocketAddr,
+};
 
-use axum::{Json, Router, response::Response, routing::get};
-use tower_qq_auth::{QqAuthLayer, QqUser};
+use axum::{
+    Json, Router,
+    http::header,
+    response::{Html, IntoResponse},
+    routing::get,
+};
+use html_escape::{encode_double_quoted_attribute, encode_text};
+use tokio::net::TcpListener;
+use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
+use tracing_subscriber::EnvFilter;
 
-mod common;
-
-use common::{Server, page, person};
-
-/// The site. The layer comes last, on the outermost router.
-fn site(qq: QqAuthLayer) -> Router {
-    Router::new()
-        .route("/", get(home))
-        .route("/whoami", get(whoami))
-        .route("/me", get(me))
-        .layer(qq)
-}
-
-/// Public: anybody may come.
-async fn home(user: Option<QqUser>) -> Response {
+/// Public: shows the user, if any.
+async fn home(user: Option<QqUser>) -> impl IntoResponse {
     let content = match user {
-        None => "<p>你还没有登录。<br><span lang=\"en\">You are not signed in.</span></p>\
-             <p><a class=\"button\" href=\"/auth/qq/login\">QQ 登录 <span lang=\"en\">Sign in with QQ</span></a></p>"
-            .into(),
         Some(user) => greeting(&user),
+        None => r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
+<p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#
+            .into(),
     };
-    page(&content)
+    let page = format!(
+        r#"<!doctype html>
+<html lang="zh-CN">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>QQ 登录 · tower-qq-auth</title>
+<style>{}</style>
+<main><h1>tower-qq-auth</h1>{content}</main>
+</html>"#,
+        include_str!("quickstart.css")
+    );
+    // Caches must not keep a page that shows who is signed in.
+    ([(header::CACHE_CONTROL, "no-store")], Html(page))
 }
 
-/// Public: who is there, for programs.
+/// Escapes the nickname and the avatar, which are text from outside.
+fn greeting(user: &QqUser) -> String {
+    let avatar = user.avatar().map_or_else(String::new, |url| {
+        let url = encode_double_quoted_attribute(url);
+        format!(r#"<img src="{url}" alt="" referrerpolicy="no-referrer">"#)
+    });
+    format!(
+        r#"<p class="user">{avatar}<span>你好，<b>{}</b><br><small>openid {}</small></span></p>
+<p><a href="/me">/me</a> · <a href="/whoami">/whoami</a></p>
+<form method="post" action="/auth/qq/logout">
+<button>退出登录 <span lang="en">Sign out</span></button></form>"#,
+        encode_text(user.nickname()),
+        user.openid(),
+    )
+}
+
+/// Public: returns the user as JSON, or `null`.
 async fn whoami(user: Option<QqUser>) -> Json<Option<QqUser>> {
     Json(user)
 }
 
-/// Needs somebody: anybody else is sent to the login and comes back, or gets 401.
+/// Protected: browsers without a session are sent to the login and come back, programs get 401.
 async fn me(user: QqUser) -> Json<QqUser> {
     Json(user)
 }
 
-fn greeting(user: &QqUser) -> String {
-    let openid = format!("openid {}", user.openid());
-    let person = person(user.nickname(), user.avatar(), &openid);
-    format!(
-        "{person}\
-         <p><a href=\"/me\">/me</a> · <a href=\"/whoami\">/whoami</a></p>\
-         <form method=\"post\" action=\"/auth/qq/logout\">\
-         <button>退出登录 <span lang=\"en\">Sign out</span></button></form>"
-    )
-}
-
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
+async fn main() -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("cannot listen on LISTEN={listen}: {error}"))?;
+    let address = listener.local_addr()?;
+
+    let mut site = Router::new()
+        .route("/", get(home))
+        .route("/whoami", get(whoami))
+        .route("/me", get(me));
+    let qq = if is_configured() {
+        let (app, keys) = (QqApp::from_env()?, SessionKeys::from_env()?);
+        println!("listening     {address}");
+        println!(
+            "callback      {}   (register exactly this)",
+            app.redirect_uri()
+        );
+        QqAuthLayer::new(app, keys)
+    } else {
+        let (client, mock) = mock_qq(address)?;
+        site = site.nest_service("/mock-qq", mock);
+        QqAuthLayer::new(client, SessionKeys::generate())
+    };
+    // Add the layer last: it does not see routes that are added later.
+    axum::serve(listener, site.layer(qq)).await?;
+    Ok(())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let server = Server::from_env().await?;
-    let site = site(server.qq());
-    server.serve(site).await
+fn is_configured() -> bool {
+    env::vars_os()
+        .any(|(name, value)| name.to_string_lossy().starts_with("QQ_") && !value.is_empty())
+}
+
+/// Returns a mock of QQ for `/mock-qq`, and a client that calls it.
+fn mock_qq(address: SocketAddr) -> Result<(QqClient, MockQq), Box<dyn Error>> {
+    if !address.ip().is_loopback() {
+        return Err("anyone can sign in with the mock: set LISTEN to a loopback address".into());
+    }
+    let (id, key) = ("101905280", "made-up-app-key");
+    let redirect_uri = format!("http://{address}/auth/qq/callback");
+    let app = QqApp::builder(id, key, &redirect_uri)
+        .base_url(format!("http://{address}/mock-qq"))
+        .build()?;
+    let mock = MockQq::new(id, key, &redirect_uri);
+    println!("open          http://{address}/");
+    println!("callback      {redirect_uri}");
+    println!("QQ            a mock inside this program; set QQ_APP_ID etc. for the real one");
+    Ok((QqClient::with_service(app, mock.clone()), mock))
 }

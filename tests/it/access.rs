@@ -1,4 +1,4 @@
-//! Pages that need somebody, logout, and what is said to those who may not.
+//! Pages that require a user, and logout.
 
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -8,11 +8,11 @@ use crate::site::{SESSION, Site};
 type Headers<'h> = &'h [(&'h str, &'h str)];
 
 #[tokio::test]
-async fn a_page_that_needs_somebody_sends_to_the_login_and_gets_its_visitor_back() {
+async fn a_login_from_a_protected_page_returns_to_it() {
     let site = Site::new();
     let mut browser = site.browser();
-    let sent = browser.get("/deep/page?tab=%E4%B8%AD&x=1").await;
-    let login = sent.location().to_owned();
+    let redirect = browser.get("/deep/page?tab=%E4%B8%AD&x=1").await;
+    let login = redirect.location().to_owned();
     assert_eq!(
         login,
         "/auth/qq/login?return_to=/deep/page%3Ftab%3D%25E4%25B8%25AD%26x%3D1"
@@ -23,7 +23,7 @@ async fn a_page_that_needs_somebody_sends_to_the_login_and_gets_its_visitor_back
 }
 
 #[tokio::test]
-async fn who_is_sent_to_the_login_and_who_gets_401() {
+async fn navigations_are_redirected_and_other_requests_get_401() {
     let cases: [(&str, Headers<'_>, u16); 10] = [
         ("GET", &[], 303),
         ("HEAD", &[], 303),
@@ -79,7 +79,7 @@ async fn who_is_sent_to_the_login_and_who_gets_401() {
 }
 
 #[tokio::test]
-async fn a_form_is_never_redirected_but_told_in_its_language() {
+async fn a_form_gets_a_page_in_its_language_instead_of_a_redirect() {
     let site = Site::new();
     let reply = site.browser().post("/form").await;
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
@@ -97,12 +97,12 @@ async fn a_form_is_never_redirected_but_told_in_its_language() {
         "login_required"
     );
 
-    let person = site.qq.people()[0].openid.clone();
-    assert_eq!(site.signed_in().await.post("/form").await.body, person);
+    let openid = site.qq.people()[0].openid.clone();
+    assert_eq!(site.signed_in().await.post("/form").await.body, openid);
 }
 
 #[tokio::test]
-async fn logout_is_for_the_own_site_only() {
+async fn rejects_logouts_from_other_origins() {
     let cases: [(Headers<'_>, bool); 14] = [
         (&[], true),
         (&[("origin", "https://site.example")], true),
@@ -114,7 +114,7 @@ async fn logout_is_for_the_own_site_only() {
             true,
         ),
         (&[("sec-fetch-site", "same-origin")], true),
-        // A page with `Referrer-Policy: no-referrer` sends its own forms like this.
+        // Browsers send this for same-origin forms on a page with `Referrer-Policy: no-referrer`.
         (
             &[("origin", "null"), ("sec-fetch-site", "same-origin")],
             true,
@@ -124,7 +124,7 @@ async fn logout_is_for_the_own_site_only() {
         (&[("origin", "http://site.example")], false),
         (&[("origin", "https://site.example:8443")], false),
         (&[("origin", "https://site.example.evil.example")], false),
-        // The site under another of its names: no other site can make its browser say so.
+        // Another host name of the site. No other site can make a browser send `same-origin`.
         (
             &[
                 ("origin", "https://www.site.example"),
@@ -162,7 +162,7 @@ async fn logout_is_for_the_own_site_only() {
             };
             assert_eq!(
                 cleared,
-                format!("{SESSION}=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0")
+                format!("{SESSION}=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0")
             );
             assert_eq!(browser.whoami().await, Value::Null);
         } else {
@@ -174,7 +174,7 @@ async fn logout_is_for_the_own_site_only() {
 }
 
 #[tokio::test]
-async fn repeated_origins_are_not_ours() {
+async fn rejects_logouts_with_repeated_origins() {
     let site = Site::new();
     let mut browser = site
         .signed_in()
@@ -190,7 +190,7 @@ async fn repeated_origins_are_not_ours() {
 }
 
 #[tokio::test]
-async fn get_logout_signs_nobody_out() {
+async fn get_requests_do_not_sign_out() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     assert_eq!(
@@ -201,16 +201,10 @@ async fn get_logout_signs_nobody_out() {
 }
 
 #[tokio::test]
-async fn paths_can_be_moved() {
+async fn login_and_logout_paths_can_be_changed() {
     let site = Site::with(
         |app| app,
-        |layer| {
-            layer
-                .login_path("/signin")
-                .unwrap()
-                .logout_path("/signout")
-                .unwrap()
-        },
+        |layer| layer.login_path("/signin").logout_path("/signout"),
     );
     let mut browser = site.browser();
     assert_eq!(

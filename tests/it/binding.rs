@@ -1,81 +1,88 @@
-//! Logins with an intent: to add QQ to an account, and to no other account than the one that asked.
+//! Logins with an intent, such as binding QQ to the account that started the login.
 
 use axum::{Extension, Json, Router, response::IntoResponse, routing::get};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tower_qq_auth::{QqLogin, mock::Endpoint};
+use tower_qq_auth::{
+    QqLogin,
+    mock::{Endpoint, Fault},
+};
 
-use crate::site::{Browser, LOGIN, Reply, SESSION, Site, path};
+use crate::site::{Browser, LOGIN, Reply, SESSION, Site, param, path};
 
 const BIND: &str = "/auth/qq/login?intent=bind&return_to=/settings";
 
-/// A site whose app answers the callback with the intent.
+/// A site whose app answers the callback with the intent and `return_to`.
 fn site() -> Site {
-    let told = get(async |Extension(login): Extension<QqLogin>| {
+    let show = get(async |Extension(login): Extension<QqLogin>| {
         Json((
             login.intent().map(String::from),
             login.return_to().to_owned(),
         ))
         .into_response()
     });
-    let pages = Router::new().route("/auth/qq/callback", told);
+    let pages = Router::new().route("/auth/qq/callback", show);
     Site::with_pages(|_| pages, |layer| layer.forward_callback())
 }
 
-/// A browser on a page of the site.
-fn inside(browser: &Browser) -> Browser {
+/// Returns the same browser on a page of the site.
+fn on_site(browser: &Browser) -> Browser {
     browser.clone().header("sec-fetch-site", "same-origin")
 }
 
-/// The callback of a login with an intent, as the person with this openid.
+/// Starts a login with an intent, approves it as this user and returns the callback.
 async fn bind(site: &Site, browser: &mut Browser, openid: &str) -> String {
-    let mut within = inside(browser);
-    let start = within.get(BIND).await;
-    browser.jar = within.jar;
+    let mut on_page = on_site(browser);
+    let start = on_page.get(BIND).await;
+    browser.jar = on_page.jar;
     path(&site.qq.approve_as(start.location(), openid).unwrap())
 }
 
-/// Signs in as the person with this openid.
+/// Signs in as this user.
 async fn sign_in_as(site: &Site, browser: &mut Browser, openid: &str) {
     let start = browser.get("/auth/qq/login").await;
     let callback = site.qq.approve_as(start.location(), openid).unwrap();
     assert!(browser.get(&path(&callback)).await.status.is_success());
 }
 
-/// Fails unless the login was refused without a word to QQ, and left who is signed in alone.
+/// Fails unless the login was refused without a call to QQ, and only its own cookie was cleared.
 #[track_caller]
 fn assert_refused(site: &Site, reply: &Reply, calls: usize) {
     reply.assert_failed(403, "refused");
-    let [consumed] = reply.cookies()[..] else {
+    assert_eq!(reply.problem().get("login_url"), None);
+    let [cleared] = reply.cookies()[..] else {
         panic!("{reply:?}")
     };
-    assert!(consumed.starts_with(LOGIN) && consumed.ends_with("Max-Age=0"));
-    assert_eq!(site.qq.calls(Endpoint::Token), calls, "QQ was not asked");
+    assert!(cleared.starts_with(LOGIN) && cleared.ends_with("Max-Age=0"));
+    assert_eq!(site.qq.calls(Endpoint::Token), calls, "QQ was called");
 }
 
 #[tokio::test]
-async fn the_intent_comes_back_with_the_login() {
+async fn the_intent_reaches_the_callback_handler() {
     let site = site();
     let mut browser = site.browser();
-    for (login, told) in [
+    for (login, expected) in [
         (BIND, json!(["bind", "/settings"])),
         ("/auth/qq/login?intent=A-b_9", json!(["A-b_9", "/"])),
         ("/auth/qq/login", json!([null, "/"])),
     ] {
-        let mut within = inside(&browser);
-        let reply = within.sign_in(&site.qq, login).await;
-        assert_eq!(serde_json::from_str::<Value>(&reply.body).unwrap(), told);
-        browser = within;
+        browser = on_site(&browser);
+        let reply = browser.sign_in(&site.qq, login).await;
+        let found: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(found, expected);
     }
 }
 
 #[tokio::test]
-async fn only_the_own_site_starts_a_login_with_an_intent() {
-    let own = "https://site.example";
+async fn a_login_with_an_intent_starts_only_from_the_same_origin() {
+    let origin = "https://site.example";
     let cases: [(&[(&str, &str)], bool); 13] = [
         (&[("sec-fetch-site", "same-origin")], true),
-        (&[("origin", own)], true),
-        (&[("origin", own), ("sec-fetch-site", "same-origin")], true),
+        (&[("origin", origin)], true),
+        (
+            &[("origin", origin), ("sec-fetch-site", "same-origin")],
+            true,
+        ),
         (
             &[("origin", "null"), ("sec-fetch-site", "same-origin")],
             true,
@@ -85,7 +92,10 @@ async fn only_the_own_site_starts_a_login_with_an_intent() {
         (&[("sec-fetch-site", "none")], false),
         (&[("sec-fetch-site", "cross-site")], false),
         (&[("sec-fetch-site", "same-site")], false),
-        (&[("origin", own), ("sec-fetch-site", "same-site")], false),
+        (
+            &[("origin", origin), ("sec-fetch-site", "same-site")],
+            false,
+        ),
         (&[("origin", "null")], false),
         (&[("origin", "https://evil.example")], false),
         (&[("origin", "http://site.example")], false),
@@ -105,18 +115,19 @@ async fn only_the_own_site_starts_a_login_with_an_intent() {
             continue;
         }
         assert_eq!(start.status, StatusCode::FORBIDDEN, "{headers:?}");
-        assert!(browser.jar.is_empty(), "nothing is started: {headers:?}");
-        let told = browser.program().get(BIND).await;
-        told.assert_failed(403, "refused");
-        assert!(told.cookies().is_empty());
+        assert!(browser.jar.is_empty(), "no login is started: {headers:?}");
+        let reply = browser.program().get(BIND).await;
+        reply.assert_failed(403, "refused");
+        assert_eq!(reply.problem().get("login_url"), None);
+        assert!(reply.cookies().is_empty());
     }
 }
 
 #[tokio::test]
-async fn an_intent_is_one_word_said_once() {
+async fn rejects_intents_that_are_not_one_word() {
     let site = site();
     let long = "a".repeat(33);
-    for odd in [
+    for query in [
         "intent=",
         "intent",
         "intent=a%20b",
@@ -127,22 +138,23 @@ async fn an_intent_is_one_word_said_once() {
         "intent=bind&%69ntent=other",
         &format!("intent={long}"),
     ] {
-        let mut browser = inside(&site.browser()).program();
-        let reply = browser.get(&format!("/auth/qq/login?{odd}")).await;
+        let mut browser = on_site(&site.browser()).program();
+        let reply = browser.get(&format!("/auth/qq/login?{query}")).await;
         reply.assert_failed(403, "refused");
-        assert!(browser.jar.is_empty(), "{odd}");
+        assert_eq!(reply.problem().get("login_url"), None);
+        assert!(browser.jar.is_empty(), "{query}");
     }
-    let start = inside(&site.browser())
+    let start = on_site(&site.browser())
         .get(&format!("/auth/qq/login?intent={}", &long[1..]))
         .await;
     assert!(!start.location().is_empty());
 }
 
 #[tokio::test]
-async fn a_login_with_an_intent_ends_only_in_the_account_that_started_it() {
+async fn a_login_with_an_intent_completes_only_for_the_same_account() {
     let site = site();
     let [one, two, new] = [0, 1, 2].map(|at| site.qq.people()[at].openid.clone());
-    // Who is signed in when it starts, and who when it comes back; `None` for nobody.
+    // The signed-in user at the start and at the callback, and whether the login completes.
     let cases = [
         (Some(&one), Some(&one), true),
         (None, None, true),
@@ -150,21 +162,21 @@ async fn a_login_with_an_intent_ends_only_in_the_account_that_started_it() {
         (Some(&one), None, false),
         (None, Some(&one), false),
     ];
-    for (before, after, works) in cases {
+    for (before, after, completes) in cases {
         let mut browser = site.browser();
         if let Some(openid) = before {
             sign_in_as(&site, &mut browser, openid).await;
         }
         let callback = bind(&site, &mut browser, &new).await;
         match after {
-            // A new session of the same account is the same account.
+            // A new session of the same user still counts as the same account.
             Some(openid) => sign_in_as(&site, &mut browser, openid).await,
             None => drop(browser.jar.remove(SESSION)),
         }
         let calls = site.qq.calls(Endpoint::Token);
         let session = browser.jar.get(SESSION).cloned();
         let reply = browser.clone().program().get(&callback).await;
-        if works {
+        if completes {
             assert_eq!(reply.body, "[\"bind\",\"/settings\"]");
         } else {
             assert_refused(&site, &reply, calls);
@@ -174,7 +186,7 @@ async fn a_login_with_an_intent_ends_only_in_the_account_that_started_it() {
 }
 
 #[tokio::test]
-async fn an_ordinary_login_does_not_care_who_was_signed_in() {
+async fn a_login_without_an_intent_ignores_the_signed_in_user() {
     let site = site();
     let [one, two, _] = [0, 1, 2].map(|at| site.qq.people()[at].openid.clone());
     let mut browser = site.browser();
@@ -185,17 +197,17 @@ async fn an_ordinary_login_does_not_care_who_was_signed_in() {
     assert_eq!(browser.whoami().await["openid"], one);
 }
 
-/// The account as an outer layer tells it.
+/// The account that an outer layer puts into the request extensions.
 #[derive(Clone)]
 struct Account(&'static str);
 
 #[tokio::test]
-async fn accounts_can_be_the_apps_own() {
-    let told = get(async |Extension(login): Extension<QqLogin>| {
+async fn the_account_of_hook_tells_accounts_apart() {
+    let show = get(async |Extension(login): Extension<QqLogin>| {
         login.intent().unwrap_or_default().to_owned()
     });
     let site = Site::with_pages(
-        |_| Router::new().route("/auth/qq/callback", told.clone()),
+        |_| Router::new().route("/auth/qq/callback", show.clone()),
         |layer| {
             layer.without_session().account_of(|head| {
                 let account: &Account = head.extensions.get()?;
@@ -218,28 +230,28 @@ async fn accounts_can_be_the_apps_own() {
         (None, Some("7"), false),
         (Some(""), None, false),
     ];
-    for (before, after, works) in cases {
-        let mut browser = inside(&site.browser()).program();
+    for (before, after, completes) in cases {
+        let mut browser = on_site(&site.browser()).program();
         as_account(&mut browser, before);
         let callback = browser.callback_from(&site.qq, BIND).await;
         as_account(&mut browser, after);
         let calls = site.qq.calls(Endpoint::Token);
         let reply = browser.get(&callback).await;
-        if works {
+        if completes {
             assert_eq!(reply.body, "bind");
         } else {
             assert_refused(&site, &reply, calls);
         }
         let again = browser.get(&callback).await;
         match after {
-            Some(_) => assert_eq!(again.location(), "/", "signed in by the app's own means"),
+            Some(_) => assert_eq!(again.location(), "/", "the app has its own session"),
             None => again.assert_failed(400, "invalid_state"),
         }
     }
 }
 
 #[tokio::test]
-async fn an_account_that_cannot_be_told_is_nobodys() {
+async fn refuses_intents_while_the_account_of_hook_panics() {
     let broken = |head: &http::request::Parts| -> Option<String> {
         match head.headers.get("x-broken") {
             Some(_) => panic!("no database"),
@@ -247,26 +259,60 @@ async fn an_account_that_cannot_be_told_is_nobodys() {
         }
     };
     let site = Site::with(|app| app, |layer| layer.account_of(broken));
-    let mut browser = inside(&site.browser()).program();
+    let mut browser = on_site(&site.browser()).program();
     let callback = browser.callback_from(&site.qq, BIND).await;
     let mut broken = browser.clone().header("x-broken", "1");
     broken.get(BIND).await.assert_failed(403, "refused");
     let reply = broken.get(&callback).await;
     assert_refused(&site, &reply, 0);
     let ordinary = broken.sign_in(&site.qq, "/auth/qq/login").await;
-    assert_eq!(ordinary.location(), "/", "others do not need to know");
+    assert_eq!(
+        ordinary.location(),
+        "/",
+        "other logins do not need the hook"
+    );
 }
 
 #[tokio::test]
-async fn a_binding_that_fails_is_told_also_to_who_is_signed_in() {
+async fn a_failed_login_with_an_intent_is_reported_to_a_signed_in_user() {
     let site = Site::new();
-    let mut browser = inside(&site.signed_in().await).program();
-    let callback = browser
-        .callback_from(&site.qq, "/auth/qq/login?intent=bind&return_to=/settings")
-        .await;
-    site.qq
-        .fault(Endpoint::Token, 1, tower_qq_auth::mock::Fault::Code(100020));
-    let reply = browser.get(&callback).await;
+    let mut browser = on_site(&site.signed_in().await);
+    let callback = browser.callback_from(&site.qq, BIND).await;
+    site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
+    let page = browser.get(&callback).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.body.contains("href=\"/settings\""), "{}", page.body);
+
+    let mut program = browser.program();
+    let callback = program.callback_from(&site.qq, BIND).await;
+    site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
+    let reply = program.get(&callback).await;
     reply.assert_failed(400, "code_rejected");
-    assert_eq!(reply.problem()["login_url"], "/settings");
+    assert_eq!(reply.problem().get("login_url"), None);
+}
+
+#[tokio::test]
+async fn only_failed_logins_without_an_intent_have_a_login_url() {
+    let login = "/auth/qq/login?return_to=/settings";
+    for (start, login_url) in [(login, Some(json!(login))), (BIND, None)] {
+        let site = Site::new();
+        let mut program = on_site(&site.browser()).program();
+        let callback = program.callback_from(&site.qq, start).await;
+        site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
+        let rejected = program.get(&callback).await;
+        rejected.assert_failed(400, "code_rejected");
+
+        let callback = program.callback_from(&site.qq, start).await;
+        let cancelled = program.get(&format!("{callback}&usercancel=1")).await;
+        cancelled.assert_failed(403, "cancelled");
+
+        let callback = program.callback_from(&site.qq, start).await;
+        let incomplete = format!("/auth/qq/callback?state={}", param(&callback, "state"));
+        let incomplete = program.get(&incomplete).await;
+        incomplete.assert_failed(400, "invalid_callback");
+        for reply in [rejected, cancelled, incomplete] {
+            let problem = reply.problem();
+            assert_eq!(problem.get("login_url"), login_url.as_ref(), "{problem}");
+        }
+    }
 }

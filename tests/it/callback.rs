@@ -1,4 +1,4 @@
-//! The path of the redirect URI: what comes back from QQ, or claims to.
+//! The callback: valid, invalid, repeated and forged requests to the path of the redirect URI.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::site::{LOGIN, SESSION, Site, path};
 const CODE: &str = "9A5F6C0D3B2E41F8A7C6D5E4F3B2A190";
 
 #[tokio::test]
-async fn callback_with_a_foreign_state_is_refused_before_any_call_to_qq() {
+async fn rejects_the_state_of_another_browser_without_calling_qq() {
     let site = Site::new();
     let mut attacker = site.browser();
     let callback = attacker.callback_from(&site.qq, "/auth/qq/login").await;
     let mut victim = site.browser().program();
-    let own = victim
-        .callback_from(&site.qq, "/auth/qq/login?return_to=/own")
+    let legitimate = victim
+        .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
         .await;
 
     victim
@@ -26,14 +26,14 @@ async fn callback_with_a_foreign_state_is_refused_before_any_call_to_qq() {
         .assert_failed(400, "invalid_state");
     assert_eq!(site.qq.calls(Endpoint::Token), 0);
     assert_eq!(
-        victim.get(&own).await.location(),
-        "/own",
-        "the victim's own login still completes"
+        victim.get(&legitimate).await.location(),
+        "/x",
+        "the victim's login still completes"
     );
 }
 
 #[tokio::test]
-async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
+async fn rejects_altered_and_malformed_states() {
     let site = Site::new();
     let mut browser = site.browser().program();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -44,7 +44,7 @@ async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
         if state.ends_with('A') { 'B' } else { 'A' }
     );
     let long = "A".repeat(60 * 1024);
-    let odd = [
+    let queries = [
         String::new(),
         "code=C".into(),
         format!("code={CODE}&state="),
@@ -57,7 +57,7 @@ async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
         format!("code={CODE}&state={}", state.to_lowercase()),
         format!("code={CODE}&state={long}"),
         format!("code={CODE}&state=%FF%FE"),
-        // As long as a state, but with no boundary of characters where its parts meet.
+        // As long as a state, but with a multi-byte character where its two parts meet.
         format!("code={CODE}&state=1234567%E4%B8%AD{}", &state[10..]),
         format!("code={CODE}&state={state}&state={state}"),
         format!("code={CODE}&state={state}&%73tate=x"),
@@ -65,12 +65,12 @@ async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
         format!("usercancel=1&state={flipped}"),
         format!("error=access_denied&state={flipped}"),
     ];
-    for query in odd {
+    for query in queries {
         let reply = browser.get(&format!("/auth/qq/callback?{query}")).await;
         reply.assert_failed(400, "invalid_state");
         assert!(
             reply.cookies().is_empty(),
-            "nobody's login is used up: {query}"
+            "no login cookie is cleared: {query}"
         );
     }
     assert_eq!(site.qq.calls(Endpoint::Token), 0);
@@ -78,8 +78,8 @@ async fn a_state_that_is_not_this_browsers_is_refused_whatever_its_shape() {
 }
 
 #[tokio::test]
-async fn a_good_state_without_a_good_code_is_an_invalid_callback() {
-    let odd = [
+async fn a_valid_state_without_a_valid_code_is_an_invalid_callback() {
+    let queries = [
         "",
         "&code=",
         "&code=A&code=B",
@@ -89,7 +89,7 @@ async fn a_good_state_without_a_good_code_is_an_invalid_callback() {
         "&code=A%0D%0AB",
         "&code=%E4%B8%AD",
     ];
-    for query in odd {
+    for query in queries {
         let site = Site::new();
         let mut browser = site.browser().program();
         let callback = browser
@@ -102,12 +102,12 @@ async fn a_good_state_without_a_good_code_is_an_invalid_callback() {
         reply.assert_failed(400, "invalid_callback");
         assert_eq!(reply.problem()["login_url"], "/auth/qq/login?return_to=/x");
         assert_eq!(site.qq.calls(Endpoint::Token), 0);
-        assert_eq!(browser.pending_logins(), 0, "used up");
+        assert_eq!(browser.pending_logins(), 0, "the login cookie is cleared");
     }
 }
 
 #[tokio::test]
-async fn error_reports_with_a_good_state_are_a_cancelled_login() {
+async fn error_reports_with_a_valid_state_cancel_the_login() {
     let reports = [
         "usercancel=1",
         "usercancel=2&code=ABC",
@@ -140,7 +140,7 @@ async fn error_reports_with_a_good_state_are_a_cancelled_login() {
 }
 
 #[tokio::test]
-async fn usercancel_zero_is_no_cancellation() {
+async fn usercancel_zero_does_not_cancel_the_login() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -154,7 +154,7 @@ async fn usercancel_zero_is_no_cancellation() {
 }
 
 #[tokio::test]
-async fn cancelling_at_qq_ends_on_a_page_that_tries_again() {
+async fn cancelling_at_qq_shows_a_page_that_offers_another_login() {
     let site = Site::new();
     let mut browser = site.browser();
     let start = browser.get("/auth/qq/login?return_to=/x").await;
@@ -172,7 +172,7 @@ async fn cancelling_at_qq_ends_on_a_page_that_tries_again() {
 }
 
 #[tokio::test]
-async fn reload_and_back_go_forward_for_who_is_signed_in_and_never_ask_qq_again() {
+async fn repeated_callbacks_redirect_signed_in_users_without_calling_qq() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser
@@ -197,7 +197,7 @@ async fn reload_and_back_go_forward_for_who_is_signed_in_and_never_ask_qq_again(
 }
 
 #[tokio::test]
-async fn who_is_signed_in_is_not_signed_in_as_somebody_else_by_a_stray_callback() {
+async fn a_foreign_callback_does_not_replace_a_session() {
     let site = Site::new();
     let mut attacker = site.browser();
     let start = attacker.get("/auth/qq/login").await;
@@ -210,7 +210,7 @@ async fn who_is_signed_in_is_not_signed_in_as_somebody_else_by_a_stray_callback(
 }
 
 #[tokio::test]
-async fn a_login_is_good_for_ten_minutes_and_then_still_knows_where_it_was_going() {
+async fn a_login_expires_after_ten_minutes_but_keeps_its_return_to() {
     let site = Site::new();
     let mut browser = site.browser().program();
     let callback = browser
@@ -228,7 +228,7 @@ async fn a_login_is_good_for_ten_minutes_and_then_still_knows_where_it_was_going
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_back_is_tolerated_for_five_minutes() {
+async fn tolerates_a_clock_that_jumps_back_by_five_minutes() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -243,7 +243,7 @@ async fn a_clock_that_jumps_back_is_tolerated_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_failed_chain_uses_the_login_up() {
+async fn a_login_that_fails_at_qq_cannot_be_repeated() {
     let site = Site::new();
     let mut browser = site.browser().program();
     let callback = browser
@@ -265,7 +265,7 @@ async fn a_failed_chain_uses_the_login_up() {
 }
 
 #[tokio::test]
-async fn of_twenty_parallel_callbacks_with_one_state_at_most_one_signs_in() {
+async fn only_one_of_twenty_parallel_callbacks_signs_in() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -288,7 +288,7 @@ async fn of_twenty_parallel_callbacks_with_one_state_at_most_one_signs_in() {
 }
 
 #[tokio::test]
-async fn two_values_for_one_login_cookie_are_nobodys() {
+async fn rejects_two_values_for_one_login_cookie() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -302,26 +302,32 @@ async fn two_values_for_one_login_cookie_are_nobodys() {
             .clone()
             .oneshot(request.body(axum::body::Body::empty()).unwrap())
     };
-    let own = format!("{name}={value}");
+    let genuine = format!("{name}={value}");
     let planted = format!("{name}=AAAA");
     assert_eq!(
-        get(&[own.clone(), planted.clone()]).await.unwrap().status(),
+        get(&[genuine.clone(), planted.clone()])
+            .await
+            .unwrap()
+            .status(),
         400
     );
     assert_eq!(
-        get(&[format!("{planted}; {own}")]).await.unwrap().status(),
+        get(&[format!("{planted}; {genuine}")])
+            .await
+            .unwrap()
+            .status(),
         400
     );
     assert_eq!(site.qq.calls(Endpoint::Token), 0);
     assert_eq!(
-        get(&[own.clone(), own]).await.unwrap().status(),
+        get(&[genuine.clone(), genuine]).await.unwrap().status(),
         303,
-        "the same value twice is one"
+        "a repeated equal value is accepted"
     );
 }
 
 #[tokio::test]
-async fn a_login_cookie_is_good_under_its_own_name_only() {
+async fn a_login_cookie_is_valid_under_its_own_name_only() {
     let site = Site::new();
     let mut browser = site.browser().program();
     let first = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -341,7 +347,7 @@ async fn a_login_cookie_is_good_under_its_own_name_only() {
 }
 
 #[tokio::test]
-async fn failures_speak_the_language_and_form_that_were_asked_for() {
+async fn failures_use_the_accepted_language_and_content_type() {
     let site = Site::new();
     let cases = [
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
@@ -387,12 +393,12 @@ async fn failures_speak_the_language_and_form_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn the_query_of_a_registered_redirect_uri_is_kept() {
+async fn keeps_the_query_of_a_redirect_uri() {
     use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, mock::MockQq};
     let uri = "https://site.example/auth/qq/callback?tenant=7";
     let qq = MockQq::new("1", "k", uri);
     let client = QqClient::with_service(QqApp::new("1", "k", uri).unwrap(), qq.clone());
-    let layer = QqAuthLayer::with_client(client, crate::site::keys());
+    let layer = QqAuthLayer::new(client, crate::site::keys());
     let site = Site {
         router: crate::site::pages().layer(layer),
         qq,
@@ -405,7 +411,7 @@ async fn the_query_of_a_registered_redirect_uri_is_kept() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_used_up_is_of_no_matter_to_somebody_who_is_signed_in() {
+async fn a_used_code_redirects_a_signed_in_user() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser
@@ -413,15 +419,15 @@ async fn a_code_that_is_used_up_is_of_no_matter_to_somebody_who_is_signed_in() {
         .await;
     let before = browser.clone();
     browser.get(&callback).await;
-    // The browser sends the callback again before it has heard that the login is used up.
+    // The browser repeats the callback before it has received the cleared login cookie.
     let mut hasty = browser.clone();
     hasty.jar.extend(before.jar.clone());
     assert_eq!(hasty.get(&callback).await.location(), "/");
     assert_ne!(hasty.whoami().await, serde_json::Value::Null);
     assert_eq!(hasty.pending_logins(), 0);
 
-    let mut nobody = before.program();
-    nobody
+    let mut signed_out = before.program();
+    signed_out
         .get(&callback)
         .await
         .assert_failed(400, "code_rejected");

@@ -1,4 +1,4 @@
-//! The examples in a real browser, as a person meets them.
+//! The examples in a real browser.
 
 use std::{
     net::SocketAddr,
@@ -25,11 +25,11 @@ use driver::{CHINESE, ENGLISH, Settings, Window};
 const SIGN_IN: &str = "a[href^=\"/auth/qq/login\"]";
 const SIGN_OUT: &str = "form button";
 const CANCEL: &str = "a.cancel";
-/// People on the mock's page.
+/// The links of the users on the page of the mock.
 const FIRST: &str = "li:nth-child(1) a";
 const SECOND: &str = "li:nth-child(2) a";
 
-/// The quickstart, and a QQ beside it that does as it is told.
+/// The quickstart with a mock that the test controls.
 struct Quickstart {
     _running: Running,
     address: SocketAddr,
@@ -52,17 +52,17 @@ impl Quickstart {
         }
     }
 
-    /// A session that somebody got this long ago.
+    /// Returns the cookie of a session of this age.
     fn session(&self, nickname: &str, age: Duration) -> String {
         let app = QqApp::new(APP_ID, APP_KEY, callback_at(self.address)).unwrap();
         let client = QqClient::with_service(app, self.qq.clone());
-        let layer = QqAuthLayer::with_client(client, session_keys());
-        let user = QqUser::new(OpenId::new("SOMEBODY").unwrap()).with_nickname(nickname);
         let then = SystemTime::now() - age;
-        layer
+        let layer = QqAuthLayer::builder(client, session_keys())
             .clock(move || then)
-            .session_cookie(&user, None)
-            .unwrap()
+            .build()
+            .unwrap();
+        let user = QqUser::new(OpenId::new("VISITOR").unwrap()).with_nickname(nickname);
+        layer.session_cookie(&user, None).unwrap()
     }
 }
 
@@ -73,7 +73,7 @@ fn assert_shows(page: &str, wanted: &[&str]) {
     }
 }
 
-/// The quickstart and somebody in front of it; nothing where there is no browser.
+/// Opens the quickstart in a new browser. Returns `None` if no browser is installed.
 async fn visit(settings: Settings) -> Option<(Quickstart, Window)> {
     let window = Window::open(settings).await?;
     let quickstart = Quickstart::start().await;
@@ -81,8 +81,8 @@ async fn visit(settings: Settings) -> Option<(Quickstart, Window)> {
     Some((quickstart, window))
 }
 
-#[tokio::test]
-async fn somebody_signs_in_sees_name_and_picture_and_signs_out() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_signs_in_sees_name_and_avatar_and_signs_out() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
@@ -95,9 +95,9 @@ async fn somebody_signs_in_sees_name_and_picture_and_signs_out() {
     let person = &quickstart.qq.people()[1];
     assert_shows(&window.text().await, &[&person.nickname, &person.openid]);
     let width = "return document.querySelector('img').naturalWidth";
-    assert_eq!(window.run(width).await, 100, "the picture is shown");
-    let seen = window.run("return document.cookie").await;
-    assert_eq!(seen, "", "no script sees the session");
+    assert_eq!(window.run(width).await, 100, "the avatar is shown");
+    let cookies = window.run("return document.cookie").await;
+    assert_eq!(cookies, "", "scripts cannot read the session");
 
     window.click(SIGN_OUT).await;
     assert_eq!(window.url().await, quickstart.site);
@@ -106,8 +106,8 @@ async fn somebody_signs_in_sees_name_and_picture_and_signs_out() {
     assert_shows(&window.text().await, &["你还没有登录"]);
 }
 
-#[tokio::test]
-async fn a_page_for_members_is_where_the_login_ends_that_it_asked_for() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_returns_to_the_protected_page_that_required_it() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
@@ -119,8 +119,8 @@ async fn a_page_for_members_is_where_the_login_ends_that_it_asked_for() {
     assert_shows(&window.text().await, &["小明"]);
 }
 
-#[tokio::test]
-async fn back_and_a_callback_that_comes_again_leave_somebody_signed_in() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_callback_and_the_back_button_keep_the_user_signed_in() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
@@ -133,7 +133,7 @@ async fn back_and_a_callback_that_comes_again_leave_somebody_signed_in() {
     }
     assert_eq!(quickstart.qq.calls(Endpoint::Token), 1);
 
-    // Back on QQ's page, where the button belongs to a login that has ended.
+    // The page of the mock still has the state of the finished login.
     while !window.url().await.contains("/oauth2.0/authorize") {
         window.back().await;
     }
@@ -142,8 +142,8 @@ async fn back_and_a_callback_that_comes_again_leave_somebody_signed_in() {
     assert_shows(&window.text().await, &["小明"]);
 }
 
-#[tokio::test]
-async fn whoever_cancels_at_qq_can_try_again_and_ends_where_they_wanted_to_go() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_login_can_be_retried_and_returns_to_its_page() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
@@ -160,27 +160,27 @@ async fn whoever_cancels_at_qq_can_try_again_and_ends_where_they_wanted_to_go() 
     assert_eq!(window.url().await, me);
 }
 
-#[tokio::test]
-async fn two_tabs_finish_in_reverse_order() {
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_finish_their_logins_in_reverse_order() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
     let me = format!("{}me", quickstart.site);
-    let first = window.tab().await;
+    let first = window.current_tab().await;
     window.click(SIGN_IN).await;
     window.open_tab().await;
     window.goto(&me).await;
     window.click(SECOND).await;
     assert_eq!(window.url().await, me);
     assert_shows(&window.text().await, &["Penguin"]);
-    window.look_at(&first).await;
+    window.switch_to(first).await;
     window.click(FIRST).await;
     assert_eq!(window.url().await, quickstart.site);
     assert_shows(&window.text().await, &["小明"]);
 }
 
-#[tokio::test]
-async fn a_session_that_is_over_leads_to_the_login_and_back() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_or_invalid_session_leads_to_the_login_and_back() {
     let Some((quickstart, window)) = visit(CHINESE).await else {
         return;
     };
@@ -189,11 +189,11 @@ async fn a_session_that_is_over_leads_to_the_login_and_back() {
     window.reload().await;
     assert_shows(&window.text().await, &["过客"]);
 
-    for over in [
+    for invalid in [
         quickstart.session("过客", 8 * day),
         "qq_session=garbage".into(),
     ] {
-        window.set_cookie(&over).await;
+        window.set_cookie(&invalid).await;
         window.goto(&quickstart.site).await;
         assert_shows(&window.text().await, &["你还没有登录"]);
         let me = format!("{}me", quickstart.site);
@@ -203,8 +203,8 @@ async fn a_session_that_is_over_leads_to_the_login_and_back() {
     }
 }
 
-#[tokio::test]
-async fn a_phone_gets_the_page_of_qq_for_phones() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_gets_the_mobile_page_of_qq() {
     let phone = Settings {
         is_phone: true,
         ..CHINESE
@@ -220,8 +220,8 @@ async fn a_phone_gets_the_page_of_qq_for_phones() {
     assert_shows(&window.text().await, &["小明"]);
 }
 
-#[tokio::test]
-async fn failures_are_told_in_the_language_of_the_browser() {
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_pages_are_in_the_language_of_the_browser() {
     for (settings, lang, title) in [
         (CHINESE, "zh-CN", "已取消登录"),
         (ENGLISH, "en", "Login cancelled"),
@@ -237,9 +237,9 @@ async fn failures_are_told_in_the_language_of_the_browser() {
     }
 }
 
-#[tokio::test]
-async fn a_browser_that_blocks_cookies_is_told_what_to_do() {
-    for (settings, words) in [
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_blocks_cookies_is_asked_to_allow_them() {
+    for (settings, advice) in [
         (CHINESE, "请允许本站使用 Cookie"),
         (ENGLISH, "Please allow cookies for this site"),
     ] {
@@ -252,13 +252,13 @@ async fn a_browser_that_blocks_cookies_is_told_what_to_do() {
         };
         window.click(SIGN_IN).await;
         window.click(FIRST).await;
-        assert_shows(&window.text().await, &[words]);
+        assert_shows(&window.text().await, &[advice]);
         assert_eq!(quickstart.qq.calls(Endpoint::Token), 0);
     }
 }
 
-#[tokio::test]
-async fn the_examples_with_something_of_their_own_sign_in_and_out() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_with_a_users_table_and_with_sessions_sign_in_and_out() {
     let Some(window) = Window::open(CHINESE).await else {
         return;
     };
@@ -280,8 +280,8 @@ async fn the_examples_with_something_of_their_own_sign_in_and_out() {
     }
 }
 
-#[tokio::test]
-async fn the_example_with_tokens_asks_qq_and_refreshes() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_open_api_example_calls_qq_and_refreshes_tokens() {
     let Some(window) = Window::open(CHINESE).await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! What the operator is told: one event for each login that ended.
+//! The log event of a login that ended.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +11,8 @@ use std::{
     },
 };
 
-use tower::BoxError;
 use tower_qq_auth::{
-    Answer, LookUp, Revocation, RevocationList, SessionIds, Verdict,
+    Verdict,
     mock::{Endpoint, Fault},
 };
 use tracing::{Dispatch, Event, Level, Subscriber, field::Field, subscriber::DefaultGuard};
@@ -24,18 +23,19 @@ use tracing_subscriber::{
 
 use crate::{
     load::now,
-    site::{Reply, Site, path},
+    site::{Browser, Reply, Site, path},
 };
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// The events of this thread that say that a login ended.
+/// Collects the events of ended logins in this thread.
 #[derive(Clone, Default)]
 struct Events(Arc<Mutex<Vec<(Level, Fields)>>>);
 
 impl Events {
     fn start() -> (Self, DefaultGuard) {
-        // With two subscribers alive, an event that happens first in a thread without one is not switched off.
+        // With only one subscriber alive, tracing disables a callsite for good if a thread without
+        // a subscriber reaches it first.
         static OTHER: LazyLock<Dispatch> =
             LazyLock::new(|| registry().with(Events::default()).into());
         LazyLock::force(&OTHER);
@@ -63,10 +63,10 @@ impl<S: Subscriber> Layer<S> for Events {
         let mut visit = Visit(Fields::new());
         event.record(&mut visit);
         let Visit(fields) = visit;
-        let ended = fields
+        let is_login = fields
             .get("message")
             .is_some_and(|it| it.starts_with("login ended"));
-        if ended && event.metadata().target().starts_with("tower_qq_auth") {
+        if is_login && event.metadata().target().starts_with("tower_qq_auth") {
             self.0
                 .lock()
                 .unwrap()
@@ -75,29 +75,29 @@ impl<S: Subscriber> Layer<S> for Events {
     }
 }
 
-/// Fails unless exactly this was told, and the page shows the same code.
+/// Asserts that there is exactly this event, and that the page shows its support code.
 #[track_caller]
-fn assert_told(
+fn assert_logged(
     events: &Events,
     reply: &Reply,
     (level, outcome): (Level, &str),
-    (hop, qq_code): (Option<&str>, Option<&str>),
+    (step, qq_code): (Option<&str>, Option<&str>),
 ) {
-    let told = events.take();
-    let [(told_level, fields)] = &told[..] else {
-        panic!("{told:?}")
+    let logged = events.take();
+    let [(logged_level, fields)] = &logged[..] else {
+        panic!("{logged:?}")
     };
     let field = |name| fields.get(name).map(String::as_str);
-    assert_eq!((*told_level, field("outcome")), (level, Some(outcome)));
+    assert_eq!((*logged_level, field("outcome")), (level, Some(outcome)));
     assert_eq!(
-        (field("hop"), field("qq_code")),
-        (hop, qq_code),
+        (field("step"), field("qq_code")),
+        (step, qq_code),
         "{outcome}"
     );
     let elapsed: u64 = field("elapsed_ms").unwrap().parse().unwrap();
     assert!(elapsed < 60_000, "{elapsed} ms");
     if reply.status.is_redirection() {
-        assert_eq!(field("support_code"), None, "no page shows it");
+        assert_eq!(field("support_code"), None, "no page shows a support code");
     } else {
         let problem = reply.problem();
         assert_eq!(field("support_code"), problem["support_code"].as_str());
@@ -106,13 +106,13 @@ fn assert_told(
 }
 
 #[tokio::test]
-async fn each_login_that_ended_is_told_once_under_the_code_of_its_page() {
+async fn each_login_logs_one_event_with_the_support_code_of_its_page() {
     let (events, _guard) = Events::start();
     let site = Site::new();
     let none = (None, None);
     let mut browser = site.browser().program();
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    assert_told(&events, &reply, (Level::INFO, "ok"), none);
+    assert_logged(&events, &reply, (Level::INFO, "ok"), none);
     browser.whoami().await;
     browser.get("/auth/qq/callback").await;
     browser.post("/auth/qq/logout").await;
@@ -142,114 +142,142 @@ async fn each_login_that_ended_is_told_once_under_the_code_of_its_page() {
     for (fault, level, outcome, qq_code) in faults {
         site.qq.fault(Endpoint::Token, 1, fault);
         let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-        assert_told(&events, &reply, (level, outcome), (Some("token"), qq_code));
+        assert_logged(&events, &reply, (level, outcome), (Some("token"), qq_code));
     }
     let reply = browser.get("/auth/qq/callback?code=A&state=B").await;
-    assert_told(&events, &reply, (Level::INFO, "invalid_state"), none);
-    let mut person = browser.clone().header("accept", "text/html");
-    let start = person.get("/auth/qq/login").await;
-    browser.jar = person.jar;
+    assert_logged(&events, &reply, (Level::INFO, "invalid_state"), none);
+    let mut page = browser.clone().header("accept", "text/html");
+    let start = page.get("/auth/qq/login").await;
+    browser.jar = page.jar;
     let cancelled = site.qq.cancel(start.location()).unwrap();
     let reply = browser.get(&path(&cancelled)).await;
-    assert_told(&events, &reply, (Level::INFO, "cancelled"), none);
-    // Without a profile the login still succeeds: one event, not two.
+    assert_logged(&events, &reply, (Level::INFO, "cancelled"), none);
+    // Without a profile the login still succeeds and logs only one event.
     site.qq.fault(Endpoint::UserInfo, 1, Fault::Code(-23));
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    assert_told(&events, &reply, (Level::INFO, "ok"), none);
+    assert_logged(&events, &reply, (Level::INFO, "ok"), none);
 }
 
 #[tokio::test]
-async fn what_the_app_decides_is_told_once_as_well() {
+async fn a_decision_of_the_hook_logs_one_event() {
     let (events, _guard) = Events::start();
     let cases = [
-        (Ok(Verdict::Allow), "ok"),
-        (Ok(Verdict::AllowTo("//evil.example".into())), "ok"),
-        (Ok(Verdict::Refuse("no".into())), "refused"),
-        (Ok(Verdict::RefuseTo("/closed".into())), "refused"),
+        (Ok(Verdict::allow()), "ok"),
+        (Ok(Verdict::allow().redirect_to("//evil.example")), "ok"),
+        (Ok(Verdict::refuse("no")), "refused"),
+        (Ok(Verdict::refuse("no").redirect_to("/closed")), "refused"),
         (Err("broken"), "refused"),
     ];
     for (verdict, outcome) in cases {
         let site = Site::with(
             |app| app,
-            |layer| {
-                layer.on_login(move |_, _| {
-                    let verdict = verdict.clone().map_err(BoxError::from);
-                    std::future::ready(verdict)
-                })
-            },
+            |layer| layer.on_login(async move |_, _| Ok(verdict?)),
         );
         let mut browser = site.browser().program();
         let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-        assert_told(&events, &reply, (Level::INFO, outcome), (None, None));
+        assert_logged(&events, &reply, (Level::INFO, outcome), (None, None));
     }
 }
 
-/// A list that takes no entry and never says so.
-struct Mute;
-
-impl RevocationList for Mute {
-    fn look_up(&self, _: SessionIds) -> LookUp {
-        LookUp::Known(None)
+/// Asserts that a login logs nothing until its client leaves, and then one `abandoned` event.
+async fn assert_abandoned(events: &Events, site: &Site, browser: &mut Browser, step: &str) {
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    events.take();
+    {
+        let mut login = pin!(browser.get(&callback));
+        assert!(now(login.as_mut()).is_none(), "{step}");
+        assert_eq!(events.take(), [], "{step}: the login has not ended");
     }
+    let logged = events.take();
+    let [(Level::INFO, fields)] = &logged[..] else {
+        panic!("{step}: {logged:?}")
+    };
+    assert_eq!(fields["outcome"], "abandoned", "{step}");
+    assert!(fields.contains_key("elapsed_ms"), "{step}");
+}
 
-    fn revoke(&self, _: Revocation) -> Answer<()> {
-        Box::pin(pending())
-    }
+/// Asserts that the next login logs one `ok` event.
+async fn assert_next_login_is_ok(events: &Events, site: &Site, step: &str) {
+    site.signed_in().await;
+    let logged = events.take();
+    assert_eq!(logged.len(), 1, "{step}: {logged:?}");
+    assert_eq!(logged[0].1["outcome"], "ok", "{step}");
 }
 
 #[tokio::test]
-async fn a_login_whose_client_leaves_is_told_once_as_abandoned() {
+async fn a_login_whose_client_leaves_logs_one_abandoned_event() {
     let (events, _guard) = Events::start();
-    for hop in ["token", "openid", "profile", "hook", "list"] {
-        let hangs = Arc::new(AtomicBool::new(hop == "hook"));
-        let hanging = Arc::clone(&hangs);
-        let hook = move |_, _| {
-            let hangs = hanging.load(Relaxed);
-            async move {
-                if hangs {
-                    pending::<()>().await;
-                }
-                Ok::<_, BoxError>(Verdict::Allow)
-            }
-        };
-        let site = Site::with(|app| app, |layer| layer.on_login(hook).revocations(Mute));
+    for step in ["token", "openid", "profile", "hook"] {
+        let hangs = Arc::new(AtomicBool::new(step == "hook"));
+        let hook_hangs = Arc::clone(&hangs);
+        let site = Site::with(
+            |app| app,
+            |layer| {
+                layer.on_login(async move |_, _| {
+                    if hook_hangs.load(Relaxed) {
+                        pending::<()>().await;
+                    }
+                    Ok(Verdict::allow())
+                })
+            },
+        );
         site.qq.ignore_need_openid(true);
         let silence = |endpoint| {
             site.qq.fault(endpoint, 1, Fault::Silence);
         };
-        let mut browser = site.browser();
-        match hop {
+        match step {
             "token" => silence(Endpoint::Token),
             "openid" => silence(Endpoint::Me),
             "profile" => silence(Endpoint::UserInfo),
-            // A session that the new one takes the place of is revoked first.
-            "list" => browser = site.signed_in().await,
             _ => {}
         }
-        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-        events.take();
-        {
-            let mut login = pin!(browser.get(&callback));
-            assert!(now(login.as_mut()).is_none(), "{hop}");
-            assert_eq!(events.take(), [], "{hop}: it may still end well");
-        }
-        let told = events.take();
-        let [(Level::INFO, fields)] = &told[..] else {
-            panic!("{hop}: {told:?}")
-        };
-        assert_eq!(fields["outcome"], "abandoned", "{hop}");
-        assert!(fields.contains_key("elapsed_ms"), "{hop}");
-
+        assert_abandoned(&events, &site, &mut site.browser(), step).await;
         hangs.store(false, Relaxed);
-        site.signed_in().await;
-        let told = events.take();
-        assert_eq!(told.len(), 1, "{hop}: {told:?}");
-        assert_eq!(told[0].1["outcome"], "ok", "{hop}");
+        assert_next_login_is_ok(&events, &site, step).await;
+    }
+}
+
+#[cfg(feature = "revocation")]
+mod with_a_revocation_list {
+    use std::time::{Duration, SystemTime};
+
+    use tower::BoxError;
+    use tower_qq_auth::revocation::{RevocationList, Subject};
+
+    use super::*;
+
+    /// A list whose `raise_cutoff` never ends.
+    struct HangingList;
+
+    impl RevocationList for HangingList {
+        async fn latest_cutoff(&self, _: Subject) -> Result<Option<SystemTime>, BoxError> {
+            Ok(None)
+        }
+
+        async fn raise_cutoff(
+            &self,
+            _: Subject,
+            _: SystemTime,
+            _: Duration,
+        ) -> Result<SystemTime, BoxError> {
+            pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_whose_client_leaves_during_a_revocation_is_abandoned() {
+        let (events, _guard) = Events::start();
+        let site = Site::with(|app| app, |layer| layer.revocations(HangingList));
+        site.qq.ignore_need_openid(true);
+        // The login first revokes the session that it replaces.
+        let mut browser = site.signed_in().await;
+        assert_abandoned(&events, &site, &mut browser, "list").await;
+        assert_next_login_is_ok(&events, &site, "list").await;
     }
 }
 
 #[tokio::test]
-async fn a_login_that_the_app_answers_is_not_abandoned_when_its_client_leaves_the_app() {
+async fn a_forwarded_login_is_not_abandoned_if_the_client_leaves_the_app() {
     let (events, _guard) = Events::start();
     let callback_page = |_: &_| {
         let page = axum::routing::get(async || pending::<()>().await);
@@ -259,7 +287,7 @@ async fn a_login_that_the_app_answers_is_not_abandoned_when_its_client_leaves_th
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     assert!(now(pin!(browser.get(&callback))).is_none());
-    let told = events.take();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].1["outcome"], "ok");
+    let logged = events.take();
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert_eq!(logged[0].1["outcome"], "ok");
 }

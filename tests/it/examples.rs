@@ -1,4 +1,4 @@
-//! The examples that keep something of their own: a users table, a session.
+//! The examples with a users table, with their own sessions, and with tokens.
 
 use std::{fs, path::Path};
 
@@ -8,12 +8,12 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::process::{Running, browser, choose, example, page, recorded_browser};
 
-/// The three people of a new mock.
-const PEOPLE: [(&str, &str); 3] = [
+/// Nickname and openid of the users of a new mock, as HTML.
+const USERS: [(&str, &str); 3] = [
     ("小明", "C3A5D19E07B24F68913BD0A4E7F2586C"),
     ("企鹅🐧 Penguin", "5E8F20B7C94D13A6F07B6E2D81C3A94F"),
     (
-        "&lt;b&gt;小红&lt;/b&gt; &amp; &quot;Co&quot;",
+        "&lt;b&gt;小红&lt;/b&gt; &amp; \"Co\"",
         "90B64EF7A1D2385C4E6F90A7B8D1C23E",
     ),
 ];
@@ -22,10 +22,10 @@ async fn text(browser: &Client, url: &str) -> String {
     page(browser, url).await.text().await.unwrap()
 }
 
-/// A whole login; what it ends at.
-async fn sign_in(browser: &Client, site: &str, person: usize) -> Response {
+/// Runs a whole login and returns the page at which it ends.
+async fn sign_in(browser: &Client, site: &str, user: usize) -> Response {
     let mock = page(browser, &format!("{site}auth/qq/login")).await;
-    choose(browser, mock, person).await
+    choose(browser, mock, user).await
 }
 
 async fn post(browser: &Client, url: String, from: &str, body: &'static str) -> Response {
@@ -47,10 +47,10 @@ fn assert_shows(page: &str, wanted: &[&str]) {
 }
 
 #[tokio::test]
-async fn users_in_sqlite_have_an_id_of_their_own_and_are_welcomed_once() {
+async fn sqlite_users_get_an_id_each_and_are_welcomed_once() {
     let mut running = Running::start("sqlite_users", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
-    for (visit, (person, id)) in [(0, 1), (2, 2), (0, 1), (2, 2)].into_iter().enumerate() {
+    for (visit, (user, id)) in [(0, 1), (2, 2), (0, 1), (2, 2)].into_iter().enumerate() {
         let browser = browser();
         let home = page(&browser, &site).await;
         let policy = home.headers()["content-security-policy"].to_str().unwrap();
@@ -58,11 +58,11 @@ async fn users_in_sqlite_have_an_id_of_their_own_and_are_welcomed_once() {
         assert_eq!(home.headers()["cache-control"], "no-store");
         assert_shows(&home.text().await.unwrap(), &["href=\"/auth/qq/login\""]);
 
-        let end = sign_in(&browser, &site, person).await;
+        let end = sign_in(&browser, &site, user).await;
         let path = if visit < 2 { "/welcome" } else { "/" };
         assert_eq!((end.status(), end.url().path()), (StatusCode::OK, path));
         let id = format!("user id {id}<");
-        let name = PEOPLE[person].0;
+        let name = USERS[user].0;
         let home = text(&browser, &site).await;
         assert_shows(&home, &[&id, name, "<img src=\"https://"]);
         post(&browser, format!("{site}auth/qq/logout"), "same-origin", "").await;
@@ -73,7 +73,7 @@ async fn users_in_sqlite_have_an_id_of_their_own_and_are_welcomed_once() {
 }
 
 #[tokio::test]
-async fn users_in_sqlite_are_still_known_after_a_restart_and_refused_once_banned() {
+async fn sqlite_users_survive_a_restart_and_are_refused_once_banned() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", std::process::id()));
     let _ = fs::remove_file(&file);
     let url = format!("sqlite:{}", file.display());
@@ -87,11 +87,11 @@ async fn users_in_sqlite_are_still_known_after_a_restart_and_refused_once_banned
     let site = running.printed("open").await;
     let (signed_in, other) = (browser(), browser());
     assert_eq!(sign_in(&signed_in, &site, 1).await.url().path(), "/");
-    assert_shows(&text(&signed_in, &site).await, &["user id 1<", PEOPLE[1].0]);
+    assert_shows(&text(&signed_in, &site).await, &["user id 1<", USERS[1].0]);
 
     let mut database = SqliteConnection::connect(&url).await.unwrap();
     let banned = sqlx::query("UPDATE users SET banned = TRUE WHERE openid = ?")
-        .bind(PEOPLE[1].1)
+        .bind(USERS[1].1)
         .execute(&mut database);
     assert_eq!(banned.await.unwrap().rows_affected(), 1);
     let refused = sign_in(&other, &site, 1).await;
@@ -104,12 +104,12 @@ async fn users_in_sqlite_are_still_known_after_a_restart_and_refused_once_banned
         .fetch_one(&mut database)
         .await
         .unwrap();
-    assert_eq!(logins, 2, "a login that is refused is not written down");
+    assert_eq!(logins, 2, "a refused login is not recorded");
     fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_had_ends_it_with_one_line() {
+async fn sqlite_users_exits_with_one_line_if_the_database_is_unavailable() {
     let environment = [
         ("LISTEN", "127.0.0.1:0"),
         ("DATABASE_URL", "sqlite:/nonexistent/a.db"),
@@ -118,14 +118,14 @@ async fn a_database_that_cannot_be_had_ends_it_with_one_line() {
         .output()
         .await
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("DATABASE_URL: "), "{said}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("Error: \"DATABASE_URL: "), "{stderr}");
 }
 
 #[tokio::test]
-async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
+async fn tower_sessions_signs_in_and_out_with_its_own_session() {
     let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let (browser, cookies) = recorded_browser();
@@ -142,16 +142,16 @@ async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
     let mock = page(&browser, &members).await;
     let end = choose(&browser, mock, 2).await;
     assert_eq!(end.url().as_str(), members);
-    assert_shows(&end.text().await.unwrap(), &[PEOPLE[2].0]);
-    assert_shows(&text(&browser, &site).await, &[PEOPLE[2].0, PEOPLE[2].1]);
+    assert_shows(&end.text().await.unwrap(), &[USERS[2].0]);
+    assert_shows(&text(&browser, &site).await, &[USERS[2].0, USERS[2].1]);
     let [first] = &cookies.set("id=")[..] else {
-        panic!("one session: {:?}", cookies.set(""));
+        panic!("not one session: {:?}", cookies.set(""));
     };
     assert_shows(first, &["HttpOnly", "SameSite=Lax"]);
 
-    // Somebody else: the session that was known before is worth nothing any more.
+    // Another user signs in: the session id from before is worthless.
     sign_in(&browser, &site, 0).await;
-    assert_shows(&text(&browser, &site).await, &[PEOPLE[0].0, PEOPLE[0].1]);
+    assert_shows(&text(&browser, &site).await, &[USERS[0].0, USERS[0].1]);
     let sessions = cookies.set("id=");
     assert_ne!(sessions[0], sessions[1]);
     let old = first.split(';').next().unwrap();
@@ -162,7 +162,7 @@ async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
     let logout = format!("{site}logout");
     let foreign = post(&browser, logout.clone(), "cross-site", "").await;
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
-    assert_shows(&text(&browser, &members).await, &[PEOPLE[0].0]);
+    assert_shows(&text(&browser, &members).await, &[USERS[0].0]);
     let end = post(&browser, logout, "same-origin", "").await;
     assert_eq!(end.url().as_str(), site);
     assert_shows(&end.text().await.unwrap(), &["action=\"/local\""]);
@@ -174,7 +174,7 @@ async fn an_app_with_a_session_of_its_own_signs_in_and_out() {
 }
 
 #[tokio::test]
-async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
+async fn tower_sessions_adds_qq_only_to_the_account_that_asked() {
     let mut running = Running::start("tower_sessions", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let bind = format!("{site}auth/qq/login?intent=bind&return_to=/");
@@ -196,35 +196,35 @@ async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
         (end.status(), end.url().as_str()),
         (StatusCode::OK, &site[..])
     );
-    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
-    assert_eq!(cookies.set("id=").len(), 1, "added, not signed in anew");
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", USERS[0].1]);
+    assert_eq!(cookies.set("id=").len(), 1, "the session is the same");
 
-    // Whoever signs in with that QQ is Ann from now on.
+    // A login with that QQ user now signs in as Ann.
     let (elsewhere, more) = recorded_browser();
     let end = sign_in(&elsewhere, &site, 0).await;
-    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", PEOPLE[0].1]);
+    assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", USERS[0].1]);
 
-    // Somebody else takes over the browser while QQ is being asked.
+    // Another account signs in while the user is at QQ.
     local(&elsewhere, "name=Bob").await;
     let mock = page(&elsewhere, &bind).await;
     local(&elsewhere, "name=Eve").await;
     let refused = choose(&elsewhere, mock, 1).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert_shows(&text(&elsewhere, &site).await, &["Eve", "no QQ yet"]);
-    // Or signs out.
+    // The account signs out while the user is at QQ.
     let mock = page(&elsewhere, &bind).await;
     post(&elsewhere, format!("{site}logout"), "same-origin", "").await;
     let refused = choose(&elsewhere, mock, 1).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    // The QQ belongs to nobody yet, and Ann's is not to be had.
+    // Ann keeps her QQ user; the second one is still free.
     local(&elsewhere, "name=Bob").await;
     let taken = choose(&elsewhere, page(&elsewhere, &bind).await, 0).await;
     assert_eq!(taken.status(), StatusCode::CONFLICT);
     assert_shows(&text(&elsewhere, &site).await, &["Bob", "no QQ yet"]);
     choose(&elsewhere, page(&elsewhere, &bind).await, 1).await;
-    assert_shows(&text(&elsewhere, &site).await, &["Bob", PEOPLE[1].1]);
+    assert_shows(&text(&elsewhere, &site).await, &["Bob", USERS[1].1]);
 
-    // Another site cannot start it.
+    // Another site cannot start such a login.
     let foreign = ann.get(&bind).header("sec-fetch-site", "cross-site");
     assert_eq!(
         foreign.send().await.unwrap().status(),
@@ -236,7 +236,7 @@ async fn qq_is_added_to_an_account_and_only_to_the_one_that_asked() {
 }
 
 #[tokio::test]
-async fn an_api_of_qq_is_asked_with_tokens_that_are_refreshed() {
+async fn open_api_calls_qq_with_tokens_that_can_be_refreshed() {
     let mut running = Running::start("open_api", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let (browser, cookies) = recorded_browser();
@@ -246,22 +246,22 @@ async fn an_api_of_qq_is_asked_with_tokens_that_are_refreshed() {
 
     let end = choose(&browser, page(&browser, &profile).await, 0).await;
     assert_eq!(end.url().as_str(), profile);
-    let told = end.text().await.unwrap();
-    assert_shows(&told, &["\"ret\":0", "\"nickname\":\"小明\""]);
+    let profile_text = end.text().await.unwrap();
+    assert_shows(&profile_text, &["\"ret\":0", "\"nickname\":\"小明\""]);
     assert_eq!(cookies.set("qq_session=").len(), 1);
 
-    // Each refresh token is good for one use: the second exchange takes what the first one brought.
+    // A refresh token can be used once: the second exchange uses the token from the first.
     for sessions in [2, 3] {
         let end = post(&browser, format!("{site}refresh"), "same-origin", "").await;
         assert_eq!(
             (end.status(), end.url().as_str()),
             (StatusCode::OK, &*profile)
         );
-        assert_eq!(end.text().await.unwrap(), told);
+        assert_eq!(end.text().await.unwrap(), profile_text);
         assert_eq!(cookies.set("qq_session=").len(), sessions);
     }
 
-    // Tokens from before: they are used up, and a login brings others.
+    // The first tokens are used up, so a login is required.
     let used_up = cookies.set("qq_session=")[0].clone();
     let used_up = used_up.split(';').next().unwrap();
     let again = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -1,4 +1,4 @@
-//! `forward_callback` and `without_session`: callbacks that the app answers.
+//! `forward_callback` and `without_session`: callbacks that a handler of the app answers.
 
 use std::{
     convert::Infallible,
@@ -28,22 +28,22 @@ use tower_qq_auth::{
 
 use crate::site::{self, Browser, LOGIN, SESSION, Site};
 
-const AT: &str = "/auth/qq/callback";
+const CALLBACK_PATH: &str = "/auth/qq/callback";
 
-/// A site whose app answers the callback like this.
-fn answering<T: IntoResponse + 'static>(
+/// A site with a handler for the callback.
+fn site_with_handler<T: IntoResponse + 'static>(
     handler: impl Fn(QqUser, QqLogin) -> T + Clone + Send + Sync + 'static,
 ) -> Site {
     let route =
         get(async move |user: QqUser, Extension(login): Extension<QqLogin>| handler(user, login));
     Site::with_pages(
-        |_| Router::new().route(AT, route),
+        |_| Router::new().route(CALLBACK_PATH, route),
         |layer| layer.forward_callback(),
     )
 }
 
-/// The browsers of `site`, at a plain tower service instead of its pages.
-fn at_service<S>(site: &Site, layer: &QqAuthLayer, service: S) -> Browser
+/// A browser of `site` that visits a plain tower service instead of its pages.
+fn browser_at<S>(site: &Site, layer: &QqAuthLayer, service: S) -> Browser
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
@@ -56,24 +56,24 @@ where
     }
 }
 
-fn forwarding(site: &Site) -> QqAuthLayer {
+fn forwarding_layer(site: &Site) -> QqAuthLayer {
     let clock = site.clock.clone();
-    let layer = site::layer(&site.qq).clock(move || clock.now());
-    layer.forward_callback()
+    let layer = site::builder(&site.qq).clock(move || clock.now());
+    layer.forward_callback().build().unwrap()
 }
 
 #[tokio::test]
-async fn the_app_answers_the_callback_and_knows_who_and_where_to() {
-    let site = answering(|user, login| {
-        let own = AppendHeaders([(header::SET_COOKIE, "own=1; Path=/")]);
+async fn the_callback_handler_gets_the_user_and_the_return_to() {
+    let site = site_with_handler(|user, login| {
+        let cookie = AppendHeaders([(header::SET_COOKIE, "app=1; Path=/")]);
         let caching = [(header::CACHE_CONTROL, "max-age=60")];
-        let told = format!(
+        let body = format!(
             "{} {} {}",
             user.openid(),
             login.user().openid(),
             login.return_to()
         );
-        (StatusCode::CREATED, caching, own, told)
+        (StatusCode::CREATED, caching, cookie, body)
     });
     let mut browser = site.browser();
     let reply = browser
@@ -88,14 +88,14 @@ async fn the_app_answers_the_callback_and_knows_who_and_where_to() {
         .iter()
         .map(|it| it.split('=').next().unwrap())
         .collect();
-    assert_eq!((names.len(), names[0], names[2]), (3, "own", SESSION));
+    assert_eq!((names.len(), names[0], names[2]), (3, "app", SESSION));
     assert!(names[1].starts_with(LOGIN));
     assert_eq!(browser.pending_logins(), 0);
     assert_eq!(browser.whoami().await["openid"], *openid);
 }
 
 #[tokio::test]
-async fn a_plain_tower_service_finds_the_login_and_the_request_as_it_came() {
+async fn a_plain_tower_service_gets_the_login_and_the_unchanged_request() {
     let site = Site::new();
     let service = service_fn(async |request: Request<Body>| {
         let (head, body) = request.into_parts();
@@ -104,14 +104,14 @@ async fn a_plain_tower_service_finds_the_login_and_the_request_as_it_came() {
         let note = head.extensions.get::<&'static str>().unwrap();
         let body = body.collect().await.unwrap().to_bytes();
         assert_eq!((login.user(), &body[..]), (user, &b"a body"[..]));
-        let told = format!(
+        let answer = format!(
             "{note} {} {}",
             user.openid(),
             head.headers["x-note"].to_str().unwrap()
         );
-        Ok::<_, Infallible>(Response::new(Body::from(told)))
+        Ok::<_, Infallible>(Response::new(Body::from(answer)))
     });
-    let service = forwarding(&site).layer(service);
+    let service = forwarding_layer(&site).layer(service);
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     let (name, value) = browser.jar.first_key_value().unwrap();
@@ -132,7 +132,7 @@ async fn a_plain_tower_service_finds_the_login_and_the_request_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_app_that_answers_with_an_error_has_let_nobody_in() {
+async fn error_responses_of_the_handler_do_not_sign_in() {
     for (status, signed_in) in [
         (200, true),
         (303, true),
@@ -140,7 +140,7 @@ async fn an_app_that_answers_with_an_error_has_let_nobody_in() {
         (403, false),
         (500, false),
     ] {
-        let site = answering(move |_, _| StatusCode::from_u16(status).unwrap());
+        let site = site_with_handler(move |_, _| StatusCode::from_u16(status).unwrap());
         let mut browser = site.browser();
         let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
         assert_eq!(reply.status.as_u16(), status);
@@ -151,42 +151,49 @@ async fn an_app_that_answers_with_an_error_has_let_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_failed_login_is_answered_by_the_layer() {
-    let called = Arc::new(AtomicUsize::new(0));
-    let count = called.clone();
-    let site = answering(move |_, _| {
+async fn the_layer_answers_failed_logins() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let site = site_with_handler(move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);
     });
     let mut browser = site.browser().program();
     site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
     reply.assert_failed(400, "code_rejected");
-    browser.get(AT).await.assert_failed(400, "invalid_state");
-    let head = browser.send(http::Method::HEAD, AT).await;
+    browser
+        .get(CALLBACK_PATH)
+        .await
+        .assert_failed(400, "invalid_state");
+    let head = browser.send(http::Method::HEAD, CALLBACK_PATH).await;
     assert_eq!(head.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(called.load(Ordering::Relaxed), 0);
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn a_handler_that_still_wants_a_login_signs_nobody_in() {
-    let site = answering(|_, _| Extension(LoginRequired));
+async fn a_handler_that_answers_login_required_does_not_sign_in() {
+    let site = site_with_handler(|_, _| Extension(LoginRequired));
     let mut browser = site.browser();
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(reply.location(), "/auth/qq/login");
     assert!(browser.jar.is_empty(), "{reply:?}");
     let reply = browser.program().sign_in(&site.qq, "/auth/qq/login").await;
     reply.assert_failed(401, "login_required");
-    assert_eq!(reply.cookies().len(), 1, "the login is used up: {reply:?}");
+    assert_eq!(
+        reply.cookies().len(),
+        1,
+        "only the login cookie is cleared: {reply:?}"
+    );
 }
 
 #[tokio::test]
-async fn an_app_with_sessions_of_its_own_gets_none_of_ours() {
+async fn without_session_sets_no_session_cookie() {
     let route = get(async |user: QqUser, Extension(login): Extension<QqLogin>| {
-        let own = [(header::SET_COOKIE, "own=1; Path=/")];
-        (own, format!("{} {}", user.nickname(), login.return_to()))
+        let cookie = [(header::SET_COOKIE, "app=1; Path=/")];
+        (cookie, format!("{} {}", user.nickname(), login.return_to()))
     });
     let site = Site::with_pages(
-        |_| Router::new().route(AT, route),
+        |_| Router::new().route(CALLBACK_PATH, route),
         |layer| layer.without_session(),
     );
     let mut browser = site.browser();
@@ -195,16 +202,16 @@ async fn an_app_with_sessions_of_its_own_gets_none_of_ours() {
         .await;
     assert_eq!(reply.body, "小明 /x");
     assert!(!reply.cookies().concat().contains(SESSION), "{reply:?}");
-    assert_eq!(browser.jar.keys().collect::<Vec<_>>(), ["own"]);
+    assert_eq!(browser.jar.keys().collect::<Vec<_>>(), ["app"]);
     assert_eq!(browser.whoami().await, Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_app_holds_no_place_while_qq_thinks() {
+async fn a_login_holds_no_concurrency_permit_while_it_waits_for_qq() {
     let site = Site::new();
     let service = service_fn(async |_: Request<Body>| Ok(Response::new(Body::from("app"))));
     let limited = ConcurrencyLimit::new(service, 1);
-    let mut browser = at_service(&site, &forwarding(&site), limited);
+    let mut browser = browser_at(&site, &forwarding_layer(&site), limited);
     site.qq
         .fault(Endpoint::Token, 1, Fault::Latency(Duration::from_secs(3)));
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -220,45 +227,45 @@ async fn the_app_holds_no_place_while_qq_thinks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_waits_until_the_app_has_a_place_for_it() {
+async fn a_callback_waits_for_a_free_concurrency_permit() {
     let site = Site::new();
     let gate = Arc::new(Notify::new());
-    let held = gate.clone();
+    let opened = gate.clone();
     let service = service_fn(move |request: Request<Body>| {
-        let held = held.clone();
+        let opened = opened.clone();
         async move {
             if request.uri().path() == "/slow" {
-                held.notified().await;
+                opened.notified().await;
             }
             Ok(Response::new(Body::from("app")))
         }
     });
     let limited = ConcurrencyLimit::new(service, 1);
-    let mut browser = at_service(&site, &forwarding(&site), limited);
+    let mut browser = browser_at(&site, &forwarding_layer(&site), limited);
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     let mut other = browser.clone();
     let slow = tokio::spawn(async move { other.get("/slow").await.status });
     let mut login = tokio::spawn(async move { browser.get(&callback).await.body });
     let waited = timeout(Duration::from_secs(60), &mut login).await;
-    assert!(waited.is_err(), "it got in although the app was full");
+    assert!(waited.is_err(), "the callback did not wait for a permit");
     gate.notify_one();
     assert_eq!(slow.await.unwrap(), StatusCode::OK);
     assert_eq!(login.await.unwrap(), "app");
 }
 
-/// Panics when it is called before it said that it is ready. Fails when it is asked more than `most` times.
+/// A service that panics if it is called before it is ready, and fails after `max_polls` polls.
 struct Strict {
-    ready: bool,
-    asked: Arc<AtomicUsize>,
-    most: usize,
+    is_ready: bool,
+    polls: Arc<AtomicUsize>,
+    max_polls: usize,
 }
 
 impl Clone for Strict {
     fn clone(&self) -> Self {
         Self {
-            ready: false,
-            asked: self.asked.clone(),
-            most: self.most,
+            is_ready: false,
+            polls: self.polls.clone(),
+            max_polls: self.max_polls,
         }
     }
 }
@@ -269,51 +276,56 @@ impl Service<Request<Body>> for Strict {
     type Future = std::future::Ready<Result<Response<Body>, &'static str>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
-        self.ready = self.asked.fetch_add(1, Ordering::Relaxed) < self.most;
-        Poll::Ready(self.ready.then_some(()).ok_or("the app is broken"))
+        self.is_ready = self.polls.fetch_add(1, Ordering::Relaxed) < self.max_polls;
+        Poll::Ready(self.is_ready.then_some(()).ok_or("the app is broken"))
     }
 
     fn call(&mut self, _: Request<Body>) -> Self::Future {
-        assert!(std::mem::take(&mut self.ready), "called unready");
+        assert!(std::mem::take(&mut self.is_ready), "called unready");
         std::future::ready(Ok(Response::new(Body::empty())))
     }
 }
 
 #[tokio::test]
-async fn the_app_is_asked_whether_it_is_ready_and_may_fail() {
-    for (most, works) in [(2, true), (1, false)] {
+async fn the_callback_polls_the_app_for_readiness_and_reports_its_error() {
+    for (max_polls, succeeds) in [(2, true), (1, false)] {
         let site = Site::new();
         let mut browser = site.browser();
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
         let (name, value) = browser.jar.first_key_value().unwrap();
         let request = Request::get(callback).header("cookie", format!("{name}={value}"));
         let strict = Strict {
-            ready: false,
-            asked: Arc::default(),
-            most,
+            is_ready: false,
+            polls: Arc::default(),
+            max_polls,
         };
-        let service = forwarding(&site).layer(strict);
+        let service = forwarding_layer(&site).layer(strict);
         let reply = service.oneshot(request.body(Body::empty()).unwrap()).await;
         match reply {
-            Ok(reply) => assert!(works && reply.status() == StatusCode::OK),
-            Err(error) => assert!(!works && error == "the app is broken"),
+            Ok(reply) => assert!(succeeds && reply.status() == StatusCode::OK),
+            Err(error) => assert!(!succeeds && error == "the app is broken"),
         }
     }
 }
 
 #[tokio::test]
-async fn logins_and_tokens_that_an_outer_service_claims_never_reach_the_app() {
+async fn removes_users_logins_and_tokens_planted_by_an_outer_service() {
     let peek = get(async |request: axum::extract::Request| {
-        let has = request.extensions();
-        let seen = (
-            has.get::<QqUser>().map(|user| user.openid().to_string()),
-            has.get::<QqLogin>()
-                .map(|login| login.user().openid().to_string()),
-            has.get::<QqTokens>().is_some(),
+        let extensions = request.extensions();
+        let user = extensions.get::<QqUser>();
+        let login = extensions.get::<QqLogin>();
+        let found = (
+            user.map(|user| user.openid().to_string()),
+            login.map(|login| login.user().openid().to_string()),
+            extensions.get::<QqTokens>().is_some(),
         );
-        format!("{seen:?}")
+        format!("{found:?}")
     });
-    let pages = |_: &_| Router::new().route("/peek", peek.clone()).route(AT, peek);
+    let pages = |_: &_| {
+        Router::new()
+            .route("/peek", peek.clone())
+            .route(CALLBACK_PATH, peek)
+    };
     let site = Site::with_pages(pages, |layer| layer.forward_callback());
     let other = &site.qq.people()[1].openid;
     let client = QqClient::with_service(site::app(), site.qq.clone());
@@ -332,12 +344,12 @@ async fn logins_and_tokens_that_an_outer_service_claims_never_reach_the_app() {
         .layer(Extension(planted))
         .layer(Extension(QqTokens::new("planted", None, None)));
     assert_eq!(browser.get("/peek").await.body, "(None, None, false)");
-    let own = &site.qq.people()[0].openid;
+    let openid = &site.qq.people()[0].openid;
     let at_callback = browser.sign_in(&site.qq, "/auth/qq/login").await.body;
     assert_eq!(
         at_callback,
-        format!("(Some({own:?}), Some({own:?}), false)")
+        format!("(Some({openid:?}), Some({openid:?}), false)")
     );
     let afterwards = browser.get("/peek").await.body;
-    assert_eq!(afterwards, format!("(Some({own:?}), None, false)"));
+    assert_eq!(afterwards, format!("(Some({openid:?}), None, false)"));
 }

@@ -1,4 +1,4 @@
-//! `RequireQqUser`: routes for who is signed in, and what the others are told.
+//! `RequireQqUser`: routes for signed-in users only.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -14,7 +14,7 @@ use tower_qq_auth::RequireQqUser;
 
 use crate::site::Site;
 
-/// Two groups of routes, one for members.
+/// A public route and a group of routes behind the guard.
 fn groups() -> Router {
     let members = Router::new()
         .route("/inbox", get(async || "inbox"))
@@ -26,13 +26,13 @@ fn groups() -> Router {
 }
 
 #[tokio::test]
-async fn a_group_of_routes_is_for_who_is_signed_in() {
+async fn guarded_routes_require_a_signed_in_user() {
     let site = Site::with_pages(|_| groups(), |layer| layer);
     let mut browser = site.browser();
     assert_eq!(browser.get("/open").await.body, "open");
-    let sent = browser.get("/inbox?page=2").await;
+    let redirect = browser.get("/inbox?page=2").await;
     assert_eq!(
-        sent.location(),
+        redirect.location(),
         "/auth/qq/login?return_to=/inbox%3Fpage%3D2"
     );
     let form = browser.post("/inbox/send").await;
@@ -41,27 +41,27 @@ async fn a_group_of_routes_is_for_who_is_signed_in() {
         browser.get("/inbox/nothing").await.status,
         StatusCode::NOT_FOUND
     );
-    let told = browser.clone().program().get("/inbox").await;
-    told.assert_failed(401, "login_required");
+    let refused = browser.clone().program().get("/inbox").await;
+    refused.assert_failed(401, "login_required");
     assert_eq!(
-        told.header("www-authenticate"),
+        refused.header("www-authenticate"),
         "QQ login_url=\"/auth/qq/login\""
     );
-    assert_eq!(told.problem()["login_url"], "/auth/qq/login");
+    assert_eq!(refused.problem()["login_url"], "/auth/qq/login");
 
-    browser.sign_in(&site.qq, sent.location()).await;
+    browser.sign_in(&site.qq, redirect.location()).await;
     assert_eq!(browser.get("/inbox").await.body, "inbox");
     assert_eq!(browser.post("/inbox/send").await.body, "sent");
 
-    let mut outside = site.browser();
-    outside.router = groups();
-    let page = outside.get("/inbox").await;
+    let mut without_layer = site.browser();
+    without_layer.router = groups();
+    let page = without_layer.get("/inbox").await;
     assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(page.body.contains("QqAuthLayer"), "{}", page.body);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guard_that_turns_somebody_away_holds_no_place_in_the_app() {
+async fn a_refused_request_holds_no_concurrency_permit() {
     let app =
         service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::from("app"))));
     let mut one = RequireQqUser.layer(ConcurrencyLimit::new(app, 1));
@@ -70,11 +70,11 @@ async fn a_guard_that_turns_somebody_away_holds_no_place_in_the_app() {
     let reply = service.call(Request::new(Body::empty())).await.unwrap();
     assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let free = timeout(Duration::from_secs(1), other.ready()).await;
-    assert!(free.is_ok(), "who was turned away still holds a place");
+    assert!(free.is_ok(), "the refused request still holds the permit");
 }
 
 #[tokio::test]
-async fn a_form_that_needs_a_login_leads_back_to_its_own_page() {
+async fn a_refused_form_leads_back_to_the_page_it_came_from() {
     let site = Site::new();
     let to = |page: &str| format!("/auth/qq/login?return_to={page}");
     let cases = [

@@ -1,4 +1,4 @@
-//! Many at once, and gone before the end: nothing is left over and nobody else waits.
+//! Many logins at once, and clients that disconnect.
 
 use std::{
     convert::Infallible,
@@ -36,10 +36,10 @@ use crate::{
     socket::Browser,
 };
 
-/// Longer than anything here takes on a machine that is busy.
+/// Longer than any wait here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a future has to say when it is asked once.
+/// Polls a future once.
 pub(crate) fn now<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> {
     let future = pin!(tokio::task::unconstrained(future));
     match future.poll(&mut Context::from_waker(Waker::noop())) {
@@ -48,35 +48,34 @@ pub(crate) fn now<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> 
     }
 }
 
-// Memory of the server.
+// Memory.
 
 #[test]
-fn a_hundred_thousand_logins_that_nobody_finishes_take_no_memory() {
+fn a_hundred_thousand_unfinished_logins_take_no_memory() {
     let app = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
     });
     let mut service = layer(&qq()).layer(app);
     let mut visit = |uri: &str, cookie: &str, status: StatusCode| {
         let request = Request::get(uri).header(header::COOKIE, cookie);
-        let answer = pin!(service.call(request.body(()).unwrap()));
-        let answer = now(answer).expect("it is answered at once").unwrap();
-        assert_eq!(black_box(answer).status(), status);
+        let response = pin!(service.call(request.body(()).unwrap()));
+        let response = now(response).expect("the response is ready").unwrap();
+        assert_eq!(black_box(response).status(), status);
     };
-    let mut start_and_stray = |number: usize| {
+    let mut visit_in_turn = |number: usize| {
         let start = format!("/auth/qq/login?return_to=/page/{number}");
         visit(&start, "theme=dark", StatusCode::SEE_OTHER);
-        // Every tenth comes back with a state of somebody's own making.
         if number % 10 == 0 {
-            let stray = format!("/auth/qq/callback?code=C0DE&state=forged{number}");
+            let forged = format!("/auth/qq/callback?code=C0DE&state=forged{number}");
             let cookie = format!("__Host-qq_login_{number}=forged");
-            visit(&stray, &cookie, StatusCode::BAD_REQUEST);
+            visit(&forged, &cookie, StatusCode::BAD_REQUEST);
         }
     };
-    // What is made once for the thread, such as the source of its random numbers.
-    start_and_stray(0);
+    // The first visit sets up what the thread keeps, such as its random number generator.
+    visit_in_turn(0);
     let memory = allocation_counter::measure(|| {
         for number in 0..100_000 {
-            start_and_stray(number);
+            visit_in_turn(number);
         }
     });
     assert!(memory.count_total > 100_000, "the counter counts");
@@ -84,23 +83,23 @@ fn a_hundred_thousand_logins_that_nobody_finishes_take_no_memory() {
     assert!(memory.bytes_max < 64 * 1024, "{memory:?}");
 }
 
-// QQ hangs.
+// A QQ that hangs.
 
 #[tokio::test(start_paused = true)]
-async fn while_qq_hangs_256_logins_wait_and_the_others_are_told_at_once() {
+async fn while_qq_hangs_256_logins_wait_and_further_ones_get_503_at_once() {
     let site = Site::new();
-    let mut member = site.signed_in().await;
+    let mut signed_in = site.signed_in().await;
     let before = site.qq.calls(Endpoint::Token);
-    let mut comers = Vec::new();
+    let mut callbacks = Vec::new();
     for _ in 0..2_000 {
         let mut browser = site.browser().program();
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-        comers.push((browser, callback));
+        callbacks.push((browser, callback));
     }
     site.qq.fault(Endpoint::Token, usize::MAX, Fault::Silence);
-    let asked = || site.qq.calls(Endpoint::Token) - before;
+    let token_calls = || site.qq.calls(Endpoint::Token) - before;
     let mut waiting = Vec::new();
-    for (number, (mut browser, callback)) in comers.into_iter().enumerate() {
+    for (number, (mut browser, callback)) in callbacks.into_iter().enumerate() {
         let mut login = Box::pin(async move {
             let reply = browser.get(&callback).await;
             (browser, callback, reply)
@@ -110,184 +109,192 @@ async fn while_qq_hangs_256_logins_wait_and_the_others_are_told_at_once() {
             Some((browser, _, reply)) => {
                 reply.assert_failed(503, "overloaded");
                 assert_ne!(reply.header("retry-after"), "0");
-                assert_eq!(browser.pending_logins(), 1, "it can be tried again");
+                assert_eq!(browser.pending_logins(), 1, "the login can be retried");
             }
         }
         assert_eq!(waiting.len(), 256.min(number + 1));
     }
-    assert_eq!(asked(), 256);
+    assert_eq!(token_calls(), 256);
 
     let start = Instant::now();
-    assert_ne!(member.whoami().await, serde_json::Value::Null);
-    assert_eq!(site.browser().get("/").await.body, "nobody");
-    let mut newcomer = site.browser();
-    assert_eq!(newcomer.get("/auth/qq/login").await.status, 303);
-    assert_eq!(member.post("/auth/qq/logout").await.location(), "/");
-    assert!(start.elapsed().is_zero(), "pages wait for nothing");
+    assert_ne!(signed_in.whoami().await, serde_json::Value::Null);
+    assert_eq!(site.browser().get("/").await.body, "signed out");
+    let mut signed_out = site.browser();
+    assert_eq!(signed_out.get("/auth/qq/login").await.status, 303);
+    assert_eq!(signed_in.post("/auth/qq/logout").await.location(), "/");
+    assert!(start.elapsed().is_zero(), "no page waits for QQ");
 
     for login in waiting {
         let (_, _, reply) = login.await;
         reply.assert_failed(504, "qq_timeout");
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
-    assert_eq!(asked(), 256);
+    assert_eq!(token_calls(), 256);
     site.qq.clear_faults();
     site.signed_in().await;
 }
 
-// Clients that leave.
+// Clients that disconnect.
 
-/// Where a login is when its client leaves.
+/// The step of a login at which its client disconnects.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Hop {
+enum Step {
     Call(Endpoint),
     Hook,
 }
 
-/// Counts those that wait, for as long as they do.
-struct Waiting(Arc<AtomicUsize>);
+/// Counts itself for as long as it lives.
+struct CountGuard(Arc<AtomicUsize>);
 
-impl Waiting {
-    fn among(count: &Arc<AtomicUsize>) -> Self {
+impl CountGuard {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Waiting {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_at_any_hop_leaves_nothing_running() {
-    for hop in [
-        Hop::Call(Endpoint::Token),
-        Hop::Call(Endpoint::Me),
-        Hop::Call(Endpoint::UserInfo),
-        Hop::Hook,
+async fn a_disconnect_at_any_step_leaves_nothing_running() {
+    for step in [
+        Step::Call(Endpoint::Token),
+        Step::Call(Endpoint::Me),
+        Step::Call(Endpoint::UserInfo),
+        Step::Hook,
     ] {
-        let (inside, hangs) = (Arc::default(), Arc::new(Mutex::new(hop == Hop::Hook)));
-        let (count, hanging) = (Arc::clone(&inside), Arc::clone(&hangs));
+        let (running, hangs) = (Arc::default(), Arc::new(Mutex::new(step == Step::Hook)));
+        let (count, hook_hangs) = (Arc::clone(&running), Arc::clone(&hangs));
         let hook = move |_, _| {
-            let (here, hangs) = (Waiting::among(&count), *hanging.lock().unwrap());
+            let (guard, hangs) = (CountGuard::new(&count), *hook_hangs.lock().unwrap());
             async move {
-                let _here = here;
+                let _guard = guard;
                 if hangs {
                     pending::<()>().await;
                 }
-                Ok::<_, BoxError>(Verdict::Allow)
+                Ok::<_, BoxError>(Verdict::allow())
             }
         };
         let site = Site::with(
             |app| app,
-            |layer| layer.on_login(hook).max_logins_in_flight(1).unwrap(),
+            |layer| layer.on_login(hook).max_logins_in_flight(1),
         );
         site.qq.ignore_need_openid(true);
-        if let Hop::Call(endpoint) = hop {
+        if let Step::Call(endpoint) = step {
             site.qq.fault(endpoint, 1, Fault::Silence);
         }
         let mut browser = site.browser();
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
         let mut login = Box::pin(browser.get(&callback));
-        assert!(now(login.as_mut()).is_none(), "{hop:?}");
-        let heard = site.qq.journal().len();
-        match hop {
-            Hop::Call(endpoint) => assert_eq!(site.qq.calls(endpoint), 1),
-            Hop::Hook => assert_eq!(inside.load(Relaxed), 1),
+        assert!(now(login.as_mut()).is_none(), "{step:?}");
+        let calls = site.qq.journal().len();
+        match step {
+            Step::Call(endpoint) => assert_eq!(site.qq.calls(endpoint), 1),
+            Step::Hook => assert_eq!(running.load(Relaxed), 1),
         }
         drop(login);
-        assert_eq!(inside.load(Relaxed), 0, "the hook is dropped");
+        assert_eq!(running.load(Relaxed), 0, "the hook is dropped");
 
         tokio::time::advance(PATIENCE).await;
         for _ in 0..100 {
             yield_now().await;
         }
-        assert_eq!(site.qq.journal().len(), heard, "{hop:?}: no further call");
+        assert_eq!(site.qq.journal().len(), calls, "{step:?}: no further call");
         *hangs.lock().unwrap() = false;
         site.signed_in().await;
     }
 }
 
 #[cfg(feature = "revocation")]
-#[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_while_it_is_looked_up_leaves_nothing_running() {
-    use tower_qq_auth::{
-        Answer, CachedRevocations, LookUp, Revocation, RevocationList, SessionIds,
-    };
+mod revocation {
+    use std::{sync::atomic::AtomicBool, time::SystemTime};
 
-    /// Hangs for as long as it is told to.
+    use tower_qq_auth::revocation::{RevocationList, Subject};
+
+    use super::*;
+
+    /// Hangs until `is_up` is set.
     #[derive(Clone, Default)]
-    struct Hanging {
-        inside: Arc<AtomicUsize>,
-        asked: Arc<AtomicUsize>,
-        well: Arc<AtomicUsize>,
+    struct HangingList<const IS_LOCAL: bool> {
+        running: Arc<AtomicUsize>,
+        calls: Arc<AtomicUsize>,
+        is_up: Arc<AtomicBool>,
     }
 
-    impl RevocationList for Hanging {
-        fn look_up(&self, _: SessionIds) -> LookUp {
-            let (here, well) = (Waiting::among(&self.inside), self.well.load(Relaxed) > 0);
-            self.asked.fetch_add(1, Relaxed);
-            LookUp::Asking {
-                stale: None,
-                answer: Box::pin(async move {
-                    let _here = here;
-                    if !well {
-                        pending::<()>().await;
-                    }
-                    Ok(None)
-                }),
+    impl<const IS_LOCAL: bool> RevocationList for HangingList<IS_LOCAL> {
+        const IS_LOCAL: bool = IS_LOCAL;
+
+        async fn latest_cutoff(&self, _: Subject) -> Result<Option<SystemTime>, BoxError> {
+            let _guard = CountGuard::new(&self.running);
+            self.calls.fetch_add(1, Relaxed);
+            if !self.is_up.load(Relaxed) {
+                pending::<()>().await;
             }
+            Ok(None)
         }
 
-        fn revoke(&self, _: Revocation) -> Answer<()> {
-            Box::pin(ready(Ok(())))
+        async fn raise_cutoff(
+            &self,
+            _: Subject,
+            cutoff: SystemTime,
+            _: Duration,
+        ) -> Result<SystemTime, BoxError> {
+            Ok(cutoff)
         }
     }
 
-    for cached in [false, true] {
-        let list = Hanging::default();
-        let site = Site::with(
-            |app| app,
-            |layer| match cached {
-                true => layer.revocations(CachedRevocations::new(list.clone())),
-                false => layer.revocations(list.clone()),
-            },
-        );
+    #[tokio::test(start_paused = true)]
+    async fn a_disconnect_during_a_revocation_check_leaves_nothing_running() {
+        disconnect_during_checks::<true>().await;
+        disconnect_during_checks::<false>().await;
+    }
+
+    async fn disconnect_during_checks<const IS_LOCAL: bool>() {
+        let list = HangingList::<IS_LOCAL>::default();
+        let site = Site::with(|app| app, |layer| layer.revocations(list.clone()));
         let mut browser = site.signed_in().await;
-        let before = list.asked.load(Relaxed);
+        let before = list.calls.load(Relaxed);
         for _ in 0..100 {
             let mut page = Box::pin(browser.get("/me"));
             assert!(now(page.as_mut()).is_none());
-            assert_eq!(list.inside.load(Relaxed), 1);
+            assert_eq!(list.running.load(Relaxed), 1);
             drop(page);
-            assert_eq!(list.inside.load(Relaxed), 0, "the look-up is dropped");
+            assert_eq!(list.running.load(Relaxed), 0, "the check is dropped");
         }
+        let calls = list.calls.load(Relaxed);
+        // A local list is polled once more, before the layer waits for it.
+        assert!(
+            IS_LOCAL || calls == before + 100,
+            "one check for each request"
+        );
         tokio::time::advance(PATIENCE).await;
         for _ in 0..100 {
             yield_now().await;
         }
-        assert_eq!(list.asked.load(Relaxed), before + 100, "no further look-up");
-        list.well.store(1, Relaxed);
+        assert_eq!(list.calls.load(Relaxed), calls, "no further check");
+        list.is_up.store(true, Relaxed);
         assert_eq!(browser.get("/me").await.status, 200);
     }
 }
 
-// The end of the server.
+// Shutdown.
 
 #[tokio::test]
-async fn a_graceful_end_lets_logins_under_way_finish() {
+async fn a_graceful_shutdown_lets_pending_logins_finish() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let callback = callback_at(address);
     let qq = MockQq::new(APP_ID, APP_KEY, &callback);
-    // QQ thinks until it is told that it has thought enough.
-    let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    // QQ responds only when the gate opens.
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let slow = {
-        let (qq, asked, gate) = (qq.clone(), Arc::clone(&asked), Arc::clone(&gate));
+        let (qq, calls, gate) = (qq.clone(), Arc::clone(&calls), Arc::clone(&gate));
         service_fn(move |request: Request<Full<Bytes>>| {
-            asked.fetch_add(1, Relaxed);
+            calls.fetch_add(1, Relaxed);
             let (qq, gate) = (qq.clone(), Arc::clone(&gate));
             async move {
                 gate.acquire().await.unwrap().forget();
@@ -295,10 +302,13 @@ async fn a_graceful_end_lets_logins_under_way_finish() {
             }
         })
     };
-    let app = QqApp::new(APP_ID, APP_KEY, &callback).unwrap();
-    let app = app.call_timeout(PATIENCE).unwrap();
-    let client = QqClient::with_service(app.login_timeout(PATIENCE).unwrap(), slow);
-    let site: Router = pages().layer(QqAuthLayer::with_client(client, keys()));
+    let app = QqApp::builder(APP_ID, APP_KEY, &callback)
+        .call_timeout(PATIENCE)
+        .login_timeout(PATIENCE)
+        .build()
+        .unwrap();
+    let client = QqClient::with_service(app, slow);
+    let site: Router = pages().layer(QqAuthLayer::new(client, keys()));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, site).with_graceful_shutdown(async {
         let _ = stopped.await;
@@ -312,7 +322,7 @@ async fn a_graceful_end_lets_logins_under_way_finish() {
             .callback_from(&qq, "/auth/qq/login?return_to=/deep/page")
             .await;
         logins.push(browser.send(&callback, "Connection: close\r\n").await);
-        while asked.load(Relaxed) < number {
+        while calls.load(Relaxed) < number {
             yield_now().await;
         }
     }
@@ -326,11 +336,17 @@ async fn a_graceful_end_lets_logins_under_way_finish() {
     assert!(!server.is_finished());
     gate.add_permits(1_000);
     for mut login in logins {
-        let mut answer = String::new();
-        login.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-        assert!(answer.contains("\r\nlocation: /deep/page\r\n"), "{answer}");
-        assert!(answer.contains("\r\nset-cookie: qq_session="), "{answer}");
+        let mut response = String::new();
+        login.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 303 "), "{response}");
+        assert!(
+            response.contains("\r\nlocation: /deep/page\r\n"),
+            "{response}"
+        );
+        assert!(
+            response.contains("\r\nset-cookie: qq_session="),
+            "{response}"
+        );
     }
     let ended = timeout(PATIENCE, server).await;
     ended.expect("the server ends").unwrap().unwrap();

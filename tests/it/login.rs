@@ -1,14 +1,14 @@
-//! The login path, and a whole login from there.
+//! The login path, and complete logins.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use tower_qq_auth::{Display, mock::Endpoint};
+use tower_qq_auth::{QqAppBuilder, mock::Endpoint};
 
 use crate::site::{LOGIN, SESSION, Site, param};
 
 #[tokio::test]
-async fn one_click_signs_in_and_logout_signs_out() {
+async fn login_signs_in_and_logout_signs_out() {
     let site = Site::new();
     let mut browser = site.browser();
     assert_eq!(browser.whoami().await, serde_json::Value::Null);
@@ -17,10 +17,10 @@ async fn one_click_signs_in_and_logout_signs_out() {
         .sign_in(&site.qq, "/auth/qq/login?return_to=/deep/page")
         .await;
     assert_eq!(end.location(), "/deep/page");
-    let person = &site.qq.people()[0];
+    let expected = &site.qq.people()[0];
     let user = browser.whoami().await;
-    assert_eq!(user["openid"], person.openid);
-    assert_eq!(user["nickname"], person.nickname);
+    assert_eq!(user["openid"], expected.openid);
+    assert_eq!(user["nickname"], expected.nickname);
     assert_eq!(user["profile_complete"], true);
     assert!(user["avatar"].as_str().unwrap().starts_with("https://"));
 
@@ -31,7 +31,7 @@ async fn one_click_signs_in_and_logout_signs_out() {
 }
 
 #[tokio::test]
-async fn login_sends_to_qq_what_qq_wants_to_know() {
+async fn login_redirects_to_qq_with_all_parameters() {
     let site = Site::new();
     let start = site.browser().get("/auth/qq/login").await;
     let url = start.location();
@@ -54,7 +54,7 @@ async fn login_sends_to_qq_what_qq_wants_to_know() {
 }
 
 #[tokio::test]
-async fn cookies_have_the_attributes_that_keep_them_safe() {
+async fn cookies_have_safe_attributes() {
     let site = Site::new();
     let mut browser = site.browser();
     let start = browser.get("/auth/qq/login").await;
@@ -63,7 +63,7 @@ async fn cookies_have_the_attributes_that_keep_them_safe() {
     };
     assert!(pending.starts_with(LOGIN));
     assert!(
-        pending.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600"),
+        pending.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600"),
         "{pending}"
     );
 
@@ -73,12 +73,12 @@ async fn cookies_have_the_attributes_that_keep_them_safe() {
     };
     assert!(session.starts_with(SESSION));
     assert!(
-        session.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=604800"),
+        session.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=604800"),
         "{session}"
     );
     assert!(cleared.starts_with(LOGIN));
     assert!(
-        cleared.ends_with("=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"),
+        cleared.ends_with("=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"),
         "{cleared}"
     );
     for reply in [start, end] {
@@ -89,7 +89,7 @@ async fn cookies_have_the_attributes_that_keep_them_safe() {
 }
 
 #[tokio::test]
-async fn phones_get_the_page_for_phones() {
+async fn phones_get_the_mobile_page() {
     const IPHONE: &str =
         "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 Safari/604.1";
     const ANDROID: &str =
@@ -97,30 +97,33 @@ async fn phones_get_the_page_for_phones() {
     const TABLET: &str =
         "Mozilla/5.0 (Linux; Android 14; SM-X700) AppleWebKit/537.36 Chrome/120.0 Safari/537.36";
     const PC: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0 Safari/537.36";
+    type Page = fn(QqAppBuilder) -> QqAppBuilder;
+    let auto: Page = |app| app;
+    let (desktop, mobile): (Page, Page) = (QqAppBuilder::desktop_page, QqAppBuilder::mobile_page);
     let cases = [
-        (Display::Auto, IPHONE, None, true),
-        (Display::Auto, ANDROID, None, true),
-        (Display::Auto, TABLET, None, false),
-        (Display::Auto, PC, None, false),
-        (Display::Auto, PC, Some("?1"), true),
-        (Display::Auto, ANDROID, Some("?0"), false),
-        (Display::Desktop, IPHONE, Some("?1"), false),
-        (Display::Mobile, PC, None, true),
+        ("auto", auto, IPHONE, None, true),
+        ("auto", auto, ANDROID, None, true),
+        ("auto", auto, TABLET, None, false),
+        ("auto", auto, PC, None, false),
+        ("auto", auto, PC, Some("?1"), true),
+        ("auto", auto, ANDROID, Some("?0"), false),
+        ("desktop", desktop, IPHONE, Some("?1"), false),
+        ("mobile", mobile, PC, None, true),
     ];
-    for (display, agent, hint, mobile) in cases {
-        let site = Site::with(|app| app.display(display), |layer| layer);
+    for (name, page, agent, hint, is_mobile) in cases {
+        let site = Site::with(page, |layer| layer);
         let mut browser = site.browser().header("user-agent", agent);
         if let Some(hint) = hint {
             browser = browser.header("sec-ch-ua-mobile", hint);
         }
         let start = browser.get("/auth/qq/login").await;
-        let asked = start.location().ends_with("&display=mobile");
-        assert_eq!(asked, mobile, "{display:?} {agent} {hint:?}");
+        let asks_for_mobile = start.location().ends_with("&display=mobile");
+        assert_eq!(asks_for_mobile, is_mobile, "{name} {agent} {hint:?}");
     }
 }
 
 #[tokio::test]
-async fn two_tabs_finish_in_reverse_order_each_at_its_own_page() {
+async fn two_tabs_can_finish_in_reverse_order() {
     let site = Site::new();
     let mut browser = site.browser();
     let first = browser
@@ -136,14 +139,14 @@ async fn two_tabs_finish_in_reverse_order_each_at_its_own_page() {
 }
 
 #[tokio::test]
-async fn of_five_tabs_the_last_four_can_finish() {
+async fn the_last_four_of_five_tabs_can_finish() {
     let site = Site::new();
     let mut browser = site.browser().program();
     let mut tabs = Vec::new();
     for tab in 0..5 {
         let login = format!("/auth/qq/login?return_to=/{tab}");
         tabs.push(browser.callback_from(&site.qq, &login).await);
-        // The jar of this browser is sorted by name: only the time says which is older.
+        // The jar is sorted by name, so that only the time tells which login is older.
         site.clock.advance(Duration::from_millis(1));
     }
     assert_eq!(browser.pending_logins(), 4);
@@ -169,7 +172,7 @@ async fn a_hundred_abandoned_logins_leave_four_cookies() {
 }
 
 #[tokio::test]
-async fn the_cookies_of_all_logins_under_way_stay_under_6_kib_with_their_names() {
+async fn login_cookies_with_their_names_stay_under_6_kib() {
     let site = Site::new();
     for length in (0..2000).step_by(13) {
         let mut browser = site.browser();
@@ -190,7 +193,7 @@ async fn the_cookies_of_all_logins_under_way_stay_under_6_kib_with_their_names()
 }
 
 #[tokio::test]
-async fn cookies_that_only_look_like_logins_go_first_and_a_few_at_a_time() {
+async fn fake_login_cookies_are_cleared_first_and_a_few_at_a_time() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -202,7 +205,7 @@ async fn cookies_that_only_look_like_logins_go_first_and_a_few_at_a_time() {
     let start = browser.get("/auth/qq/login").await;
     assert!(
         start.cookies().len() < 20,
-        "headers stay small: {}",
+        "too many headers: {}",
         start.cookies().len()
     );
     browser.get("/auth/qq/login").await;
@@ -212,7 +215,7 @@ async fn cookies_that_only_look_like_logins_go_first_and_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn cookies_whose_names_merely_begin_like_ours_are_left_alone() {
+async fn leaves_cookies_alone_whose_names_only_share_the_prefix() {
     let site = Site::new();
     let mut browser = site.browser();
     for id in ["", "a", "abcdefghi", "abc.defg", "abc(defg", "abc!defg"] {
@@ -230,7 +233,7 @@ async fn cookies_whose_names_merely_begin_like_ours_are_left_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_started_or_used_up_by_other_methods_and_prefetches() {
+async fn other_methods_and_prefetches_neither_start_nor_finish_a_login() {
     let site = Site::new();
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
@@ -302,12 +305,16 @@ async fn paths_match_byte_for_byte() {
         "/auth/qq/./login",
     ] {
         let reply = site.browser().get(path).await;
-        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{path} is the app's");
+        assert_eq!(
+            reply.status,
+            StatusCode::NOT_FOUND,
+            "{path} belongs to the app"
+        );
     }
 }
 
 #[tokio::test]
-async fn nothing_is_taken_from_headers_that_a_client_can_write() {
+async fn ignores_hosts_and_protocols_from_client_headers() {
     let site = Site::new();
     let poisoned = [
         ("host", "evil.example"),
@@ -329,7 +336,7 @@ async fn nothing_is_taken_from_headers_that_a_client_can_write() {
             .await;
         assert_eq!(end.location(), "/x");
     }
-    // A target in absolute form names a host as well.
+    // A request target in absolute form also names a host.
     let start = site
         .browser()
         .get("http://evil.example/auth/qq/login")
@@ -338,7 +345,7 @@ async fn nothing_is_taken_from_headers_that_a_client_can_write() {
 }
 
 #[tokio::test]
-async fn every_login_gets_a_session_of_its_own() {
+async fn every_login_creates_a_new_session() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     let first = browser.jar[SESSION].clone();

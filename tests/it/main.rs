@@ -1,6 +1,6 @@
-//! The crate through its front door: a layered app, a browser with a cookie jar, and a QQ made up.
+//! Tests of the public API: an app with the layer, a browser with a cookie jar, and a mock QQ.
 
-#![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, but not in their helpers.
 
 mod support;
 

@@ -1,6 +1,4 @@
-//! The mock QQ, asked by hand.
-
-#![allow(clippy::unwrap_used)] // Helpers do not count as tests for clippy.toml.
+//! The mock QQ, called without the client of the crate.
 
 use std::time::Duration;
 
@@ -27,12 +25,12 @@ fn qq() -> MockQq {
 }
 
 fn authorize_url() -> String {
-    authorize_with(&format!("redirect_uri={CALLBACK}"))
+    authorize_url_with(&format!("redirect_uri={CALLBACK}"))
 }
 
-fn authorize_with(more: &str) -> String {
+fn authorize_url_with(params: &str) -> String {
     format!(
-        "https://graph.qq.com/oauth2.0/authorize?response_type=code&client_id=101905280&state=s-_1&{more}"
+        "https://graph.qq.com/oauth2.0/authorize?response_type=code&client_id=101905280&state=s-_1&{params}"
     )
 }
 
@@ -46,7 +44,7 @@ async fn text(qq: &MockQq, uri: &str) -> String {
     String::from_utf8(body.to_bytes().to_vec()).unwrap()
 }
 
-/// The value of a parameter or of a JSON string.
+/// Returns the value of a query parameter or JSON string.
 #[track_caller]
 fn field(text: &str, name: &str) -> String {
     let json = format!("\"{name}\":\"");
@@ -57,7 +55,7 @@ fn field(text: &str, name: &str) -> String {
     value.split(['"', '&']).next().unwrap().to_owned()
 }
 
-fn code(qq: &MockQq) -> String {
+fn new_code(qq: &MockQq) -> String {
     field(&qq.approve(&authorize_url()).unwrap(), "code")
 }
 
@@ -69,8 +67,8 @@ async fn redeem(qq: &MockQq, code: &str) -> String {
     .await
 }
 
-async fn sign_in(qq: &MockQq) -> String {
-    field(&redeem(qq, &code(qq)).await, "access_token")
+async fn new_token(qq: &MockQq) -> String {
+    field(&redeem(qq, &new_code(qq)).await, "access_token")
 }
 
 fn profile_uri(token: &str, openid: &str) -> String {
@@ -78,7 +76,7 @@ fn profile_uri(token: &str, openid: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_page_offers_people_and_cancel_with_relative_links_and_no_markup_of_theirs() {
+async fn the_login_page_has_relative_links_and_escapes_nicknames() {
     let page = text(&qq(), &authorize_url()).await;
     for part in [
         "lang=\"zh-CN\"",
@@ -94,16 +92,16 @@ async fn the_page_offers_people_and_cancel_with_relative_links_and_no_markup_of_
     assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("src="));
 
     let page = text(&qq(), &(authorize_url() + "&x='%22")).await;
-    assert!(page.contains("&amp;x=&#39;%22&amp;as="), "{page}");
+    assert!(page.contains("&amp;x=&#x27;%22&amp;as="), "{page}");
 }
 
 #[tokio::test]
-async fn a_choice_on_the_page_leads_to_the_callback() {
+async fn links_of_the_login_page_lead_to_the_callback() {
     let qq = qq();
     let person = &qq.people()[1];
-    let answer = get(&qq, &format!("{}&as={}", authorize_url(), person.openid)).await;
-    assert_eq!(answer.status(), StatusCode::FOUND);
-    let callback = answer.headers()[header::LOCATION].to_str().unwrap();
+    let response = get(&qq, &format!("{}&as={}", authorize_url(), person.openid)).await;
+    assert_eq!(response.status(), StatusCode::FOUND);
+    let callback = response.headers()[header::LOCATION].to_str().unwrap();
     assert!(callback.starts_with("https://site.example/auth/qq/callback?code="));
     assert!(callback.ends_with("&state=s-_1"));
     let code = field(callback, "code");
@@ -122,8 +120,8 @@ async fn a_choice_on_the_page_leads_to_the_callback() {
         )
     );
 
-    let answer = get(&qq, &(authorize_url() + "&cancel=1")).await;
-    let callback = &answer.headers()[header::LOCATION];
+    let response = get(&qq, &(authorize_url() + "&cancel=1")).await;
+    let callback = &response.headers()[header::LOCATION];
     assert_eq!(
         callback,
         "https://site.example/auth/qq/callback?usercancel=1&state=s-_1"
@@ -131,9 +129,9 @@ async fn a_choice_on_the_page_leads_to_the_callback() {
 }
 
 #[tokio::test]
-async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
+async fn authorize_rejects_bad_parameters_without_redirecting() {
     let good = authorize_url();
-    let bad_uri = |uri: &str| authorize_with(&format!("redirect_uri={uri}"));
+    let bad_uri = |uri: &str| authorize_url_with(&format!("redirect_uri={uri}"));
     let cases = [
         (
             good.replace("response_type=code", "response_type=token"),
@@ -141,7 +139,7 @@ async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
         ),
         (good.replace("client_id=101905280", "client_id="), 100001),
         (good.replace("client_id=101905280", "client_id=1"), 100008),
-        (authorize_with(""), 100010),
+        (authorize_url_with(""), 100010),
         (
             bad_uri("http%3A%2F%2Fsite.example%2Fauth%2Fqq%2Fcallback"),
             100010,
@@ -168,9 +166,9 @@ async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
         let qq = qq();
         assert_eq!(qq.approve(&url).unwrap_err().code(), code, "{url}");
         assert_eq!(qq.cancel(&url).unwrap_err().code(), code, "{url}");
-        let answer = get(&qq, &(url.clone() + "&as=" + &qq.people()[0].openid)).await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert!(!answer.headers().contains_key(header::LOCATION));
+        let response = get(&qq, &(url.clone() + "&as=" + &qq.people()[0].openid)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(!response.headers().contains_key(header::LOCATION));
         assert!(
             text(&qq, &url)
                 .await
@@ -179,7 +177,7 @@ async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
         );
     }
     let qq = qq();
-    assert_eq!(qq.approve_as(&good, "nobody").unwrap_err().code(), 100035);
+    assert_eq!(qq.approve_as(&good, "unknown").unwrap_err().code(), 100035);
     assert_eq!(
         qq.approve("https://graph.qq.com/").unwrap_err().code(),
         100029
@@ -187,14 +185,14 @@ async fn authorize_refuses_with_the_code_of_qq_and_never_redirects() {
 }
 
 #[test]
-fn a_query_of_the_redirect_uri_is_kept() {
+fn keeps_the_query_of_the_redirect_uri() {
     for (query, joined) in [
         ("", "?"),
         ("%3F", "?"),
         ("%3Fa%3D1", "?a=1&"),
         ("%3Fa%3D1%26", "?a=1&"),
     ] {
-        let url = authorize_with(&format!("redirect_uri={CALLBACK}{query}"));
+        let url = authorize_url_with(&format!("redirect_uri={CALLBACK}{query}"));
         let callback = qq().cancel(&url).unwrap();
         let end = format!("/callback{joined}usercancel=1&state=s-_1");
         assert!(callback.ends_with(&end), "{callback}");
@@ -202,12 +200,12 @@ fn a_query_of_the_redirect_uri_is_kept() {
 }
 
 #[tokio::test]
-async fn the_token_comes_in_the_shape_that_was_asked_for() {
+async fn the_token_reply_has_the_requested_shape() {
     let qq = qq();
     let openid = qq.people()[0].openid.clone();
     let form = text(
         &qq,
-        &format!("{TOKEN}&code={}&redirect_uri={CALLBACK}", code(&qq)),
+        &format!("{TOKEN}&code={}&redirect_uri={CALLBACK}", new_code(&qq)),
     )
     .await;
     let (access, refresh) = (field(&form, "access_token"), field(&form, "refresh_token"));
@@ -216,7 +214,7 @@ async fn the_token_comes_in_the_shape_that_was_asked_for() {
         format!("access_token={access}&expires_in=5184000&refresh_token={refresh}")
     );
 
-    let json = redeem(&qq, &(code(&qq) + "&need_openid=1")).await;
+    let json = redeem(&qq, &(new_code(&qq) + "&need_openid=1")).await;
     let (access, refresh) = (field(&json, "access_token"), field(&json, "refresh_token"));
     let fields =
         format!(r#""access_token":"{access}","expires_in":"5184000","refresh_token":"{refresh}""#);
@@ -224,7 +222,7 @@ async fn the_token_comes_in_the_shape_that_was_asked_for() {
 
     qq.ignore_need_openid(true);
     assert!(
-        !redeem(&qq, &(code(&qq) + "&need_openid=1"))
+        !redeem(&qq, &(new_code(&qq) + "&need_openid=1"))
             .await
             .contains("openid")
     );
@@ -248,13 +246,13 @@ async fn the_token_endpoint_checks_every_parameter() {
         ("callback", "callback%3Fx", 100010),
         ("authorization_code", "refresh_token", 100006),
     ];
-    for (right, wrong, error) in cases {
+    for (valid, invalid, error) in cases {
         let qq = qq();
-        let uri = good.replace(right, wrong).replace("CODE", &code(&qq));
-        let answer = text(&qq, &uri).await;
+        let uri = good.replace(valid, invalid).replace("CODE", &new_code(&qq));
+        let response = text(&qq, &uri).await;
         assert!(
-            answer.starts_with(&format!("{{\"error\":{error},\"error_desc")),
-            "{answer}"
+            response.starts_with(&format!("{{\"error\":{error},\"error_desc")),
+            "{response}"
         );
     }
 }
@@ -262,27 +260,27 @@ async fn the_token_endpoint_checks_every_parameter() {
 #[tokio::test]
 async fn a_code_works_once_and_for_ten_minutes() {
     let qq = qq();
-    let used = code(&qq);
+    let used = new_code(&qq);
     redeem(&qq, &used).await;
-    let reused = text(&qq, &format!("{TOKEN}&code={used}&redirect_uri={CALLBACK}")).await;
+    let reply = text(&qq, &format!("{TOKEN}&code={used}&redirect_uri={CALLBACK}")).await;
     assert_eq!(
-        reused,
+        reply,
         "callback( {\"error\":100020,\"error_description\":\"code is reused error\"} );\n"
     );
 
-    let late = code(&qq);
+    let late = new_code(&qq);
     qq.advance(Duration::from_secs(600));
     assert!(redeem(&qq, &late).await.contains("100067"));
 }
 
 #[tokio::test]
-async fn a_refresh_token_works_once_and_the_chain_for_ninety_days() {
+async fn a_refresh_token_works_once_and_its_chain_for_ninety_days() {
     let qq = qq();
     let refresh = async |token: &str| {
         let uri = TOKEN.replace("authorization_code", "refresh_token");
         text(&qq, &format!("{uri}&refresh_token={token}&fmt=json")).await
     };
-    let first = field(&redeem(&qq, &code(&qq)).await, "refresh_token");
+    let first = field(&redeem(&qq, &new_code(&qq)).await, "refresh_token");
     let second = field(&refresh(&first).await, "refresh_token");
     assert!(refresh(&first).await.contains("100036"));
     qq.advance(80 * DAY);
@@ -290,13 +288,13 @@ async fn a_refresh_token_works_once_and_the_chain_for_ninety_days() {
     qq.advance(10 * DAY);
     assert!(refresh(&third).await.contains("100037"));
 
-    let revoked = field(&redeem(&qq, &code(&qq)).await, "refresh_token");
+    let revoked = field(&redeem(&qq, &new_code(&qq)).await, "refresh_token");
     qq.revoke_tokens(&qq.people()[0].openid);
     assert!(refresh(&revoked).await.contains("100038"));
 }
 
 #[tokio::test]
-async fn an_access_token_is_checked_expires_and_can_be_revoked() {
+async fn access_tokens_are_checked_expire_and_can_be_revoked() {
     let qq = qq();
     let openid = qq.people()[0].openid.clone();
     let me =
@@ -310,7 +308,7 @@ async fn an_access_token_is_checked_expires_and_can_be_revoked() {
     );
     assert_eq!(profile("").await, r#"{"ret":1002,"msg":"请先登录"}"#);
 
-    let old = sign_in(&qq).await;
+    let old = new_token(&qq).await;
     qq.advance(60 * DAY);
     assert!(me(&old).await.contains("100014"));
     assert_eq!(
@@ -318,40 +316,46 @@ async fn an_access_token_is_checked_expires_and_can_be_revoked() {
         r#"{"ret":-23,"msg":"token is invalid"}"#
     );
 
-    let revoked = sign_in(&qq).await;
+    let revoked = new_token(&qq).await;
     qq.revoke_tokens(&openid);
     assert!(me(&revoked).await.contains("100015"));
 
-    let token = sign_in(&qq).await;
+    let token = new_token(&qq).await;
     let other = text(&qq, &profile_uri(&token, "other")).await;
     assert_eq!(other, r#"{"ret":-22,"msg":"openid is invalid"}"#);
-    let app = profile_uri(&token, &openid).replace("101905280", "1");
-    assert!(text(&qq, &app).await.contains("100008"));
+    let other_app = profile_uri(&token, &openid).replace("101905280", "1");
+    assert!(text(&qq, &other_app).await.contains("100008"));
 }
 
 #[tokio::test]
-async fn union_ids_are_granted_refused_or_left_out() {
+async fn unionids_are_granted_refused_or_omitted() {
     let qq = qq();
     let person = &qq.people()[0];
-    let me = format!("/oauth2.0/me?access_token={}&fmt=json", sign_in(&qq).await);
-    let asked = format!("{me}&unionid=1");
-    let plain = format!(
+    let me = format!(
+        "/oauth2.0/me?access_token={}&fmt=json",
+        new_token(&qq).await
+    );
+    let with_unionid = format!("{me}&unionid=1");
+    let without_unionid = format!(
         r#"{{"client_id":"101905280","openid":"{}"}}"#,
         person.openid
     );
     assert_eq!(
-        text(&qq, &asked).await,
+        text(&qq, &with_unionid).await,
         r#"{"error":100048,"error_description":"companyid not set"}"#
     );
     qq.omit_union_id(true);
-    assert_eq!(text(&qq, &asked).await, plain);
+    assert_eq!(text(&qq, &with_unionid).await, without_unionid);
     qq.grant_union_id(true);
-    assert_eq!(field(&text(&qq, &asked).await, "unionid"), person.unionid);
-    assert_eq!(text(&qq, &me).await, plain);
+    assert_eq!(
+        field(&text(&qq, &with_unionid).await, "unionid"),
+        person.unionid
+    );
+    assert_eq!(text(&qq, &me).await, without_unionid);
 }
 
 #[tokio::test]
-async fn the_profile_is_written_as_qq_writes_it() {
+async fn the_profile_looks_like_a_real_reply() {
     let qq = qq();
     let mut person = Person::new("A210B97CFC8AAF903F3ACDEC01B830C9", "路人");
     person.avatar_40 =
@@ -359,7 +363,7 @@ async fn the_profile_is_written_as_qq_writes_it() {
     person.avatar_100.clear();
     person.avatar_640.clear();
     qq.set_people([person]);
-    let uri = profile_uri(&sign_in(&qq).await, "A210B97CFC8AAF903F3ACDEC01B830C9");
+    let uri = profile_uri(&new_token(&qq).await, "A210B97CFC8AAF903F3ACDEC01B830C9");
     assert_eq!(text(&qq, &uri).await, PROFILE);
 
     qq.shape(Endpoint::UserInfo, Shape::Json)
@@ -379,7 +383,7 @@ async fn the_profile_is_written_as_qq_writes_it() {
     assert!(!text(&qq, &uri).await.contains('\\'));
 }
 
-/// A real reply with the names changed.
+/// A real reply of QQ with identifiers replaced.
 const PROFILE: &str = r#"{
     "ret": 0,
     "msg": "",
@@ -406,7 +410,7 @@ const PROFILE: &str = r#"{
 "#;
 
 #[tokio::test]
-async fn every_shape_can_be_ordered_for_answers_and_errors() {
+async fn every_shape_applies_to_results_and_errors() {
     let cases = [
         (
             Shape::Json,
@@ -432,22 +436,22 @@ async fn every_shape_can_be_ordered_for_answers_and_errors() {
     ];
     for (shape, error) in cases {
         let qq = qq();
-        let code = code(&qq);
+        let code = new_code(&qq);
         qq.shape(Endpoint::Token, shape)
             .fault(Endpoint::Token, 1, Fault::Code(1));
         assert_eq!(redeem(&qq, &code).await, error);
-        let answer = redeem(&qq, &code).await;
+        let response = redeem(&qq, &code).await;
         assert_eq!(
-            answer.starts_with("callback("),
+            response.starts_with("callback("),
             error.starts_with("callback("),
-            "{answer}"
+            "{response}"
         );
-        assert!(answer.contains("5184000"), "{answer}");
+        assert!(response.contains("5184000"), "{response}");
     }
 }
 
 #[tokio::test]
-async fn another_api_wants_token_app_id_openid_and_scope() {
+async fn other_apis_require_token_app_id_openid_and_scope() {
     let qq = qq();
     qq.api("/user/get_vip_info", r#"{"ret":0,"vip":"1"}"#);
     let url = authorize_url() + "&scope=get_user_info,get_vip_info";
@@ -458,7 +462,7 @@ async fn another_api_wants_token_app_id_openid_and_scope() {
         text(&qq, &uri(&field(&token, "access_token"))).await,
         r#"{"ret":0,"vip":"1"}"#
     );
-    let narrow = sign_in(&qq).await;
+    let narrow = new_token(&qq).await;
     assert!(
         text(&qq, &uri(&narrow))
             .await
@@ -468,10 +472,13 @@ async fn another_api_wants_token_app_id_openid_and_scope() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_happen_in_order_and_then_all_is_well() {
+async fn faults_happen_in_order_and_then_stop() {
     let qq = qq();
-    let me = format!("/oauth2.0/me?access_token={}&fmt=json", sign_in(&qq).await);
-    let right = text(&qq, &me).await;
+    let me = format!(
+        "/oauth2.0/me?access_token={}&fmt=json",
+        new_token(&qq).await
+    );
+    let good = text(&qq, &me).await;
     let busy = Response::builder().status(503).header("retry-after", "7");
     qq.fault(Endpoint::Me, 2, Fault::Code(100013))
         .fault(Endpoint::Me, 1, Fault::Silence)
@@ -488,20 +495,20 @@ async fn faults_happen_in_order_and_then_all_is_well() {
     let minute = Duration::from_secs(60);
     assert!(tokio::time::timeout(minute, get(&qq, &me)).await.is_err());
     let start = tokio::time::Instant::now();
-    assert_eq!(text(&qq, &me).await, right);
+    assert_eq!(text(&qq, &me).await, good);
     assert_eq!(start.elapsed().as_secs(), 4);
 
     let cut = get(&qq, &me).await;
     assert_eq!(
         cut.headers()[header::CONTENT_LENGTH],
-        right.len().to_string()
+        good.len().to_string()
     );
     let error = cut.into_body().collect().await.unwrap_err();
     assert_eq!(error.to_string(), "the mock cut the body off");
 
     let start = tokio::time::Instant::now();
-    assert_eq!(text(&qq, &me).await, right);
-    assert!(start.elapsed() >= Duration::from_millis(200) * right.len() as u32);
+    assert_eq!(text(&qq, &me).await, good);
+    assert!(start.elapsed() >= Duration::from_millis(200) * good.len() as u32);
 
     assert_eq!(get(&qq, &me).await.status(), StatusCode::BAD_GATEWAY);
     let busy = get(&qq, &me).await;
@@ -510,17 +517,17 @@ async fn faults_happen_in_order_and_then_all_is_well() {
         (503, &"7".parse().unwrap())
     );
     assert_eq!(text(&qq, &me).await, "anything");
-    assert_eq!(text(&qq, &me).await, right);
+    assert_eq!(text(&qq, &me).await, good);
     assert_eq!(qq.calls(Endpoint::Me), 11);
 
     qq.fault(Endpoint::Me, usize::MAX, Fault::Code(100062));
     assert!(text(&qq, &me).await.contains("100062"));
     qq.clear_faults();
-    assert_eq!(text(&qq, &me).await, right);
+    assert_eq!(text(&qq, &me).await, good);
 }
 
 #[tokio::test]
-async fn the_journal_holds_what_was_asked() {
+async fn the_journal_records_requests() {
     let qq = qq();
     qq.approve(&(authorize_url() + "&display=mobile")).unwrap();
     let request = Request::get("/x/oauth2.0/token?code=a%20b&code=c&empty=").header("referer", "r");
@@ -545,7 +552,7 @@ async fn the_journal_holds_what_was_asked() {
 }
 
 #[tokio::test]
-async fn other_paths_and_methods_are_not_answered() {
+async fn rejects_other_paths_and_methods() {
     let qq = qq();
     assert_eq!(get(&qq, "/").await.status(), StatusCode::NOT_FOUND);
     for method in [Method::POST, Method::HEAD, Method::OPTIONS] {
@@ -554,9 +561,9 @@ async fn other_paths_and_methods_are_not_answered() {
             .uri(authorize_url())
             .body(())
             .unwrap();
-        let answer = qq.clone().oneshot(request).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.headers()[header::ALLOW], "GET");
+        let response = qq.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "GET");
     }
 }
 
@@ -570,17 +577,17 @@ fn debug_does_not_leak_the_key() {
 }
 
 #[tokio::test]
-async fn it_can_be_mounted_below_a_prefix() {
+async fn can_be_mounted_below_a_prefix() {
     let app = axum::Router::<()>::new().nest_service("/qq", qq());
     let uri = authorize_url().replace("https://graph.qq.com", "/qq");
     let request = Request::get(uri).body(axum::body::Body::empty()).unwrap();
-    let answer = app.oneshot(request).await.unwrap();
-    let page = answer.into_body().collect().await.unwrap().to_bytes();
+    let response = app.oneshot(request).await.unwrap();
+    let page = response.into_body().collect().await.unwrap().to_bytes();
     assert!(String::from_utf8_lossy(&page).contains("href=\"?response_type=code"));
 }
 
 #[tokio::test]
-async fn over_a_socket_a_cut_body_breaks_the_connection_and_a_dropped_server_closes_it() {
+async fn a_cut_body_and_a_stopped_server_break_socket_connections() {
     let qq = qq();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -590,25 +597,25 @@ async fn over_a_socket_a_cut_body_breaks_the_connection_and_a_dropped_server_clo
 
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(whole) {
-        assert_ne!(idle.read_buf(&mut answer).await.unwrap(), 0);
+    let mut response = Vec::new();
+    while !response.ends_with(whole) {
+        assert_ne!(idle.read_buf(&mut response).await.unwrap(), 0);
     }
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n"));
+    assert!(response.starts_with(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n"));
 
     qq.fault(Endpoint::Me, 1, Fault::CutBody);
     let mut cut = TcpStream::connect(address).await.unwrap();
     cut.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    // Closed or reset, either is broken.
-    let _ = cut.read_to_end(&mut answer).await;
-    let answer = String::from_utf8(answer).unwrap();
+    let mut response = Vec::new();
+    // The connection may be closed or reset.
+    let _ = cut.read_to_end(&mut response).await;
+    let response = String::from_utf8(response).unwrap();
     assert!(
-        answer.contains(&format!("content-length: {}", whole.len())),
-        "{answer}"
+        response.contains(&format!("content-length: {}", whole.len())),
+        "{response}"
     );
     let half = &whole[..whole.len() / 2];
-    assert!(answer.as_bytes().ends_with(half), "{answer}");
+    assert!(response.as_bytes().ends_with(half), "{response}");
 
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());

@@ -1,4 +1,4 @@
-//! Where the layer can be put in axum, and what comes of it where it cannot.
+//! Positions of the layer in an axum app, and the effect of wrong ones.
 
 use axum::{Router, body::Body, extract::Request, routing::get};
 use http::StatusCode;
@@ -6,19 +6,20 @@ use tower::{Layer, ServiceExt};
 use tower_qq_auth::{QqAuthLayer, QqUser};
 
 use crate::{
-    site::{Browser, Clock, Site, layer, pages, qq},
+    site::{Browser, Clock, Site, builder, pages, qq},
     socket::{Local, serve},
 };
 
-/// A site whose layer is put on by hand. Nothing in it moves its clock.
+/// A site whose layer is mounted by `mount`. Its clock stands still.
 fn site(mount: impl FnOnce(QqAuthLayer) -> Router) -> Site {
     let (qq, clock) = (qq(), Clock::new());
     let time = clock.clone();
-    let router = mount(layer(&qq).clock(move || time.now()));
+    let layer = builder(&qq).clock(move || time.now()).build().unwrap();
+    let router = mount(layer);
     Site { qq, router, clock }
 }
 
-/// A browser of this site in which somebody is signed in, by another site that has the same keys and time.
+/// A browser of this site with a session from another site that has the same keys and time.
 async fn signed_in_elsewhere(site: &Site) -> Browser {
     let mut browser = Site::new().signed_in().await;
     browser.router = site.router.clone();
@@ -48,13 +49,13 @@ async fn assert_has_no_login(site: &Site, status: StatusCode, body: &str) {
 }
 
 #[tokio::test]
-async fn after_the_routes_it_signs_in() {
-    assert_signs_in(&site(|qq| pages().layer(qq))).await;
+async fn a_layer_after_the_routes_signs_in() {
+    assert_signs_in(&site(|layer| pages().layer(layer))).await;
 }
 
 #[tokio::test]
-async fn without_any_route_it_answers_its_paths() {
-    let site = site(|qq| Router::new().layer(qq));
+async fn a_layer_without_routes_still_answers_its_paths() {
+    let site = site(|layer| Router::new().layer(layer));
     let mut browser = site.browser();
     let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(end.location(), "/");
@@ -62,15 +63,15 @@ async fn without_any_route_it_answers_its_paths() {
 }
 
 #[tokio::test]
-async fn around_a_whole_router_it_signs_in() {
-    assert_signs_in(&site(|qq| {
-        Router::new().fallback_service(qq.layer(pages()))
+async fn a_layer_around_a_router_signs_in() {
+    assert_signs_in(&site(|layer| {
+        Router::new().fallback_service(layer.layer(pages()))
     }))
     .await;
 }
 
 #[tokio::test]
-async fn a_layered_router_is_served_as_it_is() {
+async fn plain_hyper_serves_a_layered_router() {
     let Local {
         listener,
         layer,
@@ -87,7 +88,7 @@ async fn a_layered_router_is_served_as_it_is() {
 }
 
 #[tokio::test]
-async fn axum_serves_a_layered_router_once_its_body_is_that_of_axum() {
+async fn axum_serves_a_layered_router_with_an_axum_body() {
     let Local {
         listener,
         layer,
@@ -105,18 +106,18 @@ async fn axum_serves_a_layered_router_once_its_body_is_that_of_axum() {
 }
 
 #[tokio::test]
-async fn a_route_layer_knows_who_is_signed_in_but_has_no_login() {
-    let site = site(|qq| pages().route_layer(qq));
+async fn a_route_layer_reads_sessions_but_has_no_login() {
+    let site = site(|layer| pages().route_layer(layer));
     assert_has_no_login(&site, StatusCode::NOT_FOUND, "").await;
     let mut browser = signed_in_elsewhere(&site).await;
     assert!(browser.whoami().await["openid"].is_string());
 }
 
 #[tokio::test]
-async fn a_fallback_before_the_layer_is_inside_it() {
-    let site = site(|qq| {
+async fn the_layer_covers_a_fallback_added_before_it() {
+    let site = site(|layer| {
         let fallback = async |user: QqUser| format!("fallback for {}", user.nickname());
-        pages().fallback(fallback).layer(qq)
+        pages().fallback(fallback).layer(layer)
     });
     assert_signs_in(&site).await;
     let mut browser = site.browser();
@@ -132,16 +133,16 @@ async fn a_fallback_before_the_layer_is_inside_it() {
 }
 
 #[tokio::test]
-async fn a_fallback_after_the_layer_answers_in_its_place() {
-    let site = site(|qq| pages().layer(qq).fallback(async || "fallback"));
+async fn a_fallback_added_after_the_layer_shadows_the_login_paths() {
+    let site = site(|layer| pages().layer(layer).fallback(async || "fallback"));
     assert_has_no_login(&site, StatusCode::OK, "fallback").await;
     let mut browser = signed_in_elsewhere(&site).await;
     assert!(browser.whoami().await["openid"].is_string());
 }
 
 #[tokio::test]
-async fn in_a_nested_router_it_has_no_login() {
-    let site = site(|qq| Router::new().nest("/x", pages().layer(qq)));
+async fn a_layer_in_a_nested_router_has_no_login() {
+    let site = site(|layer| Router::new().nest("/x", pages().layer(layer)));
     assert_has_no_login(&site, StatusCode::NOT_FOUND, "").await;
     for path in ["/x/auth/qq/login", "/x/auth/qq/callback?code=1&state=2"] {
         let reply = site.browser().get(path).await;
@@ -150,13 +151,13 @@ async fn in_a_nested_router_it_has_no_login() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_nested_router_is_come_back_to_by_its_full_path() {
-    let site = site(|qq| {
+async fn logins_return_to_the_full_path_of_a_nested_page() {
+    let site = site(|layer| {
         let inner = Router::new().nest("/y", pages());
         Router::new()
             .nest("/x", inner)
             .nest_service("/z", pages())
-            .layer(qq)
+            .layer(layer)
     });
     for page in ["/x/y/deep/page?a=b&c=%2F", "/z/deep/page?a=b&c=%2F"] {
         let mut browser = site.browser();
@@ -169,23 +170,23 @@ async fn a_page_of_a_nested_router_is_come_back_to_by_its_full_path() {
 }
 
 #[tokio::test]
-async fn a_route_after_the_layer_knows_nobody_and_says_what_to_do() {
-    let site = site(|qq| {
+async fn a_route_added_after_the_layer_explains_how_to_fix_it() {
+    let site = site(|layer| {
         pages()
-            .layer(qq)
-            .route("/late", get(async |_: QqUser| "somebody"))
+            .layer(layer)
+            .route("/late", get(async |_: QqUser| "signed in"))
             .route(
                 "/late/home",
                 get(async |user: Option<QqUser>| match user {
-                    Some(_) => "somebody",
-                    None => "nobody",
+                    Some(_) => "signed in",
+                    None => "signed out",
                 }),
             )
     });
     assert_signs_in(&site).await;
     let mut browser = site.browser();
     browser.sign_in(&site.qq, "/auth/qq/login").await;
-    assert_eq!(browser.get("/late/home").await.body, "nobody");
+    assert_eq!(browser.get("/late/home").await.body, "signed out");
     let reply = browser.get("/late").await;
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
     for word in ["`QqUser`", ".layer(QqAuthLayer", "last", "outermost"] {
@@ -194,26 +195,26 @@ async fn a_route_after_the_layer_knows_nobody_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn merged_routers_are_all_inside_a_layer_that_comes_last() {
-    let late = || Router::new().route("/late", get(async |_: QqUser| "somebody"));
-    let site = site(|qq| pages().merge(late()).layer(qq));
+async fn a_layer_added_last_covers_merged_routers() {
+    let late = || Router::new().route("/late", get(async |_: QqUser| "signed in"));
+    let site = site(|layer| pages().merge(late()).layer(layer));
     assert_signs_in(&site).await;
     let mut browser = site.browser();
     browser.sign_in(&site.qq, "/auth/qq/login").await;
-    assert_eq!(browser.get("/late").await.body, "somebody");
+    assert_eq!(browser.get("/late").await.body, "signed in");
 }
 
 #[tokio::test]
-async fn a_router_merged_after_the_layer_takes_the_login_away() {
-    let late = Router::new().route("/late", get(async |_: QqUser| "somebody"));
-    let site = site(|qq| pages().layer(qq).merge(late));
+async fn a_router_merged_after_the_layer_shadows_the_login_paths() {
+    let late = Router::new().route("/late", get(async |_: QqUser| "signed in"));
+    let site = site(|layer| pages().layer(layer).merge(late));
     assert_has_no_login(&site, StatusCode::NOT_FOUND, "").await;
     let late = site.browser().get("/late").await;
     assert_eq!(late.status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]
-async fn put_on_twice_it_signs_in_once() {
-    let site = site(|qq| pages().layer(qq.clone()).layer(qq));
+async fn a_layer_mounted_twice_signs_in_once() {
+    let site = site(|layer| pages().layer(layer.clone()).layer(layer));
     assert_signs_in(&site).await;
 }

@@ -1,10 +1,11 @@
-//! What is counted about logins, by the feature `metrics`.
+//! The metrics of the feature `metrics`.
 
 use std::{
     collections::BTreeMap,
     future::poll_fn,
     sync::{Arc, Mutex},
     task::Poll,
+    time::Duration,
 };
 
 use metrics::{
@@ -12,64 +13,74 @@ use metrics::{
     SharedString, Unit, with_local_recorder,
 };
 use tower_qq_auth::{
-    OpenId, QqClient,
+    OpenId, QqAuthLayer, QqClient, QqTokens, SessionKeys,
     mock::{Endpoint, Fault},
 };
 
-use crate::site::{Site, app, block_on};
+use crate::site::{Site, app, block_on, pages};
 
-type Numbers = Arc<Mutex<BTreeMap<String, f64>>>;
+type Values = Arc<Mutex<BTreeMap<String, f64>>>;
 
-/// Sums by `name{label=value,…}`; of histograms, how much was recorded.
+/// Totals by `name{label=value,…}`. The total of a histogram is its number of samples.
 #[derive(Clone, Default)]
-struct Sums(Numbers);
+struct Totals(Values);
 
-struct Sum(String, Numbers);
+struct Total {
+    key: String,
+    values: Values,
+}
 
-impl Sums {
-    fn sum(&self, key: &Key) -> Arc<Sum> {
+impl Totals {
+    fn total(&self, key: &Key) -> Arc<Total> {
         let labels = key
             .labels()
             .map(|it| format!("{}={}", it.key(), it.value()));
         let mut labels: Vec<_> = labels.collect();
         labels.sort();
-        let name = format!("{}{{{}}}", key.name(), labels.join(","));
-        Arc::new(Sum(name, self.0.clone()))
+        Arc::new(Total {
+            key: format!("{}{{{}}}", key.name(), labels.join(",")),
+            values: self.0.clone(),
+        })
     }
 
-    /// What this name has come to, by its labels.
-    fn of(&self, name: &str) -> Vec<(String, f64)> {
-        let sums = self.0.lock().unwrap();
+    /// Returns the totals of a metric by its labels.
+    fn by_labels(&self, name: &str) -> Vec<(String, f64)> {
+        let values = self.0.lock().unwrap();
         let labels = |key: &str| Some(key.strip_prefix(name)?.trim_matches(['{', '}']).into());
-        let sums = sums.iter();
-        sums.filter_map(|(key, sum)| Some((labels(key)?, *sum)))
+        let values = values.iter();
+        values
+            .filter_map(|(key, value)| Some((labels(key)?, *value)))
             .collect()
     }
 
     #[track_caller]
     fn assert(&self, name: &str, expected: &[(&str, f64)]) {
-        let found = self.of(name);
-        let found: Vec<_> = found.iter().map(|(key, sum)| (&**key, *sum)).collect();
-        assert_eq!(found, expected, "{name}");
+        let totals = self.by_labels(name);
+        let totals: Vec<_> = totals
+            .iter()
+            .map(|(labels, total)| (&**labels, *total))
+            .collect();
+        assert_eq!(totals, expected, "{name}");
     }
 }
 
-impl Sum {
+impl Total {
     fn add(&self, value: f64) {
-        *self.1.lock().unwrap().entry(self.0.clone()).or_default() += value;
+        let mut values = self.values.lock().unwrap();
+        *values.entry(self.key.clone()).or_default() += value;
     }
 }
 
-impl CounterFn for Sum {
+impl CounterFn for Total {
     fn increment(&self, value: u64) {
         self.add(value as f64);
     }
     fn absolute(&self, _: u64) {
-        panic!("counters only go up");
+        panic!("a counter is never set");
     }
 }
 
-impl GaugeFn for Sum {
+impl GaugeFn for Total {
     fn increment(&self, value: f64) {
         self.add(value);
     }
@@ -77,37 +88,37 @@ impl GaugeFn for Sum {
         self.add(-value);
     }
     fn set(&self, _: f64) {
-        panic!("many layers share one gauge");
+        panic!("a gauge that many layers share is never set");
     }
 }
 
-impl HistogramFn for Sum {
+impl HistogramFn for Total {
     fn record(&self, value: f64) {
         assert!((0.0..60.0).contains(&value), "{value} seconds");
         self.add(1.0);
     }
 }
 
-impl Recorder for Sums {
+impl Recorder for Totals {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.sum(key).into()
+        self.total(key).into()
     }
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.sum(key).into()
+        self.total(key).into()
     }
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.sum(key).into()
+        self.total(key).into()
     }
 }
 
-/// All that is counted while this runs.
-fn counted(test: impl AsyncFnOnce(&Sums)) -> Sums {
-    let sums = Sums::default();
-    with_local_recorder(&sums, || block_on(test(&sums)));
-    sums
+/// Runs the test and returns what it recorded.
+fn record(test: impl AsyncFnOnce(&Totals)) -> Totals {
+    let totals = Totals::default();
+    with_local_recorder(&totals, || block_on(test(&totals)));
+    totals
 }
 
 const LOGINS: &str = "qq_auth_logins_total";
@@ -116,12 +127,12 @@ const IN_FLIGHT: &str = "qq_auth_logins_in_flight";
 const CALLS: &str = "qq_auth_qq_calls_total";
 
 #[test]
-fn logins_are_counted_by_what_came_of_them() {
-    let sums = counted(async |sums| {
+fn logins_are_counted_by_outcome() {
+    let totals = record(async |totals| {
         let site = Site::new();
         let mut browser = site.browser().program();
         browser.get("/auth/qq/callback").await;
-        sums.assert(IN_FLIGHT, &[]);
+        totals.assert(IN_FLIGHT, &[]);
         site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
         for _ in 0..3 {
             browser.sign_in(&site.qq, "/auth/qq/login").await;
@@ -133,15 +144,15 @@ fn logins_are_counted_by_what_came_of_them() {
         ("outcome=invalid_state", 1.0),
         ("outcome=ok", 2.0),
     ];
-    sums.assert(LOGINS, &outcomes);
-    sums.assert(SECONDS, &outcomes);
-    sums.assert(IN_FLIGHT, &[("", 0.0)]);
+    totals.assert(LOGINS, &outcomes);
+    totals.assert(SECONDS, &outcomes);
+    totals.assert(IN_FLIGHT, &[("", 0.0)]);
 }
 
 #[test]
-fn a_client_that_hangs_up_has_abandoned_its_login_and_is_in_flight_no_more() {
-    counted(async |sums| {
-        let site = Site::with(|app| app, |layer| layer.max_logins_in_flight(1).unwrap());
+fn a_client_that_hangs_up_abandons_its_login_and_frees_its_slot() {
+    record(async |totals| {
+        let site = Site::with(|app| app, |layer| layer.max_logins_in_flight(1));
         let mut browser = site.browser().program();
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
         site.qq.fault(Endpoint::Token, 1, Fault::Silence);
@@ -153,21 +164,21 @@ fn a_client_that_hangs_up_has_abandoned_its_login_and_is_in_flight_no_more() {
             })
             .await;
             assert_eq!(site.qq.calls(Endpoint::Token), 1);
-            sums.assert(IN_FLIGHT, &[("", 1.0)]);
+            totals.assert(IN_FLIGHT, &[("", 1.0)]);
         }
-        sums.assert(IN_FLIGHT, &[("", 0.0)]);
+        totals.assert(IN_FLIGHT, &[("", 0.0)]);
         let abandoned = [("outcome=abandoned", 1.0)];
-        sums.assert(LOGINS, &abandoned);
-        sums.assert(SECONDS, &abandoned);
+        totals.assert(LOGINS, &abandoned);
+        totals.assert(SECONDS, &abandoned);
         let next = browser.sign_in(&site.qq, "/auth/qq/login").await;
-        assert_eq!(next.location(), "/", "its place is free");
-        sums.assert(LOGINS, &[("outcome=abandoned", 1.0), ("outcome=ok", 1.0)]);
+        assert_eq!(next.location(), "/", "the slot is free again");
+        totals.assert(LOGINS, &[("outcome=abandoned", 1.0), ("outcome=ok", 1.0)]);
     });
 }
 
 #[test]
-fn calls_to_qq_are_counted_one_by_one_with_what_qq_said() {
-    let sums = counted(async |_| {
+fn calls_to_qq_are_counted_by_step_and_result() {
+    let totals = record(async |_| {
         let site = Site::new();
         let down = || Fault::Status(http::StatusCode::BAD_GATEWAY);
         let mut browser = site.browser();
@@ -180,51 +191,49 @@ fn calls_to_qq_are_counted_one_by_one_with_what_qq_said() {
             browser.sign_in(&site.qq, "/auth/qq/login").await;
         }
         let client = QqClient::with_service(app(), site.qq.clone());
-        client.refresh("none such").await.unwrap_err();
-        let openid = OpenId::new("SOMEBODY").unwrap();
-        let api = client.open_api("/user/get_vip_info", "none", &openid, &[]);
+        let unknown = QqTokens::new("unknown", Some("unknown".into()), None);
+        client.refresh(&unknown).await.unwrap_err();
+        let openid = OpenId::new("OPENID").unwrap();
+        let api = client.open_api("/user/get_vip_info", &unknown, &openid, &[]);
         api.await.unwrap_err();
     });
     let calls = [
-        ("endpoint=open_api,result=qq_unavailable", 1.0),
-        ("endpoint=openid,result=ok", 1.0),
-        ("endpoint=openid,result=qq_unavailable", 1.0),
-        ("endpoint=profile,result=qq_unavailable", 2.0),
-        ("endpoint=token,result=code_rejected", 2.0),
-        ("endpoint=token,result=ok", 1.0),
-        ("endpoint=token,result=qq_unavailable", 1.0),
+        ("result=code_rejected,step=token", 2.0),
+        ("result=ok,step=openid", 1.0),
+        ("result=ok,step=token", 1.0),
+        ("result=qq_unavailable,step=open_api", 1.0),
+        ("result=qq_unavailable,step=openid", 1.0),
+        ("result=qq_unavailable,step=profile", 2.0),
+        ("result=qq_unavailable,step=token", 1.0),
     ];
-    sums.assert(CALLS, &calls);
+    totals.assert(CALLS, &calls);
 }
 
 #[test]
-fn cookies_of_an_old_key_are_counted_until_they_are_sealed_by_the_new_one() {
-    use std::time::Duration;
-    use tower_qq_auth::{QqAuthLayer, SessionKeys};
-
+fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
     let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
     let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
     let site = Site::new();
-    let ring = |keys: &str| {
+    let router_with_keys = |keys: &str| {
         let clock = site.clock.clone();
         let client = QqClient::with_service(app(), site.qq.clone());
         let keys = SessionKeys::parse(keys).unwrap();
-        let layer = QqAuthLayer::with_client(client, keys);
-        crate::site::pages().layer(layer.clock(move || clock.now()))
+        let layer = QqAuthLayer::builder(client, keys).clock(move || clock.now());
+        pages().layer(layer.build().unwrap())
     };
-    counted(async |sums| {
+    record(async |totals| {
         let mut browser = site.browser();
-        browser.router = ring(old);
+        browser.router = router_with_keys(old);
         browser.sign_in(&site.qq, "/auth/qq/login").await;
-        browser.router = ring(&format!("{new},{old}"));
+        browser.router = router_with_keys(&format!("{new},{old}"));
         browser.get("/").await;
         browser.get("/").await;
-        sums.assert("qq_auth_old_key_used_total", &[("", 2.0)]);
+        totals.assert("qq_auth_old_key_used_total", &[("", 2.0)]);
         site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
         browser.get("/").await;
-        sums.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
+        totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
         browser.get("/").await;
-        sums.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
+        totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
         assert_eq!(browser.get("/me").await.status, 200);
     });
 }

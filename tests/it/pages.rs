@@ -1,4 +1,4 @@
-//! Pages and words: failures in the app's own look, the start of a login, the button, QQ's codes.
+//! Failure pages, the login button, QQ's error codes and the start of a login.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,37 +12,40 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tower::ServiceExt;
 use tower_qq_auth::{
-    Failure, Fault, Language, LoginError, LoginErrorKind, QqCode, login_button,
-    mock::{self, Endpoint},
+    Language, LoginError, LoginErrorKind,
+    codes::{QqCode, Responsible},
+    hooks::Failure,
+    html::login_button,
+    mock::{Endpoint, Fault},
 };
 
 use crate::site::{self, LOGIN, Site};
 
-/// A site that renders failures like this.
-fn rendering(page: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static) -> Site {
+/// A site with this failure page.
+fn site_with_page(page: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static) -> Site {
     Site::with(|app| app, |layer| layer.failure_page(page))
 }
 
 #[tokio::test]
-async fn the_app_renders_failures_knowing_all_about_them() {
-    type Told = (
+async fn the_failure_page_of_the_app_gets_all_details() {
+    type Details = (
         Language,
         u16,
         &'static str,
         String,
         Option<String>,
-        Option<LoginErrorKind>,
+        LoginErrorKind,
     );
-    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
-    let log = told.clone();
-    let site = rendering(move |failure| {
+    let failures: Arc<Mutex<Vec<Details>>> = Arc::default();
+    let log = failures.clone();
+    let site = site_with_page(move |failure| {
         log.lock().unwrap().push((
             failure.language(),
             failure.status().as_u16(),
             failure.code(),
             failure.url().to_owned(),
             failure.support_code().map(String::from),
-            failure.error().map(LoginError::kind),
+            failure.error().kind(),
         ));
         let text = [failure.title(), failure.text(), failure.button()];
         Response::builder()
@@ -50,7 +53,7 @@ async fn the_app_renders_failures_knowing_all_about_them() {
             .body(text.join("|"))
             .unwrap()
     });
-    site.qq.fault(Endpoint::Token, 1, mock::Fault::Code(100032));
+    site.qq.fault(Endpoint::Token, 1, Fault::Code(100032));
     let mut browser = site.browser();
     let busy = browser
         .sign_in(&site.qq, "/auth/qq/login?return_to=/x")
@@ -58,7 +61,7 @@ async fn the_app_renders_failures_knowing_all_about_them() {
     assert_eq!(
         busy.status,
         StatusCode::SERVICE_UNAVAILABLE,
-        "not the app's"
+        "the layer sets the status"
     );
     assert_eq!(busy.header("retry-after"), "5");
     assert_eq!(busy.header("content-type"), "text/html; charset=utf-8");
@@ -75,28 +78,42 @@ async fn the_app_renders_failures_knowing_all_about_them() {
     let mut foreign = english.header("sec-fetch-site", "cross-site");
     foreign.post("/auth/qq/logout").await;
 
-    let told = told.lock().unwrap();
+    let failures = failures.lock().unwrap();
     let (zh, en) = (Language::Chinese, Language::English);
-    let code = told[0].4.clone();
-    assert_eq!(code.as_ref().map(String::len), Some(8));
-    let again = "/auth/qq/login?return_to=/x".to_owned();
+    let support_code = failures[0].4.clone();
+    assert_eq!(support_code.as_ref().map(String::len), Some(8));
+    let retry = "/auth/qq/login?return_to=/x".to_owned();
     let busy = (
         zh,
         503,
         "qq_busy",
-        again,
-        code,
-        Some(LoginErrorKind::QqBusy),
+        retry,
+        support_code,
+        LoginErrorKind::QqBusy,
     );
     let home = "/auth/qq/login".to_owned();
-    let required = (en, 401, "login_required", home, None, None);
-    let cross = (en, 403, "cross_site", "/".to_owned(), None, None);
-    assert_eq!(told[..], [busy, required, cross]);
+    let required = (
+        en,
+        401,
+        "login_required",
+        home,
+        None,
+        LoginErrorKind::LoginRequired,
+    );
+    let cross = (
+        en,
+        403,
+        "cross_site",
+        "/".to_owned(),
+        None,
+        LoginErrorKind::CrossSite,
+    );
+    assert_eq!(failures[..], [busy, required, cross]);
 }
 
 #[tokio::test]
-async fn a_page_of_the_app_keeps_its_headers_but_for_those_that_protect_it() {
-    let site = rendering(|_| {
+async fn a_page_of_the_app_keeps_its_headers_except_the_protective_ones() {
+    let site = site_with_page(|_| {
         Response::builder()
             .header("content-type", "text/html; charset=gbk")
             .header("content-security-policy", "default-src 'self'")
@@ -122,7 +139,7 @@ async fn a_page_of_the_app_keeps_its_headers_but_for_those_that_protect_it() {
     assert_eq!(all("referrer-policy"), ["no-referrer"]);
     assert_eq!(all("x-content-type-options"), ["nosniff"]);
 
-    let bare = rendering(|_| Response::new(String::new()));
+    let bare = site_with_page(|_| Response::new(String::new()));
     let page = bare.browser().get("/auth/qq/callback").await;
     assert_eq!(
         page.header("content-security-policy"),
@@ -131,8 +148,8 @@ async fn a_page_of_the_app_keeps_its_headers_but_for_those_that_protect_it() {
 }
 
 #[tokio::test]
-async fn a_page_that_panics_is_replaced_by_ours() {
-    let site = rendering(|_| panic!("no template"));
+async fn a_page_that_panics_is_replaced_by_the_default_page() {
+    let site = site_with_page(|_| panic!("no template"));
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
     assert!(page.body.contains("浏览器没有发送 Cookie"), "{}", page.body);
@@ -143,16 +160,16 @@ async fn a_page_that_panics_is_replaced_by_ours() {
 }
 
 #[tokio::test]
-async fn programs_get_the_same_json_whatever_pages_look_like() {
-    let site = rendering(|_| Response::new("page".into()));
+async fn the_failure_page_does_not_change_the_json_for_programs() {
+    let site = site_with_page(|_| Response::new("page".into()));
     let reply = site.browser().program().get("/auth/qq/callback").await;
     reply.assert_failed(400, "invalid_state");
 }
 
 #[tokio::test]
-async fn services_around_the_layer_find_the_error_under_the_code_that_is_shown() {
+async fn the_error_in_the_extensions_has_the_support_code_of_the_page() {
     let site = Site::new();
-    site.qq.fault(Endpoint::Token, 1, mock::Fault::Code(100020));
+    site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     let (name, value) = browser.jar.first_key_value().unwrap();
@@ -173,63 +190,84 @@ async fn services_around_the_layer_find_the_error_under_the_code_that_is_shown()
 }
 
 #[test]
-fn the_button_is_a_link_in_words_whatever_its_address() {
+fn the_button_is_a_text_link_with_an_escaped_url() {
     let layer = site::layer(&site::qq());
     let url = layer.login_url("/cart?a=1&b=\"2\"");
-    let button = login_button(&url, Language::English);
+    let button = login_button(&url, Language::English).unwrap();
     assert!(button.contains("href=\"/auth/qq/login?return_to=/cart%3Fa%3D1%26b%3D%222%22\""));
     assert!(button.contains("lang=\"en\"") && button.ends_with(">Sign in with QQ</a>"));
     assert_eq!(layer.login_url("//evil.example"), "/auth/qq/login");
-    let odd = login_button("\"><script>'&", Language::Chinese);
+    let odd = login_button("/\"><script>'&", Language::Chinese).unwrap();
     assert!(
-        odd.contains("href=\"&quot;&gt;&lt;script&gt;&#39;&amp;\""),
+        odd.contains("href=\"/&quot;&gt;&lt;script&gt;&#x27;&amp;\""),
         "{odd}"
     );
     assert!(odd.contains("lang=\"zh-CN\"") && odd.ends_with(">QQ登录</a>"));
 }
 
 #[test]
-fn qqs_codes_say_what_happened_whose_doing_it_is_and_what_to_do() {
+fn the_button_rejects_a_url_that_is_not_a_path_of_the_site() {
+    for url in [
+        "",
+        "login",
+        "\"><script>'&",
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "javascript:alert(1)",
+    ] {
+        let error = login_button(url, Language::English).unwrap_err();
+        assert!(error.to_string().starts_with("login URL "), "{error}");
+    }
+}
+
+#[test]
+fn qq_codes_explain_the_cause_the_responsible_party_and_the_remedy() {
     use LoginErrorKind::{CodeRejected, Misconfigured, NotApproved, QqBusy, QqUnavailable};
     let cases = [
         (
             100020,
             CodeRejected,
-            Fault::Person,
+            Responsible::User,
             "the code was used before",
         ),
-        (100067, CodeRejected, Fault::Person, "the code has expired"),
+        (
+            100067,
+            CodeRejected,
+            Responsible::User,
+            "the code has expired",
+        ),
         (
             100009,
             Misconfigured,
-            Fault::Operator,
+            Responsible::Operator,
             "client_secret is illegal",
         ),
         (
             100048,
             Misconfigured,
-            Fault::Operator,
+            Responsible::Operator,
             "the app has no right to the UnionID",
         ),
         (
             110406,
             NotApproved,
-            Fault::Operator,
+            Responsible::Operator,
             "the app is not approved",
         ),
-        (100062, QqBusy, Fault::Qq, "too many requests"),
+        (100062, QqBusy, Responsible::Qq, "too many requests"),
         (
             100050,
             QqUnavailable,
-            Fault::Qq,
+            Responsible::Qq,
             "openid and app do not fit",
         ),
     ];
-    for (number, kind, fault, what) in cases {
+    for (number, kind, responsible, what) in cases {
         let code = QqCode::find(number).unwrap();
         assert_eq!(
-            (code.code(), code.kind(), code.fault()),
-            (number, kind, fault)
+            (code.code(), code.kind(), code.responsible()),
+            (number, kind, responsible)
         );
         assert_eq!(code.what(Language::English), what);
     }
@@ -245,7 +283,7 @@ fn qqs_codes_say_what_happened_whose_doing_it_is_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_program_that_asks_for_json_gets_the_address_of_qq() {
+async fn a_program_that_accepts_json_gets_the_authorize_url_as_json() {
     let site = Site::new();
     let cases = [
         ("application/json", true),
@@ -271,24 +309,24 @@ async fn a_program_that_asks_for_json_gets_the_address_of_qq() {
         assert_eq!(start.status, StatusCode::OK, "{accept}");
         assert_eq!(start.header("content-type"), "application/json");
         assert_eq!(start.cookies().len(), 1);
-        let told: Value = serde_json::from_str(&start.body).unwrap();
+        let answer: Value = serde_json::from_str(&start.body).unwrap();
         let callback = site
             .qq
-            .approve(told["authorize_url"].as_str().unwrap())
+            .approve(answer["authorize_url"].as_str().unwrap())
             .unwrap();
         let mut page = browser.header("accept", "text/html");
         assert_eq!(page.get(&site::path(&callback)).await.location(), "/x");
     }
-    let own = site.browser().header("sec-fetch-mode", "navigate");
-    let start = own.program().get("/auth/qq/login").await;
+    let navigation = site.browser().header("sec-fetch-mode", "navigate");
+    let start = navigation.program().get("/auth/qq/login").await;
     assert!(
         start.location().starts_with("https://"),
-        "a browser on its way"
+        "a navigation is redirected"
     );
 }
 
 #[tokio::test]
-async fn logins_under_way_leave_room_for_other_cookies() {
+async fn pending_logins_leave_room_for_other_cookies() {
     let site = Site::new();
     let mut browser = site.browser();
     let long = "/".to_owned() + &"a".repeat(2047);
@@ -311,7 +349,7 @@ async fn logins_under_way_leave_room_for_other_cookies() {
 }
 
 #[tokio::test]
-async fn a_browser_without_cookies_is_told_so_and_what_to_do() {
+async fn the_page_for_a_callback_without_cookies_names_cause_and_remedy() {
     let site = Site::new();
     for (language, cause, remedy) in [
         ("zh-CN", "浏览器没有发送 Cookie", "请允许本站使用 Cookie"),
@@ -324,25 +362,25 @@ async fn a_browser_without_cookies_is_told_so_and_what_to_do() {
         let mut browser = site.browser().header("accept-language", language);
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
         browser.jar.clear();
-        let told = browser.get(&callback).await;
-        assert_eq!(told.status, StatusCode::BAD_REQUEST);
-        assert!(told.body.contains(cause), "{}", told.body);
-        assert!(told.body.contains(remedy), "{}", told.body);
+        let page = browser.get(&callback).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(page.body.contains(cause), "{}", page.body);
+        assert!(page.body.contains(remedy), "{}", page.body);
         let mut program = browser.clone().program();
         let reply = program.get(&callback).await;
         reply.assert_failed(400, "invalid_state");
 
-        // Any cookie at all: they are not what is missing.
+        // Any cookie shows that the browser accepts cookies.
         browser.jar.insert("theme".into(), "dark".into());
-        let told = browser.get(&callback).await;
-        assert_eq!(told.status, StatusCode::BAD_REQUEST);
-        assert!(!told.body.contains(cause), "{}", told.body);
+        let page = browser.get(&callback).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(!page.body.contains(cause), "{}", page.body);
     }
     assert_eq!(site.qq.calls(Endpoint::Token), 0);
 }
 
 #[tokio::test]
-async fn markup_in_a_return_to_stays_text() {
+async fn markup_in_return_to_is_escaped() {
     let site = Site::new();
     let odd = "/x?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E'%3C";
     for given in [
@@ -352,8 +390,7 @@ async fn markup_in_a_return_to_stays_text() {
         let login = format!("/auth/qq/login?return_to={given}");
         let mut browser = site.browser();
         let callback = browser.callback_from(&site.qq, &login).await;
-        site.qq
-            .fault(Endpoint::Token, 1, mock::Fault::Code(100_020));
+        site.qq.fault(Endpoint::Token, 1, Fault::Code(100_020));
         let page = browser.get(&callback).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST);
         assert!(!page.body.contains("<script"), "{}", page.body);

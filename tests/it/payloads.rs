@@ -1,59 +1,65 @@
-//! Bodies as QQ sends them, from `tests/payloads`, each through a whole login.
+//! The sample replies in `tests/payloads`, each in a complete login.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 use tower_qq_auth::mock::{Endpoint, MockQq};
 
 use crate::attempt::{Attempt, Calls};
 
-/// What becomes of a login in which the file is the body of one answer.
+/// The outcome of a login in which the file is one of the replies.
 enum End {
-    /// As openid, unionid, nickname, avatar; whether the profile is complete.
-    SignedIn(
-        &'static str,
-        Option<&'static str>,
-        &'static str,
-        Option<&'static str>,
-        bool,
-    ),
+    SignedIn(User),
     Fails(u16, &'static str),
 }
 
 use End::{Fails, SignedIn};
 
-/// The openid of `me-json.json` and `token-json-openid-string.json`.
-const XIAO: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
+#[derive(Clone, Copy)]
+struct User {
+    openid: &'static str,
+    unionid: Option<&'static str>,
+    nickname: &'static str,
+    avatar: Option<&'static str>,
+    profile_complete: bool,
+}
 
-/// As the mock's first person; the openid is told with the token.
-const FIRST: &str = "C3A5D19E07B24F68913BD0A4E7F2586C";
+/// The user of `me-json.json` and `token-json-openid-string.json`, with the profile of
+/// `user-2020.json`.
+const USER: User = User {
+    openid: "CC7F5CEFEFC0EBAB9B07EB481AEBC29C",
+    unionid: None,
+    nickname: "奔跑的河马",
+    avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=48f542ccdea6a4647f52ee3&s=100&t=1557635654"),
+    profile_complete: true,
+};
 
-/// The name and picture of `user-2020.json`.
-const NAME: &str = "奔跑的河马";
-const PICTURE: Option<&str> =
-    Some("https://thirdqq.qlogo.cn/g?b=oidb&k=48f542ccdea6a4647f52ee3&s=100&t=1557635654");
+/// The same profile with the openid of the mock's first user, which comes with the token.
+const MOCK_USER: User = User {
+    openid: "C3A5D19E07B24F68913BD0A4E7F2586C",
+    ..USER
+};
+
+const MOCK_USER_WITHOUT_PROFILE: User = User {
+    nickname: "",
+    avatar: None,
+    profile_complete: false,
+    ..MOCK_USER
+};
 
 const CASES: &[(&str, End, Calls)] = &[
-    (
-        "token-form-90d.txt",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
-        [1, 1, 1],
-    ),
-    (
-        "token-form-60d-doc.txt",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
-        [1, 1, 1],
-    ),
+    ("token-form-90d.txt", SignedIn(USER), [1, 1, 1]),
+    ("token-form-60d-doc.txt", SignedIn(USER), [1, 1, 1]),
     (
         "token-json-expires-string-60d.json",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
+        SignedIn(USER),
         [1, 1, 1],
     ),
-    (
-        "token-json-openid-string.json",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
-        [1, 0, 1],
-    ),
+    ("token-json-openid-string.json", SignedIn(USER), [1, 0, 1]),
     (
         "token-err-100010-json.json",
         Fails(502, "misconfigured"),
@@ -81,40 +87,28 @@ const CASES: &[(&str, End, Calls)] = &[
     ),
     (
         "me-jsonp.txt",
-        SignedIn(
-            "DCFEB659798D685CB5B647F8970CB25C",
-            None,
-            NAME,
-            PICTURE,
-            true,
-        ),
+        SignedIn(User {
+            openid: "DCFEB659798D685CB5B647F8970CB25C",
+            ..USER
+        }),
         [1, 1, 1],
     ),
     (
         "me-jsonp-nospace.txt",
-        SignedIn(
-            "4A04A241D0CE22F9053102D9934D7AA5",
-            None,
-            NAME,
-            PICTURE,
-            true,
-        ),
+        SignedIn(User {
+            openid: "4A04A241D0CE22F9053102D9934D7AA5",
+            ..USER
+        }),
         [1, 1, 1],
     ),
-    (
-        "me-json.json",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
-        [1, 1, 1],
-    ),
+    ("me-json.json", SignedIn(USER), [1, 1, 1]),
     (
         "me-json-unionid.json",
-        SignedIn(
-            "7252752526FA8A65ABD327AA94B2D51E",
-            Some("UID_2B409A92E88F2D4091EE665EC2C1411F"),
-            NAME,
-            PICTURE,
-            true,
-        ),
+        SignedIn(User {
+            openid: "7252752526FA8A65ABD327AA94B2D51E",
+            unionid: Some("UID_2B409A92E88F2D4091EE665EC2C1411F"),
+            ..USER
+        }),
         [1, 1, 1],
     ),
     (
@@ -137,102 +131,95 @@ const CASES: &[(&str, End, Calls)] = &[
         Fails(502, "qq_unavailable"),
         [1, 1, 0],
     ),
-    // Once more without the UnionID.
-    (
-        "me-err-100048-json.json",
-        SignedIn(XIAO, None, NAME, PICTURE, true),
-        [1, 2, 1],
-    ),
+    // `/me` is called again without the UnionID.
+    ("me-err-100048-json.json", SignedIn(USER), [1, 2, 1]),
     (
         "user-2013-pretty.json",
-        SignedIn(
-            FIRST,
-            None,
-            "[k2]路边草",
-            Some("https://q.qlogo.cn/qqapp/101905280/DCFEB659798D685CB5B647F8970CB25C/100"),
-            true,
-        ),
+        SignedIn(User {
+            nickname: "[k2]路边草",
+            avatar: Some("https://q.qlogo.cn/qqapp/101905280/DCFEB659798D685CB5B647F8970CB25C/100"),
+            ..MOCK_USER
+        }),
         [1, 0, 1],
     ),
-    (
-        "user-2020.json",
-        SignedIn(FIRST, None, NAME, PICTURE, true),
-        [1, 0, 1],
-    ),
+    ("user-2020.json", SignedIn(MOCK_USER), [1, 0, 1]),
     (
         "user-2023-privacy-defaults.json",
-        SignedIn(
-            FIRST,
-            None,
-            "江叶",
-            Some(
+        SignedIn(User {
+            nickname: "江叶",
+            avatar: Some(
                 "https://thirdqq.qlogo.cn/g?b=oidb&k=85f439e0a595fd7e43e25868&kti=15a77cf43ab&s=100&t=1555473694",
             ),
-            true,
-        ),
+            ..MOCK_USER
+        }),
         [1, 0, 1],
     ),
     (
         "user-empty-qq2.json",
-        SignedIn(
-            FIRST,
-            None,
-            "路人",
-            Some("https://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861"),
-            true,
-        ),
+        SignedIn(User {
+            nickname: "路人",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861",
+            ),
+            ..MOCK_USER
+        }),
         [1, 0, 1],
     ),
     (
         "user-minimal.json",
-        SignedIn(FIRST, None, "qzuser", None, false),
+        SignedIn(User {
+            nickname: "qzuser",
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
         [1, 0, 1],
     ),
     (
         "user-control-char-nick.json",
-        SignedIn(FIRST, None, "a b c", None, true),
+        SignedIn(User {
+            nickname: "a b c",
+            avatar: None,
+            ..MOCK_USER
+        }),
         [1, 0, 1],
     ),
     (
         "user-html-nick.json",
-        SignedIn(
-            FIRST,
-            None,
-            "<img src=x onerror=alert(1)>&amp;",
-            Some("https://thirdqq.qlogo.cn/g?b=oidb&k=a&s=40"),
-            true,
-        ),
+        SignedIn(User {
+            nickname: "<img src=x onerror=alert(1)>&amp;",
+            avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=a&s=40"),
+            ..MOCK_USER
+        }),
         [1, 0, 1],
     ),
     (
         "user-err-1002.json",
-        SignedIn(FIRST, None, "", None, false),
+        SignedIn(MOCK_USER_WITHOUT_PROFILE),
         [1, 0, 1],
     ),
     (
         "user-err-neg22.json",
-        SignedIn(FIRST, None, "", None, false),
+        SignedIn(MOCK_USER_WITHOUT_PROFILE),
         [1, 0, 1],
     ),
 ];
 
+const EMPTY_OBJECT: &str = "me-empty-object.json";
+
 fn folder() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "payloads"]
-        .iter()
-        .collect()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 fn payload(file: &str) -> Vec<u8> {
     fs::read(folder().join(file)).unwrap()
 }
 
-/// The file where it belongs, and whatever the rest of the login needs besides.
-fn plant(qq: &MockQq, file: &str) {
+/// Queues the file as the reply of its step, and good replies for the other steps.
+fn queue_replies(qq: &MockQq, file: &str) {
     let endpoint = match file.split_once('-').unwrap().0 {
         "token" => Endpoint::Token,
         "me" => Endpoint::Me,
         "user" => Endpoint::UserInfo,
-        other => panic!("which answer is {other}?"),
+        other => panic!("unknown kind of reply: {other}"),
     };
     qq.ignore_need_openid(endpoint != Endpoint::UserInfo);
     qq.reply(endpoint, payload(file));
@@ -245,19 +232,26 @@ fn plant(qq: &MockQq, file: &str) {
 }
 
 #[tokio::test]
-async fn every_body_is_read_as_it_is_meant() {
+async fn every_payload_leads_to_the_expected_outcome() {
     for (file, end, calls) in CASES {
-        let union_id = ["unionid", "100048"].iter().any(|it| file.contains(it));
-        let attempt = Attempt::with(|app| app.union_id(union_id), |qq| plant(qq, file)).await;
+        let union_id = file.contains("unionid") || file.contains("100048");
+        let attempt = Attempt::with(
+            |app| match union_id {
+                true => app.request_union_id(),
+                false => app,
+            },
+            |qq| queue_replies(qq, file),
+        )
+        .await;
         match *end {
-            SignedIn(openid, unionid, nickname, avatar, complete) => assert_eq!(
+            SignedIn(user) => assert_eq!(
                 *attempt.assert_signed_in(file, *calls),
                 json!({
-                    "openid": openid,
-                    "unionid": unionid,
-                    "nickname": nickname,
-                    "avatar": avatar,
-                    "profile_complete": complete,
+                    "openid": user.openid,
+                    "unionid": user.unionid,
+                    "nickname": user.nickname,
+                    "avatar": user.avatar,
+                    "profile_complete": user.profile_complete,
                 }),
                 "{file}"
             ),
@@ -272,13 +266,20 @@ async fn every_body_is_read_as_it_is_meant() {
     }
 }
 
+#[tokio::test]
+async fn an_empty_object_from_me_is_unavailable_not_a_mismatch() {
+    let attempt = Attempt::with(|app| app, |qq| queue_replies(qq, EMPTY_OBJECT)).await;
+    attempt.assert_failed(EMPTY_OBJECT, (502, "qq_unavailable"), [1, 1, 0]);
+}
+
 #[test]
-fn no_file_is_left_out() {
+fn every_payload_has_a_case() {
     let files: BTreeSet<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let cases: BTreeSet<String> = CASES.iter().map(|(file, ..)| (*file).to_owned()).collect();
-    assert_eq!(files, cases);
-    assert_eq!(cases.len(), CASES.len(), "one row for each");
+    let cases = CASES.iter().map(|(file, ..)| *file).chain([EMPTY_OBJECT]);
+    let cases: Vec<String> = cases.map(String::from).collect();
+    assert_eq!(files.len(), cases.len(), "one case for each file");
+    assert_eq!(files, cases.into_iter().collect());
 }

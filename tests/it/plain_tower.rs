@@ -1,14 +1,14 @@
-//! The example without axum: the layer and the guard around plain tower services.
+//! The example without axum.
 
 use http::{StatusCode, header};
 
 use crate::process::{Running, browser, choose, page};
 
 #[tokio::test]
-async fn plain_services_read_the_user_and_ask_for_a_login_by_guard_and_by_mark() {
+async fn plain_services_get_the_user_and_require_a_login_in_both_ways() {
     let mut running = Running::start("plain_tower", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
-    let text = async |answer: reqwest::Response| answer.text().await.unwrap();
+    let text = async |response: reqwest::Response| response.text().await.unwrap();
     for path in ["members/", "me"] {
         let browser = browser();
         let home = text(page(&browser, &site).await).await;
@@ -22,8 +22,8 @@ async fn plain_services_read_the_user_and_ask_for_a_login_by_guard_and_by_mark()
         assert_eq!(end.url().as_str(), wanted);
         assert_eq!(end.headers()[header::CACHE_CONTROL], "no-store");
         let openid = "C3A5D19E07B24F68913BD0A4E7F2586C";
-        let told = text(end).await;
-        assert_eq!(told, ["hello, 小明", openid][usize::from(path == "me")]);
+        let body = text(end).await;
+        assert_eq!(body, ["hello, 小明", openid][usize::from(path == "me")]);
         let home = text(page(&browser, &site).await).await;
         assert!(home.contains(openid) && home.contains("/auth/qq/logout"));
 

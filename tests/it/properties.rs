@@ -1,67 +1,259 @@
-//! Promises that hold for any input, not only for the ones somebody thought of.
+//! Properties that hold for any input.
+//!
+//! Every run tries the same inputs. `EXPLORE=1 cargo test --workspace --all-features properties`
+//! tries new ones.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    convert::Infallible,
+    future::ready,
+    hint::black_box,
+    pin::pin,
+    time::{Duration, SystemTime},
+};
 
-use axum::{Extension, Router, routing::get};
-use http::{Request, header};
-use proptest::prelude::*;
-use serde_json::Value;
-use tower::ServiceExt;
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    routing::get,
+};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{FileFailurePersistence, RngSeed},
+};
+use serde_json::{Value, json};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_qq_auth::{
-    QqApp, QqAuthLayer, QqClient, QqTokens, SessionKeys,
+    OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqTokens, QqUser, SessionKeys,
+    UnionId,
     mock::{Endpoint, MockQq},
 };
 
 use crate::{
     attempt::Attempt,
-    site::{APP_ID, APP_KEY, CALLBACK, Clock, LOGIN, SESSION, Site, block_on, keys, pages},
+    load::now,
+    site::{
+        APP_ID, APP_KEY, CALLBACK, Clock, LOGIN, SESSION, Site, block_on, keys, layer, pages, qq,
+    },
 };
 
-mod people;
+mod identity;
 
-/// Who the site takes a request with these `Cookie` headers for.
-async fn whoami(router: &Router, cookies: &[String]) -> Value {
-    let mut request = Request::get("/whoami");
+/// The configuration of every property.
+///
+/// Without `EXPLORE` the seed is fixed, so that one commit has one result. A failure that exploring
+/// finds is written to `tests/proptest-regressions/`; every later run replays it first.
+fn config(cases: u32) -> ProptestConfig {
+    let rng_seed = match std::env::var_os("EXPLORE") {
+        Some(_) => RngSeed::Random,
+        None => RngSeed::Fixed(1),
+    };
+    let regressions = FileFailurePersistence::SourceParallel("proptest-regressions");
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: Some(Box::new(regressions)),
+        ..ProptestConfig::default()
+    }
+}
+
+/// Sends a GET request with these `Cookie` headers.
+async fn send(router: &Router, uri: &str, cookies: &[impl AsRef<[u8]>]) -> (StatusCode, Bytes) {
+    let mut request = Request::get(uri).header(header::ACCEPT, "application/json");
     for cookie in cookies {
-        request = request.header(header::COOKIE, cookie);
+        request = request.header(header::COOKIE, cookie.as_ref());
     }
-    let request = request.body(axum::body::Body::empty()).unwrap();
-    let reply = router.clone().oneshot(request).await.unwrap();
-    assert_eq!(reply.status(), 200);
-    let body = axum::body::to_bytes(reply.into_body(), usize::MAX).await;
-    serde_json::from_slice(&body.unwrap()).unwrap()
+    let request = request.body(Body::empty()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, body)
 }
 
-/// Another site than `Site::new()`, in one of the ways that count.
-fn another_site(way: usize) -> Router {
-    let (mut app_id, mut key, mut prefix) = (APP_ID, keys(), "qq");
-    match way {
-        0 => app_id = "101905281",
-        1 => key = SessionKeys::new(b"another-session-key 0123456789abcdef").unwrap(),
-        _ => prefix = "other",
+/// Returns the user whom a public page sees, or null.
+async fn whoami(router: &Router, cookies: &[impl AsRef<[u8]>]) -> Value {
+    let (status, body) = send(router, "/whoami", cookies).await;
+    assert_eq!(status, StatusCode::OK);
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Fails unless the site rejects the callback without a call to QQ.
+async fn assert_rejected(site: &Site, callback: &str, cookies: &[impl AsRef<[u8]>]) {
+    let before = site.qq.calls(Endpoint::Token);
+    let (status, body) = send(&site.router, callback, cookies).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(problem["code"], "invalid_state");
+    assert_eq!(site.qq.calls(Endpoint::Token), before);
+}
+
+/// Returns a `Cookie` header.
+fn pair(name: &str, value: &[u8]) -> Vec<u8> {
+    [name.as_bytes(), b"=", value].concat()
+}
+
+/// A login that waits for its callback.
+struct PendingLogin {
+    name: String,
+    value: String,
+    callback: String,
+}
+
+impl PendingLogin {
+    async fn start(site: &Site, url: &str) -> Self {
+        let mut browser = site.browser();
+        let callback = browser.callback_from(&site.qq, url).await;
+        let (name, value) = browser.jar.pop_first().unwrap();
+        assert!(name.starts_with(LOGIN));
+        Self {
+            name,
+            value,
+            callback,
+        }
     }
+}
+
+/// The setting in which one site differs from another.
+#[derive(Clone, Copy, Debug)]
+enum Difference {
+    AppId,
+    Keys,
+    CookiePrefix,
+}
+
+fn differences() -> impl Strategy<Value = Difference> {
+    prop::sample::select(vec![
+        Difference::AppId,
+        Difference::Keys,
+        Difference::CookiePrefix,
+    ])
+}
+
+/// Returns the layer of `Site::new()`, or one that differs from it, and its QQ.
+fn layer_with(difference: Option<Difference>) -> (QqAuthLayer, MockQq) {
+    let (mut app_id, mut keys, mut prefix) = (APP_ID, keys(), "qq");
+    match difference {
+        Some(Difference::AppId) => app_id = "101905281",
+        Some(Difference::Keys) => {
+            keys = SessionKeys::new(b"another-session-key 0123456789abcdef").unwrap();
+        }
+        Some(Difference::CookiePrefix) => prefix = "other",
+        None => {}
+    }
+    let qq = MockQq::new(app_id, APP_KEY, CALLBACK);
     let app = QqApp::new(app_id, APP_KEY, CALLBACK).unwrap();
-    let client = QqClient::with_service(app, MockQq::new(app_id, APP_KEY, CALLBACK));
-    let now = Clock::new().now();
-    let layer = QqAuthLayer::with_client(client, key).clock(move || now);
-    pages().layer(layer.cookie_prefix(prefix).unwrap())
+    let clock = Clock::new();
+    let builder = QqAuthLayer::builder(QqClient::with_service(app, qq.clone()), keys)
+        .clock(move || clock.now())
+        .cookie_prefix(prefix);
+    (builder.build().unwrap(), qq)
 }
 
-const BASE64_URL: &str = "[A-Za-z0-9_-]";
+fn site_with(difference: Difference) -> Site {
+    let (layer, qq) = layer_with(Some(difference));
+    Site {
+        qq,
+        router: pages().layer(layer),
+        clock: Clock::new(),
+    }
+}
+
+/// A user with any openid and with texts of any length that fits into a cookie.
+fn users() -> impl Strategy<Value = QqUser> {
+    let id = "[0-9A-Za-z_-]{1,128}";
+    let nickname = prop::collection::vec(any::<char>(), 0..400);
+    let avatar = prop::option::of("[!-~]{0,400}");
+    let fields = (id, prop::option::of(id), nickname, avatar, any::<bool>());
+    fields.prop_map(|(openid, unionid, nickname, avatar, is_complete)| {
+        let user = QqUser::new(OpenId::new(openid).unwrap())
+            .with_nickname(nickname.into_iter().collect::<String>())
+            .with_profile_complete(is_complete);
+        let user = match unionid {
+            Some(unionid) => user.with_unionid(UnionId::new(unionid).unwrap()),
+            None => user,
+        };
+        match avatar {
+            Some(avatar) => user.with_avatar(avatar),
+            None => user,
+        }
+    })
+}
+
+const BASE64_URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A byte of the alphabet that cookie values use.
+fn base64_url_byte() -> impl Strategy<Value = u8> {
+    prop::sample::select(BASE64_URL)
+}
+
+/// A byte that a header may contain.
+fn header_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        4 => base64_url_byte(),
+        4 => b' '..=b'~',
+        2 => 0x80..=0xff_u8,
+        1 => Just(b'\t'),
+    ]
+}
+
+/// A byte that a cookie value may contain anywhere, unlike a blank or a semicolon.
+fn value_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        4 => base64_url_byte(),
+        2 => b'!'..=b':',
+        2 => b'<'..=b'~',
+        1 => 0x80..=0xff_u8,
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Replace(u8),
+    Insert(u8),
+    Remove,
+    Truncate,
+}
+
+fn edits() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        3 => header_byte().prop_map(Edit::Replace),
+        2 => value_byte().prop_map(Edit::Insert),
+        1 => Just(Edit::Remove),
+        2 => Just(Edit::Truncate),
+    ]
+}
+
+impl Edit {
+    fn apply(&self, value: &str, at: Index) -> Vec<u8> {
+        let mut edited = value.as_bytes().to_vec();
+        match *self {
+            Self::Replace(byte) => edited[at.index(value.len())] = byte,
+            Self::Insert(byte) => edited.insert(at.index(value.len() + 1), byte),
+            Self::Remove => {
+                edited.remove(at.index(value.len()));
+            }
+            Self::Truncate => edited.truncate(at.index(value.len())),
+        }
+        edited
+    }
+}
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(config(256))]
 
     #[test]
-    fn a_sealed_user_is_read_as_it_was_and_only_where_it_was_sealed(
+    fn a_login_keeps_its_user_and_no_other_site_accepts_the_session(
         openid in "[0-9A-F]{32}",
         nickname in any::<String>(),
-        way in 0..3_usize,
+        difference in differences(),
     ) {
         block_on(async {
             let site = Site::new();
-            let me = serde_json::json!({ "client_id": APP_ID, "openid": openid });
-            let profile = serde_json::json!({ "ret": 0, "msg": "", "nickname": nickname });
+            let me = json!({ "client_id": APP_ID, "openid": openid });
+            let profile = json!({ "ret": 0, "msg": "", "nickname": nickname });
             site.qq.reply(Endpoint::Token, r#"{"access_token":"T0KEN"}"#);
             site.qq.reply(Endpoint::Me, me.to_string());
             site.qq.reply(Endpoint::UserInfo, profile.to_string());
@@ -70,38 +262,133 @@ proptest! {
             assert_eq!(user["openid"], openid);
             assert_eq!(browser.whoami().await, user);
             let value = &browser.jar[SESSION];
-            let foreign = another_site(way);
+            let other = site_with(difference);
             for name in [SESSION, "__Host-other_session"] {
                 let cookies = [format!("{name}={value}")];
-                assert_eq!(whoami(&foreign, &cookies).await, Value::Null);
+                assert_eq!(whoami(&other.router, &cookies).await, Value::Null);
             }
         });
     }
 
     #[test]
-    fn a_sealed_value_with_any_byte_changed_added_or_left_out_is_nobodys(
-        at in any::<prop::sample::Index>(),
-        change in prop_oneof![BASE64_URL.prop_map(Some), "[!-:<-~]".prop_map(Some), Just(None)],
-        replaced in 0..2_usize,
+    fn a_session_cookie_opens_only_with_its_keys_name_and_app(
+        user in users(),
+        difference in differences(),
     ) {
         block_on(async {
-            let site = Site::new();
-            let mut value = site.signed_in().await.jar[SESSION].clone();
-            let at = at.index(value.len());
-            let gone = if change.is_none() { 1 } else { replaced };
-            let sealed = value.clone();
-            value.replace_range(at..at + gone, change.as_deref().unwrap_or_default());
-            let is_somebody = whoami(&site.router, &[format!("{SESSION}={value}")]).await != Value::Null;
-            assert_eq!(is_somebody, value == sealed, "{value}");
+            let (layer, _) = layer_with(None);
+            let router = pages().layer(layer.clone());
+            let cookie = layer.session_cookie(&user, None).unwrap();
+            let (name, value) = cookie.split_once('=').unwrap();
+            assert_eq!(name, SESSION);
+            assert_eq!(whoami(&router, &[&cookie]).await, json!(user));
+            for name in ["__Host-other_session", "qq_session", "__Host-qq_login_AAAAAAAA"] {
+                assert_eq!(whoami(&router, &[format!("{name}={value}")]).await, Value::Null);
+            }
+            let other = site_with(difference);
+            for name in [SESSION, "__Host-other_session"] {
+                let cookies = [format!("{name}={value}")];
+                assert_eq!(whoami(&other.router, &cookies).await, Value::Null);
+            }
         });
     }
 
     #[test]
-    fn a_session_is_no_pending_login_and_a_pending_login_no_session(intent in any::<bool>()) {
+    fn a_login_cookie_opens_only_with_its_keys_name_and_app(
+        return_to in "/[a-z0-9]{0,300}",
+        difference in differences(),
+    ) {
+        block_on(async {
+            let site = Site::new();
+            let url = format!("/auth/qq/login?return_to={return_to}");
+            let login = PendingLogin::start(&site, &url).await;
+            let other_name = login.name.replace("__Host-qq_", "__Host-other_");
+            let cookies = [&login.name, &other_name].map(|name| format!("{name}={}", login.value));
+            let other = site_with(difference);
+            assert_rejected(&other, &login.callback, &cookies).await;
+
+            // The value of one login under the name of another.
+            let second = PendingLogin::start(&site, &url).await;
+            let swapped = [format!("{}={}", second.name, login.value)];
+            assert_rejected(&site, &second.callback, &swapped).await;
+
+            let mut browser = site.browser();
+            browser.jar.insert(login.name, login.value);
+            assert_eq!(browser.get(&login.callback).await.location(), return_to);
+        });
+    }
+
+    #[test]
+    fn an_edited_session_or_login_cookie_is_worthless(edit in edits(), at in any::<Index>()) {
+        block_on(async {
+            let site = Site::new();
+            let sealed = site.signed_in().await.jar[SESSION].clone();
+            let value = edit.apply(&sealed, at);
+            let user = whoami(&site.router, &[pair(SESSION, &value)]).await;
+            assert_eq!(user != Value::Null, value == sealed.as_bytes(), "{value:?}");
+
+            let login = PendingLogin::start(&site, "/auth/qq/login?return_to=/x").await;
+            let value = edit.apply(&login.value, at);
+            let cookies = [pair(&login.name, &value)];
+            if value == login.value.as_bytes() {
+                let (status, _) = send(&site.router, &login.callback, &cookies).await;
+                assert_eq!(status, StatusCode::SEE_OTHER);
+            } else {
+                assert_rejected(&site, &login.callback, &cookies).await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_made_up_value_opens_as_no_session_and_no_login(
+        bytes in prop::collection::vec(header_byte(), 0..300),
+        text in prop::collection::vec(base64_url_byte(), 0..300),
+    ) {
+        block_on(async {
+            let site = Site::new();
+            let login = PendingLogin::start(&site, "/auth/qq/login").await;
+            for value in [bytes, text] {
+                let session = [pair(SESSION, &value)];
+                assert_eq!(whoami(&site.router, &session).await, Value::Null);
+                let pending = [pair(&login.name, &value)];
+                assert_eq!(whoami(&site.router, &pending).await, Value::Null);
+                assert_rejected(&site, &login.callback, &pending).await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_value_longer_than_4096_bytes_opens_as_no_session_and_no_login(
+        length in 4097..20_000_usize,
+        byte in base64_url_byte(),
+        keep in any::<bool>(),
+    ) {
+        block_on(async {
+            let site = Site::new();
+            let session = site.signed_in().await.jar[SESSION].clone();
+            let login = PendingLogin::start(&site, "/auth/qq/login").await;
+            let lengthen = |sealed: &str| {
+                let mut value = if keep { sealed.as_bytes().to_vec() } else { Vec::new() };
+                value.resize(length, byte);
+                value
+            };
+            let cookies = [pair(SESSION, &lengthen(&session))];
+            assert_eq!(whoami(&site.router, &cookies).await, Value::Null);
+            let cookies = [pair(&login.name, &lengthen(&login.value))];
+            assert_rejected(&site, &login.callback, &cookies).await;
+        });
+    }
+
+    #[test]
+    fn a_session_opens_as_no_login_and_a_login_as_no_session(with_return_to in any::<bool>()) {
         block_on(async {
             let site = Site::new();
             let mut browser = site.browser().program();
-            let login = if intent { "/auth/qq/login?return_to=/x" } else { "/auth/qq/login" };
+            let login = if with_return_to {
+                "/auth/qq/login?return_to=/x"
+            } else {
+                "/auth/qq/login"
+            };
             let callback = browser.callback_from(&site.qq, login).await;
             let (name, value) = browser.jar.pop_first().unwrap();
             assert!(name.starts_with(LOGIN));
@@ -115,7 +402,50 @@ proptest! {
     }
 }
 
-/// Headers in which the session's cookie may be hidden among its likes. `GOOD` stands for the sealed value.
+#[test]
+fn the_longest_session_cookie_that_is_issued_opens() {
+    let (layer, _) = layer_with(None);
+    let router = pages().layer(layer.clone());
+    let issue = |length: usize| {
+        let user = QqUser::new(OpenId::new("A").unwrap()).with_nickname("n".repeat(length));
+        layer.session_cookie(&user, None)
+    };
+    let longest = (0..4096).rev().find(|length| issue(*length).is_ok());
+    let longest = longest.unwrap();
+    assert!(issue(longest + 1).is_err());
+    let cookie = issue(longest).unwrap();
+    assert!((4000..=4096).contains(&cookie.len()), "{}", cookie.len());
+    let user = block_on(whoami(&router, &[&cookie]));
+    assert_eq!(user["nickname"], "n".repeat(longest));
+}
+
+/// No longer value is ever sealed, so this measures that one is not even decoded.
+#[test]
+fn a_value_longer_than_4096_bytes_is_ignored() {
+    const DECODED: u64 = 4096 / 4 * 3;
+    let app = service_fn(|_: Request<()>| {
+        ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+    });
+    let mut service = layer(&qq()).layer(app);
+    let mut allocated = |length: usize| {
+        let cookie = format!("{SESSION}={}", "A".repeat(length));
+        let request = Request::get("/").header(header::COOKIE, cookie);
+        let request = request.body(()).unwrap();
+        let memory = allocation_counter::measure(|| {
+            let response = now(pin!(service.call(request))).expect("the response is ready");
+            assert_eq!(black_box(response).unwrap().status(), StatusCode::OK);
+        });
+        memory.bytes_total
+    };
+    // The first request sets up what the thread keeps.
+    allocated(4096);
+    assert!(allocated(4096) >= DECODED, "the counter counts");
+    for length in [4097, 4100, 8192, 1 << 20] {
+        assert!(allocated(length) < DECODED, "{length}");
+    }
+}
+
+/// `Cookie` headers with the session cookie among similar ones. `GOOD` stands for the sealed value.
 fn cookie_headers() -> impl Strategy<Value = Vec<String>> {
     let blanks = prop::sample::select(vec!["", "", "", " ", "  ", "\t"]);
     let name = prop_oneof![
@@ -144,15 +474,18 @@ fn cookie_headers() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(config(1000))]
 
-    /// Names of cookies are compared as they are; of two values of one name, neither counts.
+    /// Cookie names are compared byte for byte. If two values have the same name, neither counts.
     #[test]
-    fn the_session_is_found_where_the_cookie_crate_finds_it(headers in cookie_headers()) {
+    fn the_session_is_found_wherever_the_cookie_crate_finds_it(headers in cookie_headers()) {
         block_on(async {
             let site = Site::new();
             let sealed = site.signed_in().await.jar[SESSION].clone();
-            let headers: Vec<_> = headers.iter().map(|header| header.replace("GOOD", &sealed)).collect();
+            let headers: Vec<_> = headers
+                .iter()
+                .map(|header| header.replace("GOOD", &sealed))
+                .collect();
             let found: Vec<_> = headers
                 .iter()
                 .flat_map(|header| cookie::Cookie::split_parse(header.as_str()))
@@ -160,8 +493,8 @@ proptest! {
                 .filter(|cookie| cookie.name() == SESSION)
                 .collect();
             let expected = !found.is_empty() && found.iter().all(|cookie| cookie.value() == sealed);
-            let signed_in = whoami(&site.router, &headers).await != Value::Null;
-            assert_eq!(signed_in, expected, "{headers:?}");
+            let is_signed_in = whoami(&site.router, &headers).await != Value::Null;
+            assert_eq!(is_signed_in, expected, "{headers:?}");
         });
     }
 }
@@ -170,8 +503,8 @@ fn blanks() -> impl Strategy<Value = String> {
     "[ \t\r\n]{0,3}"
 }
 
-/// One JSON value of a field that nobody asked for.
-fn json() -> impl Strategy<Value = Value> {
+/// Any JSON value.
+fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -187,13 +520,13 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object with these fields and others, as JSON or JSONP, with blanks wherever there is room for them.
+/// An object with these and other fields, as JSON or JSONP, with blanks wherever they are allowed.
 fn object(fields: Vec<(&'static str, Value)>) -> impl Strategy<Value = String> {
     let fields: Vec<_> = fields
         .into_iter()
-        .map(|(it, value)| (it.into(), value))
+        .map(|(name, value)| (name.into(), value))
         .collect();
-    let extra = prop::collection::btree_map("x[a-z0-9_]{0,8}", json(), 0..4);
+    let extra = prop::collection::btree_map("x[a-z0-9_]{0,8}", json_value(), 0..4);
     let all = extra.prop_map(move |extra| {
         let mut all: Vec<(String, Value)> = fields.clone();
         all.extend(extra);
@@ -229,7 +562,7 @@ fn object(fields: Vec<(&'static str, Value)>) -> impl Strategy<Value = String> {
     })
 }
 
-/// A token's reply in one of the three shapes.
+/// A token reply as JSON, JSONP or a form.
 fn token_reply() -> impl Strategy<Value = String> {
     let value = "([A-Za-z0-9._~+-]|%[2-7][0-9]|中){0,9}";
     let form = prop::collection::btree_map("x[A-Za-z0-9_]{0,8}", value, 0..4).prop_map(|extra| {
@@ -242,14 +575,14 @@ fn token_reply() -> impl Strategy<Value = String> {
     prop_oneof![2 => object(vec![("access_token", "T0KEN".into())]), 1 => form]
 }
 
-/// The answer to a login at a QQ with this reply to the token's call.
-async fn login_by(token: impl Into<bytes::Bytes>) -> Attempt {
+/// Runs a login in which QQ sends this reply to the token call.
+async fn log_in(token: impl Into<Bytes>) -> Attempt {
     Attempt::with(
         |app| app,
         |qq| {
             qq.reply(Endpoint::Token, token.into());
             let openid = &qq.people()[0].openid;
-            let me = serde_json::json!({ "client_id": APP_ID, "openid": openid });
+            let me = json!({ "client_id": APP_ID, "openid": openid });
             qq.reply(Endpoint::Me, me.to_string());
             qq.reply(Endpoint::UserInfo, r#"{"ret":0,"msg":"","nickname":"N"}"#);
         },
@@ -258,57 +591,52 @@ async fn login_by(token: impl Into<bytes::Bytes>) -> Attempt {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(config(500))]
 
     #[test]
-    fn a_reply_in_any_layout_of_the_three_shapes_is_read(reply in token_reply()) {
-        block_on(async { login_by(reply.clone()).await.assert_signed_in(&reply, [1, 1, 1]); });
+    fn a_token_reply_is_read_in_any_layout(reply in token_reply()) {
+        block_on(async { log_in(reply.clone()).await.assert_signed_in(&reply, [1, 1, 1]); });
     }
 
-    /// A brace, bracket, colon or quote is nothing that a reply can do without.
     #[test]
-    fn a_reply_that_lacks_one_byte_of_its_frame_is_refused(
-        frame in prop::sample::select(vec![
+    fn a_token_reply_without_one_of_its_delimiters_is_refused(
+        reply in prop::sample::select(vec![
             r#"{"access_token":"T0KEN","expires_in":7776000}"#,
             r#"callback( {"access_token":"T0KEN","expires_in":7776000} );"#,
         ]),
-        at in any::<prop::sample::Index>(),
-        instead in prop::option::of("[ -~]"),
+        at in any::<Index>(),
+        replacement in prop::option::of("[ -~]"),
     ) {
-        let framing: Vec<_> = frame.match_indices(['{', '}', '(', ')', '"', ':', ',']).collect();
-        let (at, byte) = framing[at.index(framing.len())];
-        let mut broken = frame.to_owned();
-        let instead = instead.unwrap_or_default();
-        broken.replace_range(at..at + 1, &instead);
-        prop_assume!(instead != byte);
+        let delimiters: Vec<_> = reply.match_indices(['{', '}', '(', ')', '"', ':', ',']).collect();
+        let (at, delimiter) = delimiters[at.index(delimiters.len())];
+        let mut broken = reply.to_owned();
+        let replacement = replacement.unwrap_or_default();
+        broken.replace_range(at..at + 1, &replacement);
+        prop_assume!(replacement != delimiter);
         block_on(async {
-            let attempt = login_by(broken.clone()).await;
-            let read = attempt.reply.status == 303;
-            let reread = oracle(&broken);
-            assert_eq!(read, reread, "{broken}");
+            let attempt = log_in(broken.clone()).await;
+            let is_accepted = attempt.reply.status == 303;
+            let has_token = parse_object(&broken)
+                .is_some_and(|reply| reply["access_token"] == "T0KEN");
+            assert_eq!(is_accepted, has_token, "{broken}");
         });
     }
 
     #[test]
-    fn no_reply_makes_a_login_panic_or_end_in_another_way_than_a_page(
-        token in prop::collection::vec(any::<u8>(), 0..200),
-        shape in prop::sample::select(vec!["", "{", "callback(", "access_token="]),
+    fn a_login_ends_in_a_redirect_or_a_failure_whatever_the_token_reply(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        start in prop::sample::select(vec!["", "{", "callback(", "access_token="]),
     ) {
-        let reply = [shape.as_bytes(), &token].concat();
+        let reply = [start.as_bytes(), &bytes].concat();
         block_on(async {
-            let reply = login_by(reply).await.reply;
+            let reply = log_in(reply).await.reply;
             assert!([303, 400, 502, 503].contains(&reply.status.as_u16()), "{reply:?}");
         });
     }
 }
 
-/// Whether a reply brings a token: by another parser.
-fn oracle(reply: &str) -> bool {
-    object_in(reply).is_some_and(|value| value["access_token"] == "T0KEN")
-}
-
-/// The object of a reply, bare or in `callback(…)`: by another parser.
-fn object_in(reply: &str) -> Option<Value> {
+/// Parses a reply, bare or in `callback(…)`, with another parser than the crate's.
+fn parse_object(reply: &str) -> Option<Value> {
     let inside = reply.trim().strip_prefix("callback").map(str::trim);
     let json = match inside.and_then(|inside| inside.strip_prefix('(')) {
         Some(inside) => {
@@ -321,8 +649,8 @@ fn object_in(reply: &str) -> Option<Value> {
     value.is_object().then_some(value)
 }
 
-/// A span of time, from nothing to forever, more often near the limits that count.
-fn spans() -> impl Strategy<Value = Duration> {
+/// Any duration, with a preference for those near the limits.
+fn durations() -> impl Strategy<Value = Duration> {
     prop_oneof![
         4 => (0..4_000_000_u64).prop_map(Duration::from_secs),
         2 => (0..900_000_u64).prop_map(Duration::from_millis),
@@ -332,42 +660,42 @@ fn spans() -> impl Strategy<Value = Duration> {
 
 fn limits() -> impl Strategy<Value = Duration> {
     prop_oneof![
-        4 => spans().prop_map(|span| span.max(Duration::from_secs(60))),
+        4 => durations().prop_map(|duration| duration.max(Duration::from_secs(60))),
         1 => any::<u64>().prop_map(|secs| Duration::from_secs(secs.max(60))),
         1 => Just(Duration::MAX),
     ]
 }
 
-/// A site whose sessions have these limits, with a page that exchanges the tokens.
+/// A site with these limits of its sessions, and with a page that replaces the tokens.
 fn site_with_limits(idle: Duration, lifetime: Duration) -> Site {
-    let exchange = async || (Extension(QqTokens::new("OTHER", None, None)), "exchanged");
-    let exchange = Router::new().route("/exchange", get(exchange));
-    let layer = |layer: QqAuthLayer| {
-        let layer = layer.session_idle(idle).unwrap().keep_tokens();
-        layer.session_lifetime(lifetime).unwrap()
+    let replace = async || (Extension(QqTokens::new("OTHER", None, None)), "replaced");
+    let page = Router::new().route("/replace-tokens", get(replace));
+    let configure = |layer: QqAuthLayerBuilder| {
+        let layer = layer.session_idle(idle).session_lifetime(lifetime);
+        layer.keep_tokens()
     };
-    Site::with_pages(move |_| exchange, layer)
+    Site::with_pages(move |_| page, configure)
 }
 
-/// The times of a session, in numbers that do not overflow.
+/// The times of a session in milliseconds, with a type that does not overflow.
 struct Times {
     idle: u128,
     lifetime: u128,
-    began: u128,
+    started: u128,
     renewed: u128,
 }
 
 impl Times {
     const SKEW: u128 = 5 * 60 * 1000;
 
-    fn is_good(&self, now: u128) -> bool {
+    fn is_valid(&self, now: u128) -> bool {
         self.renewed <= now + Self::SKEW
             && now < self.renewed + self.idle
-            && now < self.began + self.lifetime
+            && now < self.started + self.lifetime
     }
 
-    fn visit(&mut self, now: u128, exchange: bool) {
-        if exchange {
+    fn visit(&mut self, now: u128, replaces_tokens: bool) {
+        if replaces_tokens {
             self.renewed = self.renewed.max(now);
         } else if now > self.renewed + self.idle / 2 {
             self.renewed = now;
@@ -381,26 +709,25 @@ fn millis(time: SystemTime) -> u128 {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ClockChange {
     Advance(Duration),
     TurnBack(Duration),
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(config(500))]
 
-    /// Whatever the limits, the clock and its jumps.
     #[test]
-    fn a_session_is_good_within_its_limits_and_never_past_them(
+    fn a_session_is_valid_within_its_limits_only_whatever_the_clock_does(
         idle in limits(),
         lifetime in limits(),
-        start in prop_oneof![spans(), (0..1_u64 << 45).prop_map(Duration::from_secs)],
-        steps in prop::collection::vec(
+        start in prop_oneof![durations(), (0..1_u64 << 45).prop_map(Duration::from_secs)],
+        visits in prop::collection::vec(
             (
                 prop_oneof![
-                    4 => spans().prop_map(Step::Advance),
-                    1 => spans().prop_map(Step::TurnBack),
-                    1 => (0..400_u64).prop_map(Duration::from_secs).prop_map(Step::TurnBack),
+                    4 => durations().prop_map(ClockChange::Advance),
+                    1 => durations().prop_map(ClockChange::TurnBack),
+                    1 => (0..400_u64).prop_map(Duration::from_secs).prop_map(ClockChange::TurnBack),
                 ],
                 any::<bool>(),
             ),
@@ -411,26 +738,27 @@ proptest! {
             let site = site_with_limits(idle, lifetime);
             site.clock.advance(start);
             let mut browser = site.signed_in().await;
-            let began = millis(site.clock.now());
+            let started = millis(site.clock.now());
             let (idle, lifetime) = (idle.as_millis(), lifetime.as_millis());
-            let mut times = Times { idle, lifetime, began, renewed: began };
-            for (step, exchange) in steps {
-                match step {
-                    Step::Advance(by) => site.clock.advance(by),
-                    Step::TurnBack(by) => site.clock.turn_back(by),
+            let mut times = Times { idle, lifetime, started, renewed: started };
+            for (change, replaces_tokens) in visits {
+                match change {
+                    ClockChange::Advance(by) => site.clock.advance(by),
+                    ClockChange::TurnBack(by) => site.clock.turn_back(by),
                 }
                 let now = millis(site.clock.now());
-                let good = times.is_good(now);
+                let is_valid = times.is_valid(now);
                 let user = browser.clone().whoami().await;
-                assert_eq!(user != Value::Null, good);
-                let reply = browser.get(if exchange { "/exchange" } else { "/" }).await;
-                assert!(good || reply.cookies().is_empty(), "{reply:?}");
-                if good {
-                    times.visit(now, exchange);
+                assert_eq!(user != Value::Null, is_valid);
+                let page = if replaces_tokens { "/replace-tokens" } else { "/" };
+                let reply = browser.get(page).await;
+                assert!(is_valid || reply.cookies().is_empty(), "{reply:?}");
+                if is_valid {
+                    times.visit(now, replaces_tokens);
                 }
                 if !browser.jar.contains_key(SESSION) {
-                    // The last second of a session is too short for a cookie.
-                    assert!(times.began + times.lifetime < now + 1000);
+                    // `Max-Age` is 0 in the last second of a session.
+                    assert!(times.started + times.lifetime < now + 1000);
                     break;
                 }
             }

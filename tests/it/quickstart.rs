@@ -1,4 +1,4 @@
-//! The quickstart as a stranger runs it: a process, a socket, a browser that follows redirects.
+//! The quickstart, run as a process.
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -24,7 +24,7 @@ async fn whoami(browser: &reqwest::Client, site: &str) -> Value {
 }
 
 #[tokio::test]
-async fn with_nothing_configured_one_click_signs_in() {
+async fn signs_in_with_one_click_if_nothing_is_configured() {
     let mut running = Running::start("quickstart", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let callback = running.printed("callback").await;
@@ -80,7 +80,7 @@ async fn with_nothing_configured_one_click_signs_in() {
 }
 
 #[tokio::test]
-async fn with_everything_configured_it_talks_to_the_qq_at_the_base_url() {
+async fn uses_the_qq_at_the_base_url_if_everything_is_configured() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let (_running, address) = Running::at_qq(&base_url, &[]).await;
@@ -105,8 +105,8 @@ async fn with_everything_configured_it_talks_to_the_qq_at_the_base_url() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_variable() {
-    let right = [
+async fn exits_with_one_line_that_names_the_wrong_or_missing_variable() {
+    let correct = [
         ("QQ_APP_ID", "101905280"),
         ("QQ_APP_KEY", "canary-app-key"),
         ("QQ_REDIRECT_URI", "https://site.example/auth/qq/callback"),
@@ -114,7 +114,7 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
         ("LISTEN", "127.0.0.1:0"),
     ];
     let mut cases: Vec<(&str, Option<&str>)> = vec![
-        ("QQ_APP_ID", Some("canary")),
+        ("QQ_APP_ID", Some("my-app")),
         ("QQ_APP_KEY", Some("canary with blanks")),
         ("QQ_APP_KEY_FILE", Some("/nonexistent/canary")),
         (
@@ -123,27 +123,24 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
         ),
         ("QQ_SESSION_KEY", Some("canary")),
         ("QQ_BASE_URL", Some("http://graph.qq.com")),
-        ("LISTEN", Some("canary")),
+        ("LISTEN", Some("not-an-address")),
     ];
-    cases.extend(right[..4].iter().map(|(name, _)| (*name, None)));
-    cases.extend(right[..4].iter().map(|(name, _)| (*name, Some(""))));
+    cases.extend(correct[..4].iter().map(|(name, _)| (*name, None)));
+    cases.extend(correct[..4].iter().map(|(name, _)| (*name, Some(""))));
     for (name, value) in cases {
-        let mut environment: Vec<_> = right
+        let mut environment: Vec<_> = correct
             .into_iter()
             .filter(|(other, _)| *other != name)
             .collect();
         environment.extend(value.map(|value| (name, value)));
         let output = example("quickstart", &environment).output().await.unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{name}={value:?}");
-        assert_eq!(said.lines().count(), 1, "{name}={value:?}: {said}");
-        assert!(said.contains(name), "{name}={value:?}: {said}");
-        assert!(
-            name == "LISTEN" || !said.contains("canary"),
-            "{name}={value:?}: {said}"
-        );
+        assert_eq!(stderr.lines().count(), 1, "{name}={value:?}: {stderr}");
+        assert!(stderr.contains(name), "{name}={value:?}: {stderr}");
+        assert!(!stderr.contains("canary"), "{name}={value:?}: {stderr}");
     }
-    for (name, value) in &right[..4] {
+    for (name, value) in &correct[..4] {
         let output = example("quickstart", &[(name, value), ("LISTEN", "127.0.0.1:0")])
             .output()
             .await
@@ -152,15 +149,27 @@ async fn a_wrong_or_half_set_configuration_ends_it_with_one_line_that_names_the_
     }
 }
 
+#[tokio::test]
+async fn offers_the_mock_on_loopback_addresses_only() {
+    let output = example("quickstart", &[("LISTEN", "0.0.0.0:0")])
+        .output()
+        .await
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("LISTEN"), "{stderr}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
-async fn a_session_key_that_is_not_there_is_told_from_one_that_is_not_text() {
+async fn distinguishes_a_missing_session_key_from_one_that_is_not_text() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     let cases: [(&[u8], &str); 3] = [
         (b"", "is not set"),
         (b" \t", "is not set"),
-        (b"\xff\xfe", "is not text"),
+        (b"\xff\xfe", "is not UTF-8"),
     ];
     for (value, problem) in cases {
         let mut command = example("quickstart", &[]);
@@ -174,9 +183,9 @@ async fn a_session_key_that_is_not_there_is_told_from_one_that_is_not_text() {
         }
         command.env("QQ_SESSION_KEY", OsStr::from_bytes(value));
         let output = command.output().await.unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{value:?}");
-        assert!(said.contains("QQ_SESSION_KEY"), "{value:?}: {said}");
-        assert!(said.contains(problem), "{value:?}: {said}");
+        assert!(stderr.contains("QQ_SESSION_KEY"), "{value:?}: {stderr}");
+        assert!(stderr.contains(problem), "{value:?}: {stderr}");
     }
 }

@@ -1,9 +1,9 @@
-//! The list of revoked sessions on a real Redis server, which the tests start themselves.
+//! The revocation list on a real Redis server, which the tests start.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::StatusCode;
@@ -13,14 +13,21 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{MissedTickBehavior, interval, timeout},
 };
-use tower_qq_auth::{CachedRevocations, OpenId, QqAuthLayer, RedisRevocations};
+use tower_qq_auth::{
+    OpenId, QqAuthLayer, QqAuthLayerBuilder,
+    revocation::{RedisRevocations, RevocationList, Subject},
+};
 
 use crate::{
     process::{Running, browser, choose, page},
-    site::{Browser, Site, layer, pages},
+    revocation::{
+        assert_never_shortens_an_expiry, assert_only_raises_cutoffs,
+        assert_parallel_raises_are_atomic, subjects,
+    },
+    site::{Browser, Site, builder, pages},
 };
 
-/// A server of our own, on a port that was free, with nothing on disk.
+/// A Redis server on a free port that keeps nothing on disk.
 struct Redis {
     process: Child,
     program: PathBuf,
@@ -29,7 +36,7 @@ struct Redis {
 }
 
 impl Redis {
-    /// `None`, loudly, where it is not installed; where it must be, a failure.
+    /// Returns `None` and says so if Redis is not installed. In CI that is a failure.
     async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
@@ -57,11 +64,11 @@ impl Redis {
             port,
             settings,
         };
-        redis.is_up().await;
+        redis.wait_until_ready().await;
         Some(redis)
     }
 
-    fn spawn(program: &PathBuf, port: u16, settings: &[&str]) -> Child {
+    fn spawn(program: &Path, port: u16, settings: &[&str]) -> Child {
         Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
@@ -74,36 +81,43 @@ impl Redis {
             .unwrap()
     }
 
-    async fn is_up(&self) {
-        eventually("redis answers", async || {
-            self.ask("PING").await == Some("+PONG".into())
+    async fn wait_until_ready(&self) {
+        eventually("redis is ready", async || {
+            self.try_command("PING")
+                .await
+                .is_some_and(|reply| reply.starts_with("+PONG"))
         })
         .await;
     }
 
-    /// The first line of the answer to a command, if there is one.
-    async fn ask(&self, command: &str) -> Option<String> {
+    /// Returns the whole reply to a command.
+    async fn command(&self, command: &str) -> String {
+        self.try_command(command).await.expect("redis replies")
+    }
+
+    async fn try_command(&self, command: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
         stream
             .write_all(format!("{command}\r\n").as_bytes())
             .await
             .ok()?;
-        let mut answer = vec![0; 64 * 1024];
-        let read = stream.read(&mut answer).await.ok()?;
-        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-        answer.lines().next().map(str::to_owned)
+        let mut reply = vec![0; 64 * 1024];
+        let length = stream.read(&mut reply).await.ok()?;
+        Some(String::from_utf8_lossy(&reply[..length]).into_owned())
     }
 
-    /// All of the answer to a command that gives a list.
-    async fn list(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        stream
-            .write_all(format!("{command}\r\n").as_bytes())
-            .await
-            .unwrap();
-        let mut answer = vec![0; 64 * 1024];
-        let read = stream.read(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer[..read]).into_owned()
+    /// Returns the integer that a command replies with.
+    async fn integer(&self, command: &str) -> u64 {
+        let reply = self.command(command).await;
+        let integer = reply.trim_end().strip_prefix(':');
+        integer.and_then(|it| it.parse().ok()).expect(&reply)
+    }
+
+    /// Returns the keys of the revocation list.
+    async fn keys(&self) -> Vec<String> {
+        let reply = self.command("KEYS *").await;
+        let keys = reply.lines().filter(|line| line.starts_with("qq-auth:"));
+        keys.map(str::to_owned).collect()
     }
 
     fn stop(&mut self) {
@@ -111,9 +125,9 @@ impl Redis {
         self.process.wait().unwrap();
     }
 
-    async fn start_again(&mut self) {
+    async fn restart(&mut self) {
         self.process = Self::spawn(&self.program, self.port, self.settings);
-        self.is_up().await;
+        self.wait_until_ready().await;
     }
 
     fn signal(&self, signal: &str) {
@@ -127,14 +141,32 @@ impl Redis {
         );
     }
 
-    /// One machine of the site at `base`: with its own connection, and a cache that is never fresh.
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn list(&self) -> RedisRevocations {
+        RedisRevocations::new(&self.url()).unwrap()
+    }
+
+    /// Another machine of a site, with its own connection and without a fresh cache.
     fn machine(&self, base: &Site) -> (Site, QqAuthLayer) {
-        let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", self.port));
-        machine(base, list.unwrap().fresh_for(Duration::ZERO))
+        machine(base, self.list(), never_fresh)
+    }
+
+    /// A machine that asks Redis at every request and never counts an old answer.
+    fn strict_machine(&self, base: &Site) -> (Site, QqAuthLayer) {
+        machine(base, self.list(), |layer| {
+            never_fresh(layer).revocation_grace(Duration::ZERO)
+        })
     }
 }
 
-/// What a node of a cluster writes down.
+fn never_fresh(layer: QqAuthLayerBuilder) -> QqAuthLayerBuilder {
+    layer.revocation_freshness(Duration::ZERO)
+}
+
+/// The configuration file that a node of a cluster writes.
 fn nodes_file(port: u16) -> String {
     format!("tower-qq-auth-redis-{port}.conf")
 }
@@ -147,31 +179,39 @@ impl Drop for Redis {
     }
 }
 
-fn machine(base: &Site, list: CachedRevocations<RedisRevocations>) -> (Site, QqAuthLayer) {
+/// Another machine of a site: the same QQ, keys and clock, but its own layer.
+fn machine(
+    base: &Site,
+    list: RedisRevocations,
+    settings: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
+) -> (Site, QqAuthLayer) {
     let clock = base.clock.clone();
-    let handle = layer(&base.qq).clock(move || clock.now()).revocations(list);
-    let router = pages().layer(handle.clone());
+    let builder = builder(&base.qq)
+        .clock(move || clock.now())
+        .revocations(list);
+    let layer = settings(builder).build().unwrap();
+    let router = pages().layer(layer.clone());
     (
         Site {
             router,
             ..base.clone()
         },
-        handle,
+        layer,
     )
 }
 
-/// Waits until it is so, for ten seconds.
-async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+/// Waits up to ten seconds until the condition holds.
+async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let mut ticks = interval(Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let until = async {
-        while !so().await {
+        while !condition().await {
             ticks.tick().await;
         }
     };
     timeout(Duration::from_secs(10), until)
         .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+        .unwrap_or_else(|_| panic!("timed out: {what}"));
 }
 
 async fn status(browser: &Browser) -> StatusCode {
@@ -186,13 +226,21 @@ fn at(browser: &Browser, site: &Site) -> Browser {
     }
 }
 
+fn openid(site: &Site) -> OpenId {
+    OpenId::new(site.qq.people()[0].openid.clone()).unwrap()
+}
+
+fn hex(id: &[u8; 16]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[tokio::test]
 async fn two_machines_share_logins_sessions_and_logouts() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let ((a, _), (b, handle)) = (redis.machine(&base), redis.machine(&base));
+    let ((a, _), (b, layer)) = (redis.machine(&base), redis.machine(&base));
 
     let mut browser = a.browser();
     let callback = browser
@@ -209,51 +257,49 @@ async fn two_machines_share_logins_sessions_and_logouts() {
     assert_eq!(
         status(&stolen).await,
         StatusCode::UNAUTHORIZED,
-        "refused at b"
+        "revoked at b"
     );
     assert_eq!(
         status(&at(&stolen, &a)).await,
         StatusCode::UNAUTHORIZED,
-        "refused at a"
+        "revoked at a"
     );
 
     let browser = a.signed_in().await;
     assert_eq!(status(&at(&browser, &b)).await, StatusCode::OK);
     base.clock.advance(Duration::from_millis(1));
-    let openid = OpenId::new(base.qq.people()[0].openid.clone()).unwrap();
-    handle.revoke_user(&openid).await.unwrap();
+    layer.revoke_user(&openid(&base)).await.unwrap();
     assert_eq!(status(&browser).await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_cluster_does_what_a_single_server_does() {
+async fn a_cluster_works_like_a_single_server() {
     let cluster = &["--cluster-enabled", "yes"];
     let Some(redis) = Redis::start_with(cluster).await else {
         return;
     };
-    redis.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
+    redis.command("CLUSTER ADDSLOTSRANGE 0 16383").await;
     eventually("the cluster is up", async || {
-        redis
-            .list("CLUSTER INFO")
-            .await
-            .contains("cluster_state:ok")
+        let info = redis.command("CLUSTER INFO").await;
+        info.contains("cluster_state:ok")
     })
     .await;
     let base = Site::new();
     let url = format!("redis+cluster://127.0.0.1:{}", redis.port);
-    let list = || {
-        RedisRevocations::cached(&url)
-            .unwrap()
-            .fresh_for(Duration::ZERO)
-    };
-    let ((a, _), (b, _)) = (machine(&base, list()), machine(&base, list()));
+    let list = || RedisRevocations::new(&url).unwrap();
+    let (a, _) = machine(&base, list(), never_fresh);
+    let (b, _) = machine(&base, list(), never_fresh);
     let browser = a.signed_in().await;
     assert_eq!(status(&at(&browser, &b)).await, StatusCode::OK);
     browser.clone().post("/auth/qq/logout").await;
     assert_eq!(status(&at(&browser, &b)).await, StatusCode::UNAUTHORIZED);
+
+    // First: the other one leaves a cutoff for the same user.
+    assert_parallel_raises_are_atomic([list(), list()]).await;
+    assert_only_raises_cutoffs(&list()).await;
 }
 
-/// Two instances of the example, each asked over its own socket.
+/// Runs the example, which starts two instances on two sockets.
 async fn check_cluster(environment: &[(&str, &str)]) {
     let mut running = Running::start("cluster", environment);
     let second = running.printed("second").await;
@@ -261,28 +307,28 @@ async fn check_cluster(environment: &[(&str, &str)]) {
     let browser = browser();
     let mock = page(&browser, &format!("{second}me")).await;
     choose(&browser, mock, 0).await;
-    let seen = async |site: &str| {
+    let status_at = async |site: &str| {
         let me = browser
             .get(format!("{site}me"))
             .header("accept", "application/json");
         me.send().await.unwrap().status()
     };
     assert_eq!(
-        (seen(&first).await, seen(&second).await),
+        (status_at(&first).await, status_at(&second).await),
         (StatusCode::OK, StatusCode::OK)
     );
 
-    let everywhere = browser
+    let reply = browser
         .post(format!("{first}leave-everywhere"))
         .send()
         .await
         .unwrap();
-    assert_eq!(everywhere.status(), StatusCode::NO_CONTENT);
-    eventually("the second has heard of it", async || {
-        seen(&second).await == StatusCode::UNAUTHORIZED
+    assert_eq!(reply.status(), StatusCode::NO_CONTENT);
+    eventually("the second instance sees the revocation", async || {
+        status_at(&second).await == StatusCode::UNAUTHORIZED
     })
     .await;
-    assert_eq!(seen(&first).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status_at(&first).await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -295,53 +341,104 @@ async fn the_cluster_example_shares_logins_and_revocations_on_redis() {
     let Some(redis) = Redis::start().await else {
         return;
     };
-    let url = format!("redis://127.0.0.1:{}", redis.port);
-    check_cluster(&[("LISTEN", "127.0.0.1:0"), ("REDIS_URL", &url)]).await;
-    let keys = redis.list("KEYS *").await;
-    assert!(keys.contains("qq-auth:"), "{keys}");
+    check_cluster(&[("LISTEN", "127.0.0.1:0"), ("REDIS_URL", &redis.url())]).await;
+    assert!(!redis.keys().await.is_empty());
 }
 
 #[tokio::test]
-async fn entries_are_small_anonymous_and_end_by_themselves() {
+async fn entries_are_small_anonymous_and_expire() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let (site, handle) = redis.machine(&base);
+    let (site, layer) = redis.machine(&base);
     site.signed_in().await.post("/auth/qq/logout").await;
-    let openid = OpenId::new(base.qq.people()[0].openid.clone()).unwrap();
-    handle.revoke_user(&openid).await.unwrap();
+    let openid = openid(&base);
+    layer.revoke_user(&openid).await.unwrap();
 
-    let keys = redis.list("KEYS *").await;
-    let keys: Vec<&str> = keys
-        .lines()
-        .filter(|line| line.starts_with("qq-auth:"))
-        .collect();
+    let keys = redis.keys().await;
     assert_eq!(keys.len(), 2, "{keys:?}");
     for key in keys {
         assert!(!key.contains(openid.as_str()));
-        let ends = redis.ask(&format!("TTL {key}")).await.unwrap();
-        let ends: u64 = ends.trim_start_matches(':').parse().unwrap();
+        let expires_in = redis.integer(&format!("TTL {key}")).await;
         let month = 30 * 24 * 60 * 60;
         assert!(
-            (month - 60..month + 3600).contains(&ends),
-            "{key} ends in {ends} s"
+            (month - 60..month + 3600).contains(&expires_in),
+            "{key} expires in {expires_in} s"
         );
-        let bytes = redis.ask(&format!("MEMORY USAGE {key}")).await.unwrap();
-        let bytes: u64 = bytes.trim_start_matches(':').parse().unwrap();
+        let bytes = redis.integer(&format!("MEMORY USAGE {key}")).await;
         assert!(bytes < 300, "{key} takes {bytes} bytes");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_stops_and_starts_is_found_again() {
+async fn keys_hold_the_ids_as_hex_and_values_the_milliseconds() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let list = redis.list();
+    let ([session, ..], user) = subjects().await;
+    let cutoff = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let raise = async |subject: Subject| {
+        let stored = list.raise_cutoff(subject, cutoff, day).await;
+        stored.unwrap()
+    };
+    raise(user).await;
+    raise(session).await;
+    raise(session).await;
+    let user_key = format!("qq-auth:{{{}}}", hex(user.user()));
+    let session_key = format!("{user_key}:{}", hex(session.session().unwrap()));
+    let mut keys = redis.keys().await;
+    keys.sort();
+    assert_eq!(keys, [user_key.as_str(), session_key.as_str()]);
+    for (key, value) in [(user_key, "1800000000123"), (session_key, "1800000000124")] {
+        assert_eq!(
+            redis.command(&format!("GET {key}")).await,
+            format!("$13\r\n{value}\r\n")
+        );
+        let expires_in = redis.integer(&format!("PTTL {key}")).await;
+        let day = 24 * 60 * 60 * 1000;
+        assert!(
+            (day - 60_000..=day).contains(&expires_in),
+            "{key} expires in {expires_in} ms"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_list_on_redis_only_raises_cutoffs() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    const { assert!(!RedisRevocations::IS_LOCAL) };
+    assert_only_raises_cutoffs(&redis.list()).await;
+}
+
+#[tokio::test]
+async fn the_list_on_redis_never_shortens_an_expiry() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    assert_never_shortens_an_expiry(&redis.list()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_raises_of_two_machines_on_redis_are_atomic() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    assert_parallel_raises_are_atomic([redis.list(), redis.list()]).await;
+}
+
+#[tokio::test]
+async fn the_list_reconnects_after_a_restart_of_redis() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-    let (site, _) = machine(&base, list.clone().fresh_for(Duration::ZERO));
-    let (strict, _) = machine(&base, list.fresh_for(Duration::ZERO).grace(Duration::ZERO));
+    let (site, _) = redis.machine(&base);
+    let (strict, _) = redis.strict_machine(&base);
     let browser = site.signed_in().await;
     let checked = at(&browser, &strict);
     assert_eq!(status(&browser).await, StatusCode::OK);
@@ -351,21 +448,21 @@ async fn a_server_that_stops_and_starts_is_found_again() {
     assert_eq!(
         status(&browser).await,
         StatusCode::OK,
-        "what was known serves"
+        "an old answer still counts"
     );
     assert_eq!(status(&checked).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
         checked.clone().whoami().await,
         Value::Null,
-        "public pages stay"
+        "public pages are served anyway"
     );
     assert_eq!(
         status(&strict.browser()).await,
         StatusCode::UNAUTHORIZED,
-        "nobody is nobody"
+        "signed-out visitors need no look-up"
     );
 
-    redis.start_again().await;
+    redis.restart().await;
     eventually("the session is checked again", async || {
         status(&checked).await == StatusCode::OK
     })
@@ -374,18 +471,17 @@ async fn a_server_that_stops_and_starts_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_costs_half_a_second_once_and_is_found_again() {
+async fn a_hanging_redis_costs_half_a_second_once_and_can_recover() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-    let (site, _) = machine(&base, list.fresh_for(Duration::ZERO).grace(Duration::ZERO));
+    let (site, _) = redis.strict_machine(&base);
     let browser = site.signed_in().await;
     assert_eq!(status(&browser).await, StatusCode::OK);
 
     redis.signal("-STOP");
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
     for _ in 0..20 {
         assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
@@ -400,24 +496,23 @@ async fn a_server_that_hangs_costs_half_a_second_once_and_is_found_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_entry_lets_nobody_in() {
+async fn an_invalid_entry_never_counts_as_not_revoked() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-    let (site, handle) = machine(&base, list.fresh_for(Duration::ZERO).grace(Duration::ZERO));
+    let (site, layer) = redis.strict_machine(&base);
     let browser = site.signed_in().await;
     base.clock.turn_back(Duration::from_secs(60));
-    let openid = OpenId::new(base.qq.people()[0].openid.clone()).unwrap();
-    handle.revoke_user(&openid).await.unwrap();
+    layer.revoke_user(&openid(&base)).await.unwrap();
     base.clock.advance(Duration::from_secs(60));
-    assert_eq!(status(&browser).await, StatusCode::OK, "it began later");
-    let keys = redis.list("KEYS *").await;
-    let key = keys
-        .lines()
-        .find(|line| line.starts_with("qq-auth:"))
-        .unwrap();
+    assert_eq!(
+        status(&browser).await,
+        StatusCode::OK,
+        "the session is newer than the cutoff"
+    );
+    let keys = redis.keys().await;
+    let key = &keys[0];
 
     for garbage in [
         "rubbish",
@@ -426,45 +521,44 @@ async fn what_is_no_entry_lets_nobody_in() {
         "99999999999999999999999",
         "18446744073709551615",
     ] {
-        redis.ask(&format!("SET {key} {garbage}")).await;
-        let seen = status(&browser).await;
-        assert_ne!(seen, StatusCode::OK, "{garbage}");
+        redis.command(&format!("SET {key} {garbage}")).await;
+        assert_ne!(status(&browser).await, StatusCode::OK, "{garbage}");
     }
-    redis.ask(&format!("DEL {key}")).await;
-    redis.ask(&format!("RPUSH {key} x")).await;
-    eventually("the pause is over", async || {
+    redis.command(&format!("DEL {key}")).await;
+    redis.command(&format!("RPUSH {key} x")).await;
+    eventually("the pause after a failure is over", async || {
         status(&browser).await == StatusCode::SERVICE_UNAVAILABLE
     })
     .await;
-    redis.ask(&format!("DEL {key}")).await;
-    eventually("all is well again", async || {
+    redis.command(&format!("DEL {key}")).await;
+    eventually("the session works again", async || {
         status(&browser).await == StatusCode::OK
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_yet_is_no_reason_not_to_start() {
+async fn the_site_can_start_before_redis_does() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
     redis.stop();
     let base = Site::new();
-    let (site, handle) = redis.machine(&base);
+    let (site, layer) = redis.machine(&base);
     let browser = site.signed_in().await;
     assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
     let openid = OpenId::new("A").unwrap();
-    assert!(handle.revoke_user(&openid).await.is_err());
-    redis.start_again().await;
-    eventually("it is found", async || {
+    assert!(layer.revoke_user(&openid).await.is_err());
+    redis.restart().await;
+    eventually("the list connects", async || {
         status(&browser).await == StatusCode::OK
     })
     .await;
-    handle.revoke_user(&openid).await.unwrap();
+    layer.revoke_user(&openid).await.unwrap();
 }
 
 #[test]
-fn urls_that_cannot_work_are_refused_without_their_password() {
+fn a_bad_url_is_an_error_that_does_not_show_the_password() {
     for url in [
         "",
         "canary",
@@ -473,7 +567,7 @@ fn urls_that_cannot_work_are_refused_without_their_password() {
         "redis://h:canary",
         "redis://h:6379/canary",
     ] {
-        let error = RedisRevocations::cached(url).unwrap_err().to_string();
+        let error = RedisRevocations::new(url).unwrap_err().to_string();
         assert!(error.contains("REDIS_URL"), "{error}");
         assert!(!error.contains("canary"), "{error}");
     }
@@ -484,42 +578,43 @@ fn urls_that_cannot_work_are_refused_without_their_password() {
         "redis+cluster://10.0.0.1:6379",
         "rediss+cluster://10.0.0.1:6379,rediss+cluster://10.0.0.2:6379",
     ] {
-        let list = RedisRevocations::cached(url).unwrap();
+        let list = RedisRevocations::new(url).unwrap();
         assert!(!format!("{list:?}").contains("password"));
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_idled_away_costs_no_answer_and_no_logout() {
+async fn a_dropped_idle_connection_costs_neither_a_look_up_nor_a_logout() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
-    let list = RedisRevocations::cached(&format!("redis://127.0.0.1:{}", redis.port)).unwrap();
-    // A look-up that is answered from the cache does not find out that the connection is gone.
-    let (site, _) = machine(&base, list.grace(Duration::ZERO));
+    // The cache stays on, so that the logout is the first command on the broken connection.
+    let (site, _) = machine(&base, redis.list(), |layer| {
+        layer.revocation_grace(Duration::ZERO)
+    });
     let mut browser = site.signed_in().await;
     assert_eq!(status(&browser).await, StatusCode::OK);
     let stolen = browser.clone();
-    redis.ask("CLIENT KILL TYPE normal").await;
+    redis.command("CLIENT KILL TYPE normal").await;
     browser.post("/auth/qq/logout").await;
-    assert!(redis.list("KEYS *").await.contains("qq-auth:"));
+    assert!(!redis.keys().await.is_empty());
     assert_eq!(status(&stolen).await, StatusCode::UNAUTHORIZED);
 
     let browser = site.signed_in().await;
-    redis.ask("CLIENT KILL TYPE normal").await;
+    redis.command("CLIENT KILL TYPE normal").await;
     assert_eq!(status(&browser).await, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_read_is_the_trouble_of_one_person() {
+async fn an_unreadable_entry_affects_only_its_user() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let base = Site::new();
     let (site, _) = redis.machine(&base);
     let person = base.qq.people()[1].openid.clone();
-    let other = async || {
+    let sign_in_other = async || {
         let mut other = site.browser();
         let start = other.get("/auth/qq/login").await;
         let callback = base.qq.approve_as(start.location(), &person).unwrap();
@@ -527,28 +622,28 @@ async fn an_entry_that_cannot_be_read_is_the_trouble_of_one_person() {
         other
     };
     let browser = site.signed_in().await;
-    // The user's key is that of an entry of theirs without the session.
+    // The key of a user is the key of one of their sessions without the last part.
     site.signed_in().await.post("/auth/qq/logout").await;
-    let keys = redis.list("KEYS *").await;
-    let key = keys
-        .lines()
-        .find(|line| line.starts_with("qq-auth:"))
-        .unwrap();
-    let user = key.rsplit_once(':').unwrap().0;
+    let keys = redis.keys().await;
+    let (user, _) = keys[0].rsplit_once(':').unwrap();
     for garbage in [
         format!("SET {user} rubbish"),
         format!(r#"SET {user} "\xff\xfe""#),
         format!("SADD {user} x"),
         format!("HSET {user} x y"),
     ] {
-        redis.ask(&format!("DEL {user}")).await;
-        redis.ask(&garbage).await;
+        redis.command(&format!("DEL {user}")).await;
+        redis.command(&garbage).await;
         assert_eq!(
             status(&browser).await,
             StatusCode::SERVICE_UNAVAILABLE,
             "{garbage}"
         );
-        // Of a session that nobody has asked about before.
-        assert_eq!(status(&other().await).await, StatusCode::OK, "{garbage}");
+        // A new session, so that the answer does not come from the cache.
+        assert_eq!(
+            status(&sign_in_other().await).await,
+            StatusCode::OK,
+            "{garbage}"
+        );
     }
 }

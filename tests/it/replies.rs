@@ -1,4 +1,4 @@
-//! What QQ says, in all the ways it could be said: shapes, fields, numbers.
+//! Replies of QQ: shapes, fields and error codes.
 
 use std::{
     convert::Infallible,
@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tower::{ServiceExt, service_fn};
 use tower_qq_auth::{
-    LoginErrorKind, OpenId, QqApp, QqClient, QqLogin,
+    LoginErrorKind, OpenId, QqAppBuilder, QqClient, QqLogin,
     mock::{Endpoint, Fault, MockQq},
 };
 
 use crate::{
     attempt::{Attempt, Calls},
-    site::{APP_ID, CALLBACK, Site, app, param, path, qq},
+    site::{APP_ID, CALLBACK, Site, app, app_builder, param, path, qq},
 };
 
 const UNAVAILABLE: (u16, &str) = (502, "qq_unavailable");
-const FOREIGN: (u16, &str) = (502, "audience_mismatch");
+const MISMATCH: (u16, &str) = (502, "audience_mismatch");
 const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
 const UNIONID: &str = "UID_2B409A92E88F2D4091EE665EC2C1411F";
 
@@ -29,18 +29,18 @@ const TOKEN: &str = r#"{"access_token":"T0KEN","expires_in":"7776000","refresh_t
 const ME: &str = r#"{"client_id":"101905280","openid":"CC7F5CEFEFC0EBAB9B07EB481AEBC29C"}"#;
 const PROFILE: &str = r#"{"ret":0,"msg":"","nickname":"小明"}"#;
 
-/// A login with these answers; a token without openid needs `me`.
+/// Logs in with these replies. Without an openid in the token reply, the client calls `/me`.
 async fn login(token: &[u8], me: Option<&[u8]>, profile: &[u8]) -> Attempt {
-    login_of(|app| app, token, me, profile).await
+    login_with(|app| app, token, me, profile).await
 }
 
-async fn login_of(
-    app: impl FnOnce(QqApp) -> QqApp,
+async fn login_with(
+    configure: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
     token: &[u8],
     me: Option<&[u8]>,
     profile: &[u8],
 ) -> Attempt {
-    Attempt::with(app, |qq| {
+    Attempt::with(configure, |qq| {
         qq.reply(Endpoint::Token, token.to_vec());
         qq.reply(Endpoint::UserInfo, profile.to_vec());
         if let Some(me) = me {
@@ -50,33 +50,33 @@ async fn login_of(
     .await
 }
 
-async fn login_by_token(token: &str) -> Attempt {
+async fn login_with_token_reply(token: &str) -> Attempt {
     login(token.as_bytes(), None, PROFILE.as_bytes()).await
 }
 
-/// A login in which the openid comes from `/me` alone.
-async fn login_by_me(me: &str) -> Attempt {
+/// Logs in with a token reply without openid, so that `/me` decides.
+async fn login_with_me_reply(me: &str) -> Attempt {
     let token = r#"{"access_token":"T0KEN"}"#.as_bytes();
     login(token, Some(me.as_bytes()), PROFILE.as_bytes()).await
 }
 
-async fn login_by_profile(profile: &str) -> Attempt {
+async fn login_with_profile_reply(profile: &str) -> Attempt {
     login(TOKEN.as_bytes(), None, profile.as_bytes()).await
 }
 
-/// What the crate makes of a code, without a browser.
+/// Logs in with a bare client, without a site.
 async fn client_login(qq: &MockQq) -> QqLogin {
     let client = QqClient::with_service(app(), qq.clone());
     let callback = path(&qq.approve(&client.authorize_url("state", false)).unwrap());
     client.login(param(&callback, "code")).await.unwrap()
 }
 
-fn with(object: &str, field: &str) -> String {
+fn prepend_field(object: &str, field: &str) -> String {
     format!("{{{field},{}", &object[1..])
 }
 
 #[tokio::test]
-async fn json_and_jsonp_are_read_however_they_are_laid_out() {
+async fn reads_json_and_jsonp_in_every_layout() {
     let layouts: [fn(&str) -> String; 12] = [
         |json| json.into(),
         |json| format!("{json}\n"),
@@ -89,18 +89,18 @@ async fn json_and_jsonp_are_read_however_they_are_laid_out() {
         |json| format!("callback (\n{json}\n)\n;\n"),
         |json| format!("\r\ncallback\t(\r\n\t{json}\r\n)\t;\r\n"),
         |json| format!("callback(\n{}\n);\n", json.replace(",", ",\n    ")),
-        |json| with(json, r#""new":{"a":[{"b":null}],"a":1}"#),
+        |json| prepend_field(json, r#""new":{"a":[{"b":null}],"a":1}"#),
     ];
     for layout in layouts {
         let (token, me, profile) = (layout(TOKEN), layout(ME), layout(PROFILE));
-        let attempt = login_by_token(&token).await;
+        let attempt = login_with_token_reply(&token).await;
         assert_eq!(
             attempt.assert_signed_in(&token, [1, 0, 1])["openid"],
             OPENID
         );
-        let attempt = login_by_me(&me).await;
+        let attempt = login_with_me_reply(&me).await;
         assert_eq!(attempt.assert_signed_in(&me, [1, 1, 1])["openid"], OPENID);
-        let attempt = login_by_profile(&profile).await;
+        let attempt = login_with_profile_reply(&profile).await;
         assert_eq!(
             attempt.assert_signed_in(&profile, [1, 0, 1])["nickname"],
             "小明"
@@ -109,8 +109,8 @@ async fn json_and_jsonp_are_read_however_they_are_laid_out() {
 }
 
 #[tokio::test]
-async fn anything_near_json_and_jsonp_is_refused() {
-    let near: [fn(&str) -> Vec<u8>; 36] = [
+async fn rejects_bodies_that_are_almost_json_or_jsonp() {
+    let texts: [fn(&str) -> Vec<u8>; 36] = [
         |_| "".into(),
         |_| " \r\n".into(),
         |_| "null".into(),
@@ -129,12 +129,12 @@ async fn anything_near_json_and_jsonp_is_refused() {
         |json| json[1..].into(),
         |json| json.replace('"', "'").into(),
         |json| json.replace('}', ",}").into(),
-        |json| with(json, r#""a":NaN"#).into(),
-        |json| with(json, r#""a":Infinity"#).into(),
-        |json| with(json, r#""a":1 /* note */"#).into(),
-        |json| with(json, r#""a":"\ud800""#).into(),
-        |json| with(json, &format!(r#""a":{}"#, "[".repeat(10_000))).into(),
-        |json| with(json, &format!(r#""a":{0}1"#, r#"{"b":"#.repeat(10_000))).into(),
+        |json| prepend_field(json, r#""a":NaN"#).into(),
+        |json| prepend_field(json, r#""a":Infinity"#).into(),
+        |json| prepend_field(json, r#""a":1 /* note */"#).into(),
+        |json| prepend_field(json, r#""a":"\ud800""#).into(),
+        |json| prepend_field(json, &format!(r#""a":{}"#, "[".repeat(10_000))).into(),
+        |json| prepend_field(json, &format!(r#""a":{0}1"#, r#"{"b":"#.repeat(10_000))).into(),
         |json| format!("calback( {json} );").into(),
         |json| format!("Callback( {json} );").into(),
         |json| format!("xcallback( {json} );").into(),
@@ -152,7 +152,7 @@ async fn anything_near_json_and_jsonp_is_refused() {
         |json| [b"\xef\xbb\xbf", json.as_bytes()].concat(),
         |json| json.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         |json| {
-            with(json, r#""a":"?""#)
+            prepend_field(json, r#""a":"?""#)
                 .replace('?', "\0")
                 .into_bytes()
                 .into_iter()
@@ -161,7 +161,7 @@ async fn anything_near_json_and_jsonp_is_refused() {
         },
         |json| [json.as_bytes(), b"\xff"].concat(),
     ];
-    for spoil in near.into_iter().chain(bytes) {
+    for spoil in texts.into_iter().chain(bytes) {
         let case = String::from_utf8_lossy(&spoil(TOKEN))
             .chars()
             .take(80)
@@ -173,22 +173,21 @@ async fn anything_near_json_and_jsonp_is_refused() {
 
         let me = spoil(ME);
         let attempt = login(br#"{"access_token":"T0KEN"}"#, Some(&me), profile).await;
-        let end = if me == b"{}" { FOREIGN } else { UNAVAILABLE };
-        attempt.assert_failed(&case, end, [1, 1, 0]);
+        attempt.assert_failed(&case, UNAVAILABLE, [1, 1, 0]);
 
         let attempt = login(token, None, &spoil(PROFILE)).await;
         let user = attempt.assert_signed_in(&case, [1, 0, 1]);
         assert_eq!(user["nickname"], "", "{case}");
         assert_eq!(user["profile_complete"], false, "{case}");
 
-        let strict = |app: QqApp| app.require_profile(true);
-        let attempt = login_of(strict, token, None, &spoil(PROFILE)).await;
+        let strict = QqAppBuilder::require_profile;
+        let attempt = login_with(strict, token, None, &spoil(PROFILE)).await;
         attempt.assert_failed(&case, UNAVAILABLE, [1, 0, 1]);
     }
 }
 
 #[tokio::test]
-async fn a_name_that_comes_twice_makes_a_reply_worthless() {
+async fn rejects_replies_with_a_repeated_field() {
     for field in [
         r#""access_token":"T0KEN""#,
         r#""access_token":"OTHER""#,
@@ -198,7 +197,7 @@ async fn a_name_that_comes_twice_makes_a_reply_worthless() {
         r#""error":0,"error":0"#,
         r#""new":1,"new":2"#,
     ] {
-        let attempt = login_by_token(&with(TOKEN, field)).await;
+        let attempt = login_with_token_reply(&prepend_field(TOKEN, field)).await;
         attempt.assert_failed(field, UNAVAILABLE, [1, 0, 0]);
     }
     for field in [
@@ -208,11 +207,11 @@ async fn a_name_that_comes_twice_makes_a_reply_worthless() {
         r#""unionid":"UID_1","unionid":"UID_2""#,
         r#""error":0,"error":0"#,
     ] {
-        let attempt = login_by_me(&with(ME, field)).await;
+        let attempt = login_with_me_reply(&prepend_field(ME, field)).await;
         attempt.assert_failed(field, UNAVAILABLE, [1, 1, 0]);
     }
     for field in [r#""ret":0"#, r#""nickname":"x""#] {
-        let attempt = login_by_profile(&with(PROFILE, field)).await;
+        let attempt = login_with_profile_reply(&prepend_field(PROFILE, field)).await;
         assert_eq!(
             attempt.assert_signed_in(field, [1, 0, 1])["nickname"],
             "",
@@ -225,25 +224,25 @@ async fn a_name_that_comes_twice_makes_a_reply_worthless() {
         "access_token=T&expires_in=60&error=1&error=1",
         "access_token=T&expires_in=60&access%5Ftoken=T",
     ] {
-        let attempt = login_by_token(form).await;
+        let attempt = login_with_token_reply(form).await;
         attempt.assert_failed(form, UNAVAILABLE, [1, 0, 0]);
     }
 }
 
 #[tokio::test]
-async fn a_form_is_a_token_only_if_it_is_whole() {
-    let good = [
+async fn accepts_a_form_as_token_reply_only_if_it_is_complete() {
+    let complete = [
         "access_token=T0KEN&expires_in=7776000&refresh_token=R3FRESH",
         "access_token=T0KEN&expires_in=7776000",
         "expires_in=7776000&access_token=T0KEN",
         "\r\naccess_token=T0KEN&expires_in=7776000\r\n",
         "access_token=T0KEN&expires_in=60&new=%E6%96%B0&empty=",
     ];
-    for form in good {
+    for form in complete {
         let attempt = login(form.as_bytes(), Some(ME.as_bytes()), PROFILE.as_bytes()).await;
         attempt.assert_signed_in(form, [1, 1, 1]);
     }
-    let bad = [
+    let incomplete = [
         "access_token=T0KEN",
         "access_token=T0K",
         "access_token=T0KEN&",
@@ -266,18 +265,18 @@ async fn a_form_is_a_token_only_if_it_is_whole() {
         "access_token=<b>&expires_in=60",
         "<access_token=T0KEN&expires_in=60",
     ];
-    for form in bad {
-        let attempt = login_by_token(form).await;
+    for form in incomplete {
+        let attempt = login_with_token_reply(form).await;
         attempt.assert_failed(form, UNAVAILABLE, [1, 0, 0]);
     }
 }
 
 #[tokio::test]
-async fn openid_and_profile_are_never_forms() {
+async fn never_reads_openid_or_profile_from_a_form() {
     let me = format!("client_id={APP_ID}&openid={OPENID}&expires_in=60");
-    let attempt = login_by_me(&me).await;
+    let attempt = login_with_me_reply(&me).await;
     attempt.assert_failed("/me", UNAVAILABLE, [1, 1, 0]);
-    let attempt = login_by_profile("ret=0&msg=&nickname=x").await;
+    let attempt = login_with_profile_reply("ret=0&msg=&nickname=x").await;
     assert_eq!(
         attempt.assert_signed_in("profile", [1, 0, 1])["nickname"],
         ""
@@ -285,7 +284,7 @@ async fn openid_and_profile_are_never_forms() {
 }
 
 #[tokio::test]
-async fn an_answer_with_a_token_and_an_error_is_neither() {
+async fn rejects_replies_that_hold_both_a_result_and_an_error() {
     for marker in [
         r#""error":100020"#,
         r#""error":"100020""#,
@@ -297,9 +296,9 @@ async fn an_answer_with_a_token_and_an_error_is_neither() {
         r#""ret":null"#,
         r#""code":100020,"msg":"used""#,
     ] {
-        let attempt = login_by_token(&with(TOKEN, marker)).await;
+        let attempt = login_with_token_reply(&prepend_field(TOKEN, marker)).await;
         attempt.assert_failed(marker, UNAVAILABLE, [1, 0, 0]);
-        let attempt = login_by_me(&with(ME, marker)).await;
+        let attempt = login_with_me_reply(&prepend_field(ME, marker)).await;
         attempt.assert_failed(marker, UNAVAILABLE, [1, 1, 0]);
     }
     for harmless in [
@@ -308,13 +307,13 @@ async fn an_answer_with_a_token_and_an_error_is_neither() {
         r#""msg":"ok""#,
         r#""code":0"#,
     ] {
-        let attempt = login_by_token(&with(TOKEN, harmless)).await;
+        let attempt = login_with_token_reply(&prepend_field(TOKEN, harmless)).await;
         attempt.assert_signed_in(harmless, [1, 0, 1]);
     }
 }
 
 #[tokio::test]
-async fn no_call_is_made_with_a_token_that_is_none() {
+async fn makes_no_call_with_a_malformed_token() {
     let long = format!("\"{}\"", "T".repeat(10 * 1024));
     for token in [
         r#""""#,
@@ -333,16 +332,16 @@ async fn no_call_is_made_with_a_token_that_is_none() {
         r#"{"access_token":"T0KEN"}"#,
     ] {
         let reply = format!(r#"{{"access_token":{token},"expires_in":60,"openid":"{OPENID}"}}"#);
-        let attempt = login_by_token(&reply).await;
+        let attempt = login_with_token_reply(&reply).await;
         attempt.assert_failed(token, UNAVAILABLE, [1, 0, 0]);
     }
-    let without = format!(r#"{{"expires_in":60,"openid":"{OPENID}"}}"#);
-    let attempt = login_by_token(&without).await;
+    let reply = format!(r#"{{"expires_in":60,"openid":"{OPENID}"}}"#);
+    let attempt = login_with_token_reply(&reply).await;
     attempt.assert_failed("no token", UNAVAILABLE, [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_token_is_sent_on_as_exactly_one_parameter() {
+async fn sends_the_token_as_exactly_one_parameter() {
     for token in [
         "a&openid=b",
         "a#b",
@@ -356,7 +355,7 @@ async fn a_token_is_sent_on_as_exactly_one_parameter() {
         "'\"<>\\",
         "********",
     ] {
-        let site = Site::with(|app| app.union_id(true), |layer| layer);
+        let site = Site::with(QqAppBuilder::request_union_id, |layer| layer);
         let reply = json!({ "access_token": token, "openid": OPENID }).to_string();
         site.qq.reply(Endpoint::Token, reply);
         site.qq.reply(Endpoint::Me, ME);
@@ -384,7 +383,7 @@ async fn a_token_is_sent_on_as_exactly_one_parameter() {
 }
 
 #[tokio::test]
-async fn the_token_is_asked_for_as_qq_wants_it() {
+async fn token_request_has_the_documented_parameters() {
     let site = Site::new();
     Attempt::at(&site)
         .await
@@ -418,7 +417,7 @@ async fn the_token_is_asked_for_as_qq_wants_it() {
 }
 
 #[tokio::test]
-async fn a_lifetime_is_known_or_unknown_but_never_a_failure() {
+async fn an_unreadable_token_lifetime_never_fails_the_login() {
     let cases: [(&str, Option<u64>); 24] = [
         ("7776000", Some(7_776_000)),
         (r#""7776000""#, Some(7_776_000)),
@@ -469,15 +468,15 @@ async fn a_lifetime_is_known_or_unknown_but_never_a_failure() {
 }
 
 #[tokio::test]
-async fn an_openid_is_taken_byte_for_byte_or_not_at_all() {
+async fn keeps_a_valid_openid_byte_for_byte_and_rejects_others() {
     let longest = "x".repeat(128);
     for openid in [OPENID, "cc7f5cefefc0ebab9b07eb481aebc29c", "_-9", &longest] {
-        let attempt = login_by_token(&TOKEN.replace(OPENID, openid)).await;
+        let attempt = login_with_token_reply(&TOKEN.replace(OPENID, openid)).await;
         assert_eq!(
             attempt.assert_signed_in(openid, [1, 0, 1])["openid"],
             openid
         );
-        let attempt = login_by_me(&ME.replace(OPENID, openid)).await;
+        let attempt = login_with_me_reply(&ME.replace(OPENID, openid)).await;
         assert_eq!(
             attempt.assert_signed_in(openid, [1, 1, 1])["openid"],
             openid
@@ -506,17 +505,17 @@ async fn an_openid_is_taken_byte_for_byte_or_not_at_all() {
         "{}",
     ] {
         let quoted = format!("\"{OPENID}\"");
-        let attempt = login_by_token(&TOKEN.replace(&quoted, openid)).await;
+        let attempt = login_with_token_reply(&TOKEN.replace(&quoted, openid)).await;
         attempt.assert_failed(openid, UNAVAILABLE, [1, 0, 0]);
-        let attempt = login_by_me(&ME.replace(&quoted, openid)).await;
+        let attempt = login_with_me_reply(&ME.replace(&quoted, openid)).await;
         attempt.assert_failed(openid, UNAVAILABLE, [1, 1, 0]);
     }
-    let attempt = login_by_me(r#"{"client_id":"101905280"}"#).await;
+    let attempt = login_with_me_reply(r#"{"client_id":"101905280"}"#).await;
     attempt.assert_failed("no openid", UNAVAILABLE, [1, 1, 0]);
 }
 
 #[tokio::test]
-async fn a_token_of_another_app_or_of_none_is_refused() {
+async fn rejects_a_token_with_a_foreign_or_missing_client_id() {
     for client_id in [
         r#""100000001""#,
         r#""""#,
@@ -529,46 +528,44 @@ async fn a_token_of_another_app_or_of_none_is_refused() {
         r#"["101905280"]"#,
     ] {
         let me = ME.replace(r#""101905280""#, client_id);
-        let attempt = login_by_me(&me).await;
-        attempt.assert_failed(client_id, FOREIGN, [1, 1, 0]);
+        let attempt = login_with_me_reply(&me).await;
+        attempt.assert_failed(client_id, MISMATCH, [1, 1, 0]);
     }
-    let attempt = login_by_me(&format!(r#"{{"openid":"{OPENID}"}}"#)).await;
-    attempt.assert_failed("no client_id", FOREIGN, [1, 1, 0]);
+    let attempt = login_with_me_reply(&format!(r#"{{"openid":"{OPENID}"}}"#)).await;
+    attempt.assert_failed("no client_id", MISMATCH, [1, 1, 0]);
 }
 
 #[tokio::test]
-async fn a_token_of_another_app_is_refused_also_where_the_openid_is_known() {
+async fn rejects_a_foreign_token_even_if_the_openid_is_known() {
     let me = ME.replace(APP_ID, "100000001");
-    let union_id = |app: QqApp| app.union_id(true);
-    let attempt = login_of(
-        union_id,
+    let attempt = login_with(
+        QqAppBuilder::request_union_id,
         TOKEN.as_bytes(),
         Some(me.as_bytes()),
         PROFILE.as_bytes(),
     )
     .await;
-    // The profile may be under way already.
+    // The profile is requested concurrently, so its call may or may not have been made.
     let calls = attempt.calls;
-    attempt.assert_failed("client_id", FOREIGN, [1, 1, calls[2]]);
+    attempt.assert_failed("client_id", MISMATCH, [1, 1, calls[2]]);
 }
 
 #[tokio::test]
-async fn a_token_that_names_two_people_is_refused() {
+async fn rejects_a_token_that_resolves_to_two_openids() {
     let me = ME.replace(OPENID, "0000000000000000000000000000000A");
-    let union_id = |app: QqApp| app.union_id(true);
-    let attempt = login_of(
-        union_id,
+    let attempt = login_with(
+        QqAppBuilder::request_union_id,
         TOKEN.as_bytes(),
         Some(me.as_bytes()),
         PROFILE.as_bytes(),
     )
     .await;
     let calls = attempt.calls;
-    attempt.assert_failed("openid", FOREIGN, [1, 1, calls[2]]);
+    attempt.assert_failed("openid", MISMATCH, [1, 1, calls[2]]);
 }
 
 #[tokio::test]
-async fn the_openid_is_asked_for_where_the_token_brings_none() {
+async fn calls_me_if_the_token_reply_has_no_openid() {
     for ignored in [false, true] {
         let attempt = Attempt::with(
             |app| app,
@@ -584,19 +581,19 @@ async fn the_openid_is_asked_for_where_the_token_brings_none() {
 }
 
 #[tokio::test]
-async fn the_unionid_is_there_if_it_is_wanted_and_granted() {
+async fn returns_the_unionid_if_requested_and_granted() {
     struct Case {
-        wanted: bool,
+        requested: bool,
         granted: bool,
         omitted: bool,
-        known: bool,
+        openid_known: bool,
         calls: Calls,
     }
-    let case = |wanted, granted, omitted, known, calls| Case {
-        wanted,
+    let case = |requested, granted, omitted, openid_known, calls| Case {
+        requested,
         granted,
         omitted,
-        known,
+        openid_known,
         calls,
     };
     let cases = [
@@ -604,55 +601,56 @@ async fn the_unionid_is_there_if_it_is_wanted_and_granted() {
         case(false, true, false, false, [1, 1, 1]),
         case(true, true, false, true, [1, 1, 1]),
         case(true, true, false, false, [1, 1, 1]),
-        // 100048: with the openid known there is nothing more to ask.
+        // 100048: `/me` is not called again if the openid is known.
         case(true, false, false, true, [1, 1, 1]),
         case(true, false, false, false, [1, 2, 1]),
-        // Left out of a good answer.
+        // The reply succeeds without a UnionID.
         case(true, false, true, true, [1, 1, 1]),
         case(true, false, true, false, [1, 1, 1]),
     ];
     for (number, case) in cases.into_iter().enumerate() {
-        let site = Site::with(|app| app.union_id(case.wanted), |layer| layer);
+        let site = Site::with(
+            |app| match case.requested {
+                true => app.request_union_id(),
+                false => app,
+            },
+            |layer| layer,
+        );
         site.qq
             .grant_union_id(case.granted)
             .omit_union_id(case.omitted)
-            .ignore_need_openid(!case.known);
+            .ignore_need_openid(!case.openid_known);
         let attempt = Attempt::at(&site).await;
         let user = attempt.assert_signed_in(&format!("row {number}"), case.calls);
         let person = &site.qq.people()[0];
         assert_eq!(user["openid"], person.openid);
-        let unionid = (case.wanted && case.granted).then_some(&person.unionid);
+        let unionid = (case.requested && case.granted).then_some(&person.unionid);
         assert_eq!(user["unionid"], json!(unionid), "row {number}");
         assert_eq!(user["profile_complete"], true, "row {number}");
 
         let journal = site.qq.journal();
-        let asked: Vec<_> = journal
+        let sent: Vec<_> = journal
             .iter()
             .filter(|call| call.endpoint == Endpoint::Me)
             .map(|call| call.param("unionid"))
             .collect();
-        let mut expected = vec![Some("1").filter(|_| case.wanted); case.calls[1].min(1)];
+        let mut expected = vec![Some("1").filter(|_| case.requested); case.calls[1].min(1)];
         expected.extend((case.calls[1] == 2).then_some(None));
-        assert_eq!(asked, expected, "row {number}");
+        assert_eq!(sent, expected, "row {number}");
     }
 }
 
 #[tokio::test]
-async fn both_numbers_for_a_missing_unionid_right_mean_once_more_without() {
+async fn logs_in_without_unionid_on_codes_100048_and_100049() {
     for code in [100048, 100049] {
-        for known in [true, false] {
-            let attempt = Attempt::with(
-                |app| app.union_id(true),
-                |qq| {
-                    qq.ignore_need_openid(!known).grant_union_id(true).fault(
-                        Endpoint::Me,
-                        1,
-                        Fault::Code(code),
-                    );
-                },
-            )
+        for openid_known in [true, false] {
+            let attempt = Attempt::with(QqAppBuilder::request_union_id, |qq| {
+                qq.ignore_need_openid(!openid_known)
+                    .grant_union_id(true)
+                    .fault(Endpoint::Me, 1, Fault::Code(code));
+            })
             .await;
-            let calls = [1, if known { 1 } else { 2 }, 1];
+            let calls = [1, if openid_known { 1 } else { 2 }, 1];
             let user = attempt.assert_signed_in(&code.to_string(), calls);
             assert_eq!(user["unionid"], Value::Null);
         }
@@ -660,7 +658,7 @@ async fn both_numbers_for_a_missing_unionid_right_mean_once_more_without() {
 }
 
 #[tokio::test]
-async fn a_unionid_is_an_id_or_nothing() {
+async fn accepts_a_valid_or_absent_unionid_and_rejects_others() {
     let longest = "U".repeat(128);
     let quoted = format!("\"{longest}\"");
     for (unionid, expected) in [
@@ -669,21 +667,21 @@ async fn a_unionid_is_an_id_or_nothing() {
         (r#""""#.into(), None),
         ("null".into(), None),
     ] {
-        let me = with(ME, &format!(r#""unionid":{unionid}"#));
-        let attempt = login_by_me(&me).await;
+        let me = prepend_field(ME, &format!(r#""unionid":{unionid}"#));
+        let attempt = login_with_me_reply(&me).await;
         let user = attempt.assert_signed_in(&unionid, [1, 1, 1]);
         assert_eq!(user["unionid"], json!(expected));
         assert_eq!(user["openid"], OPENID);
     }
     for unionid in [r#""UID \r\n""#, "17", "[]", "true"] {
-        let me = with(ME, &format!(r#""unionid":{unionid}"#));
-        let attempt = login_by_me(&me).await;
+        let me = prepend_field(ME, &format!(r#""unionid":{unionid}"#));
+        let attempt = login_with_me_reply(&me).await;
         attempt.assert_failed(unionid, UNAVAILABLE, [1, 1, 0]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn unionid_and_profile_are_asked_for_at_the_same_time() {
+async fn requests_unionid_and_profile_concurrently() {
     let qq = qq();
     qq.grant_union_id(true);
     let (inner, both) = (qq.clone(), Arc::new(Barrier::new(2)));
@@ -691,13 +689,14 @@ async fn unionid_and_profile_are_asked_for_at_the_same_time() {
         let (inner, both) = (inner.clone(), Arc::clone(&both));
         async move {
             if !request.uri().path().ends_with("/token") {
-                // Neither gets its answer before the other has asked.
+                // Holds both replies back until both requests have arrived.
                 both.wait().await;
             }
             inner.oneshot(request).await
         }
     });
-    let client = QqClient::with_service(app().union_id(true), service);
+    let app = app_builder().request_union_id().build().unwrap();
+    let client = QqClient::with_service(app, service);
     let callback = path(&qq.approve(&client.authorize_url("state", false)).unwrap());
     let login = client.login(param(&callback, "code")).await.unwrap();
     assert!(login.user().unionid().is_some());
@@ -705,7 +704,7 @@ async fn unionid_and_profile_are_asked_for_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_nickname_is_made_fit_to_show() {
+async fn cleans_the_nickname_for_display() {
     let text = |nickname: &str| json!(nickname).to_string();
     let cases: Vec<(String, String)> = vec![
         (text("小明"), "小明".into()),
@@ -726,7 +725,7 @@ async fn a_nickname_is_made_fit_to_show() {
         (text(&"x".repeat(256)), "x".repeat(256)),
         (text(&"x".repeat(257)), "x".repeat(256)),
         (text(&"x".repeat(60_000)), "x".repeat(256)),
-        // 255 bytes and an emoji of 4: not a part of it is left.
+        // 255 bytes and an emoji of 4 bytes, which is dropped as a whole.
         (text(&format!("{}🐧y", "x".repeat(255))), "x".repeat(255)),
         (text(&"🐧".repeat(100)), "🐧".repeat(64)),
         (text(&"小".repeat(100)), "小".repeat(85)),
@@ -738,7 +737,7 @@ async fn a_nickname_is_made_fit_to_show() {
     for (nickname, shown) in cases {
         let profile = format!(r#"{{"ret":0,"msg":"","nickname":{nickname}}}"#);
         let case: String = nickname.chars().take(60).collect();
-        let attempt = login_by_profile(&profile).await;
+        let attempt = login_with_profile_reply(&profile).await;
         let user = attempt.assert_signed_in(&case, [1, 0, 1]);
         assert_eq!(user["nickname"], shown, "{case}");
         assert_eq!(user["profile_complete"], true, "{case}");
@@ -746,7 +745,7 @@ async fn a_nickname_is_made_fit_to_show() {
 }
 
 #[tokio::test]
-async fn a_profile_is_complete_if_it_has_a_name_and_qq_does_not_say_otherwise() {
+async fn a_profile_is_complete_with_a_nickname_and_without_is_lost() {
     let cases = [
         (r#""nickname":"小明""#, "小明", true),
         (r#""nickname":"小明","is_lost":0"#, "小明", true),
@@ -764,7 +763,7 @@ async fn a_profile_is_complete_if_it_has_a_name_and_qq_does_not_say_otherwise() 
         (r#""is_lost":0"#, "", false),
     ];
     for (fields, nickname, complete) in cases {
-        let attempt = login_by_profile(&format!(r#"{{"ret":0,{fields}}}"#)).await;
+        let attempt = login_with_profile_reply(&format!(r#"{{"ret":0,{fields}}}"#)).await;
         let user = attempt.assert_signed_in(fields, [1, 0, 1]);
         assert_eq!(user["nickname"], nickname, "{fields}");
         assert_eq!(user["profile_complete"], complete, "{fields}");
@@ -772,17 +771,18 @@ async fn a_profile_is_complete_if_it_has_a_name_and_qq_does_not_say_otherwise() 
 }
 
 #[tokio::test]
-async fn raw_control_characters_do_not_cost_the_profile() {
-    let attempt = login_by_profile("{\"ret\":0,\"nickname\":\"a\u{0}b\nc\",\"x\":\"\u{1}\"}").await;
+async fn raw_control_characters_do_not_lose_the_profile() {
+    let attempt =
+        login_with_profile_reply("{\"ret\":0,\"nickname\":\"a\u{0}b\nc\",\"x\":\"\u{1}\"}").await;
     let user = attempt.assert_signed_in("raw", [1, 0, 1]);
     assert_eq!(user["nickname"], "a b c");
 }
 
 #[tokio::test]
-async fn a_profile_counts_only_with_ret_0() {
+async fn accepts_a_profile_only_with_ret_0() {
     for ret in ["0", r#""0""#] {
         let profile = format!(r#"{{"ret":{ret},"nickname":"小明"}}"#);
-        let attempt = login_by_profile(&profile).await;
+        let attempt = login_with_profile_reply(&profile).await;
         assert_eq!(
             attempt.assert_signed_in(ret, [1, 0, 1])["nickname"],
             "小明",
@@ -803,7 +803,7 @@ async fn a_profile_counts_only_with_ret_0() {
         "",
     ] {
         let profile = format!(r#"{{{start}"nickname":"小明"}}"#);
-        let attempt = login_by_profile(&profile).await;
+        let attempt = login_with_profile_reply(&profile).await;
         let user = attempt.assert_signed_in(start, [1, 0, 1]);
         assert_eq!(user["nickname"], "", "{start}");
         assert_eq!(user["profile_complete"], false, "{start}");
@@ -811,7 +811,7 @@ async fn a_profile_counts_only_with_ret_0() {
 }
 
 #[tokio::test]
-async fn a_picture_is_https_or_left_out() {
+async fn the_avatar_is_an_https_url_or_absent() {
     let long = format!("https://q.qlogo.cn/{}", "x".repeat(60_000));
     let cases = [
         (
@@ -858,7 +858,7 @@ async fn a_picture_is_https_or_left_out() {
     for (url, picture) in cases {
         let case: String = url.chars().take(80).collect();
         let profile = json!({ "ret": 0, "nickname": "小明", "figureurl_qq_2": url }).to_string();
-        let attempt = login_by_profile(&profile).await;
+        let attempt = login_with_profile_reply(&profile).await;
         let user = attempt.assert_signed_in(&case, [1, 0, 1]);
         assert_eq!(user["avatar"], json!(picture), "{case}");
         assert_eq!(user["profile_complete"], true, "{case}");
@@ -866,7 +866,7 @@ async fn a_picture_is_https_or_left_out() {
 }
 
 #[tokio::test]
-async fn the_best_picture_there_is_wins() {
+async fn picks_the_first_usable_avatar_by_preference() {
     let names = [
         "figureurl_qq_2",
         "figureurl_qq",
@@ -874,7 +874,7 @@ async fn the_best_picture_there_is_wins() {
         "figureurl_2",
     ];
     for missing in 0..=names.len() {
-        for stand_in in [
+        for unusable in [
             json!(""),
             json!(null),
             json!(17),
@@ -887,12 +887,12 @@ async fn the_best_picture_there_is_wins() {
             });
             for (at, name) in names.iter().enumerate() {
                 profile[*name] = if at < missing {
-                    stand_in.clone()
+                    unusable.clone()
                 } else {
                     format!("http://q.qlogo.cn/{name}").into()
                 };
             }
-            let attempt = login_by_profile(&profile.to_string()).await;
+            let attempt = login_with_profile_reply(&profile.to_string()).await;
             let user = attempt.assert_signed_in("picture", [1, 0, 1]);
             let best = names.get(missing);
             let best = best.map(|name| format!("https://q.qlogo.cn/{name}"));
@@ -910,20 +910,20 @@ async fn the_largest_session_fits_into_a_cookie() {
         "nickname": "🐧".repeat(64),
         "figureurl_qq_2": format!("http://q.qlogo.cn/{}", "x".repeat(1024 - 18)),
     });
-    let attempt = login_of(
-        |app| app.union_id(true),
+    let attempt = login_with(
+        QqAppBuilder::request_union_id,
         br#"{"access_token":"T0KEN"}"#,
         Some(me.to_string().as_bytes()),
         profile.to_string().as_bytes(),
     )
     .await;
-    // This also looks at the length of the cookie.
+    // `assert_signed_in` also checks the length of the cookie.
     let user = attempt.assert_signed_in("largest", [1, 1, 1]);
     assert_eq!(user["openid"], openid);
     assert_eq!(user["avatar"].as_str().unwrap().len(), 1025);
 }
 
-/// The groups of QQ's numbers that end a login, and how it ends.
+/// The groups of QQ error codes that fail a login, each with the status and code of the response.
 const CODES: &[((u16, &str), &[i64])] = &[
     (
         (502, "misconfigured"),
@@ -948,7 +948,7 @@ const CODES: &[((u16, &str), &[i64])] = &[
         (503, "qq_busy"),
         &[100032, 100062, 110405, 110504, 1001, -6, -8, -58, -60],
     ),
-    // Of no group, or not of QQ's list at all.
+    // Codes of no group, and unknown codes.
     (
         UNAVAILABLE,
         &[
@@ -968,7 +968,7 @@ const CODES: &[((u16, &str), &[i64])] = &[
 ];
 
 #[tokio::test]
-async fn numbers_end_a_login_by_their_group_in_whatever_shape_they_come() {
+async fn error_codes_fail_the_login_by_group_in_every_shape() {
     let shapes: [fn(i64) -> String; 9] = [
         |code| format!(r#"{{"error":{code},"error_description":"canary-page "}}"#),
         |code| format!(r#"{{"error":"{code}","error_description":"canary-page "}}"#),
@@ -984,21 +984,21 @@ async fn numbers_end_a_login_by_their_group_in_whatever_shape_they_come() {
         for &code in codes {
             for shape in shapes {
                 let reply = shape(code);
-                let attempt = login_by_token(&reply).await;
+                let attempt = login_with_token_reply(&reply).await;
                 attempt.assert_failed(&reply, end, [1, 0, 0]);
                 assert!(!attempt.reply.body.contains("canary-page"), "{reply}");
                 let retry_after = attempt.reply.headers.contains_key("retry-after");
                 assert_eq!(retry_after, end.0 == 503, "{reply}");
             }
             let reply = shapes[0](code);
-            let attempt = login_by_me(&reply).await;
+            let attempt = login_with_me_reply(&reply).await;
             attempt.assert_failed(&reply, end, [1, 1, 0]);
         }
     }
 }
 
 #[tokio::test]
-async fn an_error_without_a_number_is_still_an_error() {
+async fn an_error_without_a_code_fails_the_login() {
     for reply in [
         r#"{"error":"access_denied"}"#,
         r#"{"error":null}"#,
@@ -1010,19 +1010,19 @@ async fn an_error_without_a_number_is_still_an_error() {
         r#"{"ret":null}"#,
         "error=&msg=",
     ] {
-        let attempt = login_by_token(reply).await;
+        let attempt = login_with_token_reply(reply).await;
         attempt.assert_failed(reply, UNAVAILABLE, [1, 0, 0]);
-        let attempt = login_by_me(reply).await;
+        let attempt = login_with_me_reply(reply).await;
         attempt.assert_failed(reply, UNAVAILABLE, [1, 1, 0]);
     }
 }
 
 #[tokio::test]
-async fn no_number_at_the_profile_ends_a_login_unless_the_app_says_so() {
+async fn profile_error_codes_fail_only_apps_that_require_it() {
     let not_granted = &[100030, -20][..];
     let groups = CODES.iter().copied().chain([(UNAVAILABLE, not_granted)]);
     for (end, codes) in groups {
-        // The code was good: it is the profile that cannot be had.
+        // The authorization code was accepted; only the profile is missing.
         let end = if end.1 == "code_rejected" {
             UNAVAILABLE
         } else {
@@ -1030,66 +1030,69 @@ async fn no_number_at_the_profile_ends_a_login_unless_the_app_says_so() {
         };
         for code in codes {
             let profile = format!(r#"{{"ret":{code},"msg":"","nickname":"小明"}}"#);
-            let attempt = login_by_profile(&profile).await;
+            let attempt = login_with_profile_reply(&profile).await;
             let user = attempt.assert_signed_in(&profile, [1, 0, 1]);
             assert_eq!(user["openid"], OPENID, "{profile}");
             assert_eq!(user["nickname"], "", "{profile}");
             assert_eq!(user["profile_complete"], false, "{profile}");
 
-            let strict = |app: QqApp| app.require_profile(true);
-            let attempt = login_of(strict, TOKEN.as_bytes(), None, profile.as_bytes()).await;
+            let strict = QqAppBuilder::require_profile;
+            let attempt = login_with(strict, TOKEN.as_bytes(), None, profile.as_bytes()).await;
             attempt.assert_failed(&profile, end, [1, 0, 1]);
         }
     }
 }
 
 #[tokio::test]
-async fn a_refresh_token_buys_new_tokens_once() {
+async fn a_refresh_token_works_once() {
     let qq = qq();
     let client = QqClient::with_service(app(), qq.clone());
     let login = client_login(&qq).await;
-    let old = login.tokens().refresh_token().unwrap();
+    let old = login.tokens();
+    assert!(old.refresh_token().is_some());
     let new = client.refresh(old).await.unwrap();
-    assert_ne!(new.access_token(), login.tokens().access_token());
-    assert_ne!(new.refresh_token(), Some(old));
+    assert_ne!(new.access_token(), old.access_token());
+    assert_ne!(new.refresh_token(), old.refresh_token());
     assert_eq!(new.expires_in(), Some(Duration::from_secs(5_184_000)));
-    client
-        .user_info(new.access_token(), login.user().openid())
-        .await
-        .unwrap();
+    client.user_info(&new, login.user().openid()).await.unwrap();
 
-    let again = client.refresh(old).await.unwrap_err();
-    assert_eq!(again.kind(), LoginErrorKind::CodeRejected);
-    assert_eq!(again.qq_code(), Some(100036));
+    let reused = client.refresh(old).await.unwrap_err();
+    assert_eq!(reused.kind(), LoginErrorKind::CodeRejected);
+    assert_eq!(reused.qq_code(), Some(100036));
     let calls = qq.calls(Endpoint::Token);
     qq.fault(Endpoint::Token, 1, Fault::CutBody);
-    let lost = client.refresh(new.refresh_token().unwrap()).await;
+    assert!(new.refresh_token().is_some());
+    let lost = client.refresh(&new).await;
     assert_eq!(lost.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
-    assert_eq!(qq.calls(Endpoint::Token), calls + 1, "never sent twice");
+    assert_eq!(
+        qq.calls(Endpoint::Token),
+        calls + 1,
+        "a refresh is never retried"
+    );
 }
 
 #[tokio::test]
-async fn the_profile_can_be_asked_for_again() {
+async fn user_info_returns_the_current_profile() {
     let qq = qq();
     let client = QqClient::with_service(app(), qq.clone());
     let login = client_login(&qq).await;
-    let (token, openid) = (login.tokens().access_token(), login.user().openid());
+    let (tokens, openid) = (login.tokens(), login.user().openid());
     let mut person = qq.people()[0].clone();
     person.nickname = "新名字".into();
     qq.set_people([person]);
-    let user = client.user_info(token, openid).await.unwrap();
+    let user = client.user_info(tokens, openid).await.unwrap();
     assert_eq!(user.openid(), openid);
     assert_eq!(user.nickname(), "新名字");
     assert!(user.profile_complete());
 
     let other = OpenId::new("0000000000000000000000000000000A").unwrap();
-    let error = client.user_info(token, &other).await.unwrap_err();
+    let error = client.user_info(tokens, &other).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.qq_code()),
         (LoginErrorKind::CodeRejected, Some(-22))
     );
     qq.revoke_tokens(openid.as_str());
-    let error = client.user_info(token, openid).await.unwrap_err();
+    let error = client.user_info(tokens, openid).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.qq_code()),
         (LoginErrorKind::CodeRejected, Some(-23))
@@ -1097,18 +1100,18 @@ async fn the_profile_can_be_asked_for_again() {
 }
 
 #[tokio::test]
-async fn other_apis_of_qq_can_be_asked() {
+async fn open_api_calls_other_qq_apis() {
     let qq = qq();
     let path = "/user/get_vip_info";
     qq.api(path, r#"{"ret":0,"msg":"","vip":"1","list":[1,{"a":"b"}]}"#);
-    let app = app().scope("get_user_info,get_vip_info").unwrap();
-    let client = QqClient::with_service(app, qq.clone());
+    let app = app_builder().scope("get_user_info,get_vip_info");
+    let client = QqClient::with_service(app.build().unwrap(), qq.clone());
     let callback = qq.approve(&client.authorize_url("state", false)).unwrap();
     let login = client.login(param(&callback, "code")).await.unwrap();
-    let (token, openid) = (login.tokens().access_token(), login.user().openid());
+    let (tokens, openid) = (login.tokens(), login.user().openid());
 
     let reply = client
-        .open_api(path, token, openid, &[("format", "a&b=c 1%")])
+        .open_api(path, tokens, openid, &[("format", "a&b=c 1%")])
         .await
         .unwrap();
     assert_eq!(
@@ -1130,22 +1133,25 @@ async fn other_apis_of_qq_can_be_asked() {
     ];
     for (body, kind) in bad {
         qq.reply(Endpoint::Api, body);
-        let error = client.open_api(path, token, openid, &[]).await.unwrap_err();
+        let error = client
+            .open_api(path, tokens, openid, &[])
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{body}");
     }
-    let error = client.open_api("/unknown", token, openid, &[]).await;
+    let error = client.open_api("/unknown", tokens, openid, &[]).await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
 }
 
 #[tokio::test]
-async fn an_api_is_asked_at_qq_and_nowhere_else() {
+async fn open_api_sends_nothing_to_other_hosts() {
     let qq = qq();
     let login = client_login(&qq).await;
-    let (token, openid) = (login.tokens().access_token(), login.user().openid());
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&asked);
+    let (tokens, openid) = (login.tokens(), login.user().openid());
+    let requested = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&requested);
     let service = service_fn(move |request: http::Request<Full<bytes::Bytes>>| {
-        seen.lock().unwrap().push(request.uri().clone());
+        record.lock().unwrap().push(request.uri().clone());
         let body = Full::<bytes::Bytes>::from(r#"{"ret":0}"#);
         std::future::ready(Ok::<_, Infallible>(http::Response::new(body)))
     });
@@ -1161,18 +1167,21 @@ async fn an_api_is_asked_at_qq_and_nowhere_else() {
         "/user/\r\n",
         "/user/ x",
     ] {
-        let error = client.open_api(path, token, openid, &[]).await.unwrap_err();
+        let error = client
+            .open_api(path, tokens, openid, &[])
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::Misconfigured, "{path:?}");
-        assert!(asked.lock().unwrap().is_empty(), "{path:?}");
+        assert!(requested.lock().unwrap().is_empty(), "{path:?}");
     }
-    let odd = ("a&openid=x b", "c");
+    let reserved = ("a&openid=x b", "c");
     client
-        .open_api("/user/x", token, openid, &[odd])
+        .open_api("/user/x", tokens, openid, &[reserved])
         .await
         .unwrap();
-    let asked = asked.lock().unwrap();
-    let [uri] = &asked[..] else {
-        panic!("{asked:?}")
+    let requested = requested.lock().unwrap();
+    let [uri] = &requested[..] else {
+        panic!("{requested:?}")
     };
     assert!(
         uri.to_string().starts_with("https://graph.qq.com/user/x?"),

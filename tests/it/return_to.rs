@@ -1,4 +1,4 @@
-//! Where a login ends: a path of this site, whatever was asked for.
+//! `return_to`: a login always ends at a path of this site.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use proptest::prelude::*;
@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::site::{Site, block_on};
 
-/// Where a login that was started with this `return_to`, as it stands in the query, ends.
-async fn lands_raw(site: &Site, query: &str) -> String {
+/// Completes a login with this query and returns where it redirects to.
+async fn location_after_query(site: &Site, query: &str) -> String {
     let mut browser = site.browser();
     let end = browser
         .sign_in(&site.qq, &format!("/auth/qq/login?{query}"))
@@ -15,15 +15,16 @@ async fn lands_raw(site: &Site, query: &str) -> String {
     end.location().to_owned()
 }
 
-async fn lands(site: &Site, return_to: &str) -> String {
+/// Completes a login with this `return_to` and returns where it redirects to.
+async fn location_after(site: &Site, return_to: &str) -> String {
     let value = utf8_percent_encode(return_to, NON_ALPHANUMERIC);
-    lands_raw(site, &format!("return_to={value}")).await
+    location_after_query(site, &format!("return_to={value}")).await
 }
 
 #[tokio::test]
-async fn paths_of_this_site_are_given_back_as_they_are() {
+async fn local_paths_are_preserved() {
     let site = Site::new();
-    let kept = [
+    let paths = [
         "/",
         "/x",
         "/docs/",
@@ -44,21 +45,21 @@ async fn paths_of_this_site_are_given_back_as_they_are() {
         "/auth/qq",
         "/a?x=100%",
     ];
-    for path in kept {
-        assert_eq!(lands(&site, path).await, path);
+    for path in paths {
+        assert_eq!(location_after(&site, path).await, path);
     }
     assert_eq!(
-        lands(&site, "/搜索?q=中 文").await,
+        location_after(&site, "/搜索?q=中 文").await,
         "/%E6%90%9C%E7%B4%A2?q=%E4%B8%AD%20%E6%96%87"
     );
     let longest = format!("/{}", "x".repeat(2047));
-    assert_eq!(lands(&site, &longest).await, longest);
+    assert_eq!(location_after(&site, &longest).await, longest);
 }
 
 #[tokio::test]
-async fn anything_that_could_lead_elsewhere_lands_on_the_start_page() {
+async fn anything_but_a_local_path_becomes_the_start_page() {
     let site = Site::new();
-    let refused = [
+    let unsafe_paths = [
         "",
         "x",
         " /x",
@@ -126,19 +127,19 @@ async fn anything_that_could_lead_elsewhere_lands_on_the_start_page() {
         "/auth/qq/login?return_to=/x",
         "/auth/qq/callback?code=1#x",
     ];
-    for path in refused {
-        assert_eq!(lands(&site, path).await, "/", "{path:?}");
+    for path in unsafe_paths {
+        assert_eq!(location_after(&site, path).await, "/", "{path:?}");
     }
     let too_long = format!("/{}", "x".repeat(2048));
-    assert_eq!(lands(&site, &too_long).await, "/");
+    assert_eq!(location_after(&site, &too_long).await, "/");
     let too_long_in_bytes = format!("/{}", "中".repeat(700));
-    assert_eq!(lands(&site, &too_long_in_bytes).await, "/");
+    assert_eq!(location_after(&site, &too_long_in_bytes).await, "/");
 }
 
 #[tokio::test]
-async fn a_return_to_that_is_repeated_or_not_text_is_ignored() {
+async fn ignores_a_return_to_that_is_repeated_or_not_unicode() {
     let site = Site::new();
-    let odd = [
+    let queries = [
         "return_to=/x&return_to=/x",
         "return_to=/x&return%5Fto=/y",
         "return_to=/x&return_to",
@@ -148,10 +149,13 @@ async fn a_return_to_that_is_repeated_or_not_text_is_ignored() {
         "return_to",
         "Return_to=/x",
     ];
-    for query in odd {
-        assert_eq!(lands_raw(&site, query).await, "/", "{query}");
+    for query in queries {
+        assert_eq!(location_after_query(&site, query).await, "/", "{query}");
     }
-    assert_eq!(lands_raw(&site, "a=b&return_to=/x&c").await, "/x");
+    assert_eq!(
+        location_after_query(&site, "a=b&return_to=/x&c").await,
+        "/x"
+    );
 }
 
 fn near_misses() -> impl Strategy<Value = String> {
@@ -206,18 +210,18 @@ fn near_misses() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// What a browser makes of it, as it is, or after somebody decoded it once more.
+    /// Resolves the location like a browser, both as it is and decoded once more.
     #[test]
-    fn a_browser_never_leaves_the_site(return_to in near_misses()) {
-        let location = block_on(async { lands(&Site::new(), &return_to).await });
+    fn browsers_never_leave_the_site(return_to in near_misses()) {
+        let location = block_on(async { location_after(&Site::new(), &return_to).await });
         let site = Url::parse("https://site.example/auth/qq/callback").unwrap();
         prop_assert!(location.is_ascii());
-        let seen = site.join(&location).unwrap();
-        prop_assert_eq!(seen.origin(), site.origin());
-        prop_assert!(!seen.path().starts_with("//"));
+        let resolved = site.join(&location).unwrap();
+        prop_assert_eq!(resolved.origin(), site.origin());
+        prop_assert!(!resolved.path().starts_with("//"));
         let (path, _) = location.split_once(['?', '#']).unwrap_or((&location, ""));
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         prop_assert_eq!(site.join(&decoded).unwrap().origin(), site.origin());
-        prop_assert!(!["/auth/qq/login", "/auth/qq/callback", "/auth/qq/logout"].contains(&seen.path()));
+        prop_assert!(!["/auth/qq/login", "/auth/qq/callback", "/auth/qq/logout"].contains(&resolved.path()));
     }
 }

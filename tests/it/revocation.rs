@@ -1,33 +1,68 @@
-//! Sessions that end before their time, and a list of them that cannot be asked.
+//! Revoked sessions, the cache in front of a revocation list, and lists that fail.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    future::pending,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, advance, sleep, timeout},
+};
+use tower::BoxError;
 use tower_qq_auth::{
-    Answer, CachedRevocations, InMemoryRevocations, LookUp, OpenId, QqAuthLayer, QqLogin,
-    Revocation, RevocationList, SessionIds, Verdict, mock::Endpoint,
+    OpenId, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqUser, SessionKeys, Verdict,
+    mock::Endpoint,
+    revocation::{InMemoryRevocations, RevocationList, Subject},
 };
 
-use crate::site::{SESSION, Site, layer, pages, qq};
+use crate::site::{SESSION, Site, app, builder, layer, pages, path, qq};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const OLD_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+const NEW_KEY: &str = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
 
 fn site(list: impl RevocationList) -> Site {
     Site::with(|app| app, |layer| layer.revocations(list))
 }
 
-/// The layer of a site, for calls from the app; it shares the list with the router.
-fn with_handle(list: impl RevocationList + Clone) -> (Site, QqAuthLayer) {
+/// A site and its layer, which the app calls.
+fn site_and_layer(list: impl RevocationList) -> (Site, QqAuthLayer) {
     let base = Site::new();
+    let layer = builder_for(&base, list).build().unwrap();
+    let router = pages().layer(layer.clone());
+    (Site { router, ..base }, layer)
+}
+
+/// Another layer of a site, with the same clock.
+fn builder_for(base: &Site, list: impl RevocationList) -> QqAuthLayerBuilder {
     let clock = base.clock.clone();
-    let handle = layer(&base.qq).clock(move || clock.now()).revocations(list);
-    let router = pages().layer(handle.clone());
-    (Site { router, ..base }, handle)
+    builder(&base.qq)
+        .clock(move || clock.now())
+        .revocations(list)
+}
+
+/// Another layer of a site, with other session keys.
+fn layer_with_keys(base: &Site, keys: &str, list: impl RevocationList) -> QqAuthLayer {
+    let client = QqClient::with_service(app(), base.qq.clone());
+    let clock = base.clock.clone();
+    QqAuthLayer::builder(client, SessionKeys::parse(keys).unwrap())
+        .clock(move || clock.now())
+        .revocations(list)
+        .build()
+        .unwrap()
+}
+
+fn without_cache(layer: QqAuthLayerBuilder) -> QqAuthLayerBuilder {
+    layer
+        .revocation_freshness(Duration::ZERO)
+        .revocation_grace(Duration::ZERO)
 }
 
 fn openid(site: &Site, person: usize) -> OpenId {
@@ -35,7 +70,7 @@ fn openid(site: &Site, person: usize) -> OpenId {
 }
 
 #[tokio::test]
-async fn logout_makes_the_cookie_worthless_and_not_only_deleted() {
+async fn logout_revokes_the_session_and_no_other() {
     let site = site(InMemoryRevocations::new());
     let mut browser = site.signed_in().await;
     let stolen = browser.jar.clone();
@@ -47,13 +82,13 @@ async fn logout_makes_the_cookie_worthless_and_not_only_deleted() {
     assert_ne!(
         elsewhere.whoami().await,
         Value::Null,
-        "another session of the same person"
+        "another session of the same user"
     );
 }
 
 #[tokio::test]
-async fn a_person_is_signed_out_everywhere_and_can_sign_in_again() {
-    let (site, handle) = with_handle(InMemoryRevocations::new());
+async fn revoke_user_ends_all_earlier_sessions_of_that_user() {
+    let (site, layer) = site_and_layer(InMemoryRevocations::new());
     let mut phone = site.signed_in().await;
     let mut computer = site.signed_in().await;
     let mut other = site.browser();
@@ -62,54 +97,49 @@ async fn a_person_is_signed_out_everywhere_and_can_sign_in_again() {
         .qq
         .approve_as(start.location(), openid(&site, 1).as_str())
         .unwrap();
-    other.get(&crate::site::path(&callback)).await;
+    other.get(&path(&callback)).await;
 
-    site.clock.advance(Duration::from_millis(1));
-    handle.revoke_user(&openid(&site, 0)).await.unwrap();
+    site.clock.advance(MILLISECOND);
+    layer.revoke_user(&openid(&site, 0)).await.unwrap();
     assert_eq!(phone.whoami().await, Value::Null);
     assert_eq!(computer.whoami().await, Value::Null);
     assert_ne!(other.whoami().await, Value::Null);
 
-    site.clock.advance(Duration::from_millis(1));
+    site.clock.advance(MILLISECOND);
     phone.sign_in(&site.qq, "/auth/qq/login").await;
     assert_ne!(phone.whoami().await, Value::Null);
     assert_eq!(computer.whoami().await, Value::Null);
 }
 
 #[tokio::test]
-async fn a_renewed_session_is_revoked_with_its_first_cookie() {
-    let (site, handle) = with_handle(InMemoryRevocations::new());
+async fn logout_revokes_a_renewed_session_together_with_its_first_cookie() {
+    let site = site(InMemoryRevocations::new());
     let mut browser = site.signed_in().await;
     let first = browser.jar[SESSION].clone();
-    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    site.clock.advance(4 * DAY);
     browser.get("/").await;
     assert_ne!(browser.jar[SESSION], first);
     let mut copy = browser.clone();
     copy.jar.insert(SESSION.into(), first);
     browser.post("/auth/qq/logout").await;
     assert_eq!(copy.whoami().await, Value::Null);
-    let _ = handle;
 }
 
 #[tokio::test]
-async fn without_a_list_nobody_can_be_revoked_and_the_app_is_told() {
+async fn revoke_user_without_a_list_is_an_error_that_names_the_setting() {
     let error = layer(&qq()).revoke_user(&OpenId::new("A").unwrap()).await;
-    assert!(
-        error
-            .unwrap_err()
-            .to_string()
-            .contains("QqAuthLayer::revocations")
-    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("QqAuthLayerBuilder::revocations"), "{error}");
 }
 
 #[tokio::test]
-async fn a_revoked_person_is_nobody_to_a_login_with_an_intent() {
+async fn a_revoked_session_cannot_finish_a_login_with_an_intent() {
     let site = site(InMemoryRevocations::new());
     let mut browser = site.signed_in().await;
     let stolen = browser.jar.clone();
     let mut thief = browser.clone().header("sec-fetch-site", "same-origin");
     let start = thief.get("/auth/qq/login?intent=bind").await;
-    let callback = crate::site::path(&site.qq.approve(start.location()).unwrap());
+    let callback = path(&site.qq.approve(start.location()).unwrap());
     thief.jar.extend(stolen);
     browser.post("/auth/qq/logout").await;
     thief
@@ -119,87 +149,269 @@ async fn a_revoked_person_is_nobody_to_a_login_with_an_intent() {
         .assert_failed(403, "refused");
 }
 
-/// A list that does as it is told.
+/// A list that works or fails as the test says.
 #[derive(Clone, Default)]
-struct Fickle {
-    mood: Arc<Mutex<Mood>>,
-    asked: Arc<AtomicUsize>,
-    revoked: Arc<Mutex<Vec<Revocation>>>,
+struct TestList {
+    mode: Arc<Mutex<Mode>>,
+    lookups: Arc<Mutex<Vec<Subject>>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Mood {
+#[derive(Clone, Copy, Debug, Default)]
+enum Mode {
     #[default]
-    Well,
+    Working,
     Failing,
-    Late,
-    Silent,
+    /// Answers after 100 ms with what was true before.
+    Slow,
+    Hanging,
 }
 
-impl Fickle {
-    fn is(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Relaxed)
-    }
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    subject: Subject,
+    cutoff: SystemTime,
+    keep_for: Duration,
 }
 
-async fn in_mood<T>(mood: Mood, well: T) -> Result<T, tower::BoxError> {
-    match mood {
-        Mood::Well => Ok(well),
-        Mood::Failing => Err("canary".into()),
-        Mood::Late => {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            Ok(well)
+impl TestList {
+    fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    fn lookups(&self) -> usize {
+        self.lookups.lock().unwrap().len()
+    }
+
+    fn cutoff_of(&self, session: Subject) -> Option<SystemTime> {
+        let entries = self.entries.lock().unwrap();
+        let matching = entries.iter().filter(|entry| {
+            let id = entry.subject.session();
+            entry.subject.user() == session.user() && (id.is_none() || id == session.session())
+        });
+        matching.map(|entry| entry.cutoff).max()
+    }
+
+    async fn answer<T>(&self, value: T) -> Result<T, BoxError> {
+        let mode = *self.mode.lock().unwrap();
+        match mode {
+            Mode::Working => Ok(value),
+            Mode::Failing => Err("canary".into()),
+            Mode::Slow => {
+                sleep(Duration::from_millis(100)).await;
+                Ok(value)
+            }
+            Mode::Hanging => pending().await,
         }
-        Mood::Silent => std::future::pending().await,
     }
 }
 
-impl RevocationList for Fickle {
-    fn look_up(&self, session: SessionIds) -> LookUp {
-        self.asked.fetch_add(1, Relaxed);
-        let revoked = self.revoked.lock().unwrap();
-        let hit = |it: &&Revocation| {
-            it.user() == session.user() && it.session().is_none_or(|id| id == session.session())
-        };
-        let cutoff: Option<SystemTime> = revoked.iter().filter(hit).map(Revocation::cutoff).max();
-        let answer = Box::pin(in_mood(*self.mood.lock().unwrap(), cutoff));
-        LookUp::Asking {
-            stale: None,
-            answer,
-        }
+impl RevocationList for TestList {
+    async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
+        self.lookups.lock().unwrap().push(session);
+        self.answer(self.cutoff_of(session)).await
     }
 
-    fn revoke(&self, revocation: Revocation) -> Answer<()> {
-        let list = self.clone();
-        Box::pin(async move {
-            let mood = *list.mood.lock().unwrap();
-            in_mood(mood, ()).await?;
-            list.revoked.lock().unwrap().push(revocation);
-            Ok(())
-        })
+    async fn raise_cutoff(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        self.answer(()).await?;
+        let mut entries = self.entries.lock().unwrap();
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.subject == subject) {
+            entry.cutoff = cutoff.max(entry.cutoff + MILLISECOND);
+            entry.keep_for = keep_for.max(entry.keep_for);
+            return Ok(entry.cutoff);
+        }
+        entries.push(Entry {
+            subject,
+            cutoff,
+            keep_for,
+        });
+        Ok(cutoff)
     }
+}
+
+/// A list that is declared to be in this process.
+struct Local(TestList);
+
+impl RevocationList for Local {
+    const IS_LOCAL: bool = true;
+
+    async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
+        self.0.latest_cutoff(session).await
+    }
+
+    async fn raise_cutoff(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        self.0.raise_cutoff(subject, cutoff, keep_for).await
+    }
+}
+
+/// Returns three sessions of one user, and that user.
+pub(crate) async fn subjects() -> ([Subject; 3], Subject) {
+    let list = TestList::default();
+    let (site, layer) = site_and_layer(list.clone());
+    for _ in 0..3 {
+        assert_ne!(site.signed_in().await.whoami().await, Value::Null);
+    }
+    layer.revoke_user(&openid(&site, 0)).await.unwrap();
+    let sessions = list.lookups.lock().unwrap().clone();
+    let user = list.entries.lock().unwrap()[0].subject;
+    (sessions.try_into().unwrap(), user)
+}
+
+/// A time in whole milliseconds.
+fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+/// Asserts that the list stores max(stored + 1 ms, cutoff) and returns what it stores.
+pub(crate) async fn assert_only_raises_cutoffs(list: &impl RevocationList) {
+    let ([session, other, _], user) = subjects().await;
+    let noon = noon();
+    let latest = async |session| list.latest_cutoff(session).await.unwrap();
+    let raise = async |subject, cutoff| {
+        let stored = list.raise_cutoff(subject, cutoff, HOUR).await;
+        stored.unwrap()
+    };
+    assert_eq!(latest(session).await, None);
+    assert_eq!(raise(session, noon).await, noon);
+    assert_eq!(latest(session).await, Some(noon));
+    assert_eq!(raise(session, noon - HOUR).await, noon + MILLISECOND);
+    assert_eq!(raise(session, noon).await, noon + 2 * MILLISECOND);
+    assert_eq!(
+        latest(session).await,
+        Some(noon + 2 * MILLISECOND),
+        "an earlier cutoff lowers nothing"
+    );
+    assert_eq!(raise(session, noon + HOUR).await, noon + HOUR);
+    assert_eq!(latest(session).await, Some(noon + HOUR));
+    assert_eq!(latest(other).await, None, "another session of the user");
+
+    assert_eq!(raise(user, noon).await, noon);
+    assert_eq!(
+        latest(session).await,
+        Some(noon + HOUR),
+        "the cutoff of the session is later than that of the user"
+    );
+    assert_eq!(latest(other).await, Some(noon));
+    assert_eq!(raise(user, noon - HOUR).await, noon + MILLISECOND);
+    assert_eq!(raise(user, noon + 2 * HOUR).await, noon + 2 * HOUR);
+    assert_eq!(latest(session).await, Some(noon + 2 * HOUR));
+    assert_eq!(latest(other).await, Some(noon + 2 * HOUR));
+}
+
+/// Asserts that an entry lives as long as the longest `keep_for` says.
+pub(crate) async fn assert_never_shortens_an_expiry(list: &impl RevocationList) {
+    let ([kept, extended, expiring], _) = subjects().await;
+    let latest = async |session| list.latest_cutoff(session).await.unwrap();
+    let raise = async |subject, keep_for| {
+        let stored = list.raise_cutoff(subject, noon(), keep_for).await;
+        stored.unwrap()
+    };
+    raise(kept, HOUR).await;
+    let stored = raise(kept, MILLISECOND).await;
+    raise(extended, MILLISECOND).await;
+    raise(extended, HOUR).await;
+    raise(expiring, MILLISECOND).await;
+    // This entry was written last: when it has expired, every other short one has, too.
+    let expired = async {
+        while latest(expiring).await.is_some() {
+            sleep(MILLISECOND).await;
+        }
+    };
+    let expired = timeout(Duration::from_secs(10), expired).await;
+    expired.expect("an entry expires");
+    assert_eq!(latest(kept).await, Some(stored));
+    assert!(latest(extended).await.is_some());
+}
+
+/// Asserts that parallel raises return distinct, increasing cutoffs.
+pub(crate) async fn assert_parallel_raises_are_atomic<L: RevocationList>(lists: [L; 2]) {
+    const RAISES: u32 = 20;
+    let ([session, ..], _) = subjects().await;
+    let lists = lists.map(Arc::new);
+    let mut raises = JoinSet::new();
+    for list in lists.iter().cycle().take(RAISES as usize) {
+        let list = Arc::clone(list);
+        raises.spawn(async move {
+            let stored = list.raise_cutoff(session, noon(), HOUR).await;
+            stored.unwrap()
+        });
+    }
+    let mut stored = raises.join_all().await;
+    stored.sort();
+    let expected: Vec<_> = (0..RAISES).map(|n| noon() + n * MILLISECOND).collect();
+    assert_eq!(stored, expected);
+    for list in lists {
+        let latest = list.latest_cutoff(session).await.unwrap();
+        assert_eq!(latest, expected.last().copied());
+    }
+}
+
+#[tokio::test]
+async fn the_list_in_memory_only_raises_cutoffs() {
+    assert_only_raises_cutoffs(&InMemoryRevocations::new()).await;
+}
+
+#[tokio::test]
+async fn the_list_in_memory_never_shortens_an_expiry() {
+    assert_never_shortens_an_expiry(&InMemoryRevocations::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_raises_of_the_list_in_memory_are_atomic() {
+    let list = InMemoryRevocations::new();
+    assert_parallel_raises_are_atomic([list.clone(), list]).await;
+}
+
+#[tokio::test]
+async fn a_local_list_is_asked_at_every_request() {
+    const { assert!(InMemoryRevocations::IS_LOCAL) };
+    let list = TestList::default();
+    let site = site(Local(list.clone()));
+    let mut browser = site.signed_in().await;
+    for _ in 0..10 {
+        assert_ne!(browser.whoami().await, Value::Null);
+    }
+    assert_eq!(list.lookups(), 10);
+
+    list.set(Mode::Failing);
+    for _ in 0..2 {
+        let page = browser.get("/me").await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(list.lookups(), 12, "there is no pause after a failure");
+    list.set(Mode::Working);
+    assert_eq!(browser.get("/me").await.status, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_cannot_be_asked_costs_half_a_second_and_only_who_needs_it() {
-    for mood in [Mood::Failing, Mood::Silent] {
-        let list = Fickle::default();
-        let site = site(list.clone());
+async fn an_unavailable_list_costs_half_a_second_and_only_signed_in_pages() {
+    for mode in [Mode::Failing, Mode::Hanging] {
+        let list = TestList::default();
+        let site = Site::with(
+            |app| app,
+            |layer| without_cache(layer.revocations(list.clone())),
+        );
         let mut browser = site.signed_in().await;
         assert_ne!(browser.whoami().await, Value::Null);
-        list.is(mood);
-        let start = tokio::time::Instant::now();
+        list.set(mode);
+        let start = Instant::now();
         assert_eq!(
             browser.whoami().await,
             Value::Null,
-            "a public page stays one"
+            "a public page is served anyway"
         );
         let waited = start.elapsed();
-        assert!(waited <= Duration::from_millis(500), "{waited:?}");
+        assert!(waited <= Duration::from_millis(500), "{mode:?}: {waited:?}");
 
         let page = browser.get("/deep/page").await;
         assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -218,166 +430,230 @@ async fn a_list_that_cannot_be_asked_costs_half_a_second_and_only_who_needs_it()
         );
         let reply = browser.clone().program().get("/me").await;
         assert_eq!(reply.problem()["code"], "session_unverified");
-        assert_eq!(browser.jar.len(), 1, "the session is kept");
+        assert_eq!(browser.jar.len(), 1, "the session cookie stays");
 
-        let asked = list.asked();
-        let mut nobody = site.browser();
-        assert_eq!(nobody.whoami().await, Value::Null);
-        assert_eq!(nobody.get("/me").await.status, StatusCode::SEE_OTHER);
-        assert_eq!(list.asked(), asked, "who has no cookie is not asked about");
+        let lookups = list.lookups();
+        let mut visitor = site.browser();
+        assert_eq!(visitor.whoami().await, Value::Null);
+        assert_eq!(visitor.get("/me").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(
+            list.lookups(),
+            lookups,
+            "no look-up without a session cookie"
+        );
 
-        list.is(Mood::Well);
+        list.set(Mode::Working);
+        advance(Duration::from_secs(1)).await;
         assert_eq!(
             browser.get("/me").await.status,
             StatusCode::OK,
-            "well again by itself"
+            "the session works again"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_can_take_sessions_on_trust() {
-    let list = Fickle::default();
+async fn a_list_that_failed_is_left_alone_for_a_second() {
+    let list = TestList::default();
+    let site = Site::with(
+        |app| app,
+        |layer| without_cache(layer.revocations(list.clone())),
+    );
+    let mut browser = site.signed_in().await;
+    list.set(Mode::Failing);
+    for _ in 0..5 {
+        let page = browser.get("/me").await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(list.lookups(), 1);
+    list.set(Mode::Working);
+    advance(Duration::from_millis(999)).await;
+    let page = browser.get("/me").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(list.lookups(), 1);
+    advance(MILLISECOND).await;
+    assert_eq!(browser.get("/me").await.status, StatusCode::OK);
+    assert_eq!(list.lookups(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_can_accept_unverified_sessions() {
+    let list = TestList::default();
     let site = Site::with(
         |app| app,
         |layer| {
-            let layer = layer.revocations(list.clone()).accept_unverified_sessions();
-            layer.revocation_timeout(Duration::from_millis(20)).unwrap()
+            layer
+                .revocations(list.clone())
+                .accept_unverified_sessions()
+                .revocation_timeout(Duration::from_millis(20))
         },
     );
     let mut browser = site.signed_in().await;
-    list.is(Mood::Silent);
-    let start = tokio::time::Instant::now();
+    list.set(Mode::Hanging);
+    let start = Instant::now();
     assert_eq!(browser.get("/me").await.status, StatusCode::OK);
     assert_eq!(start.elapsed().as_millis(), 20);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_logout_that_cannot_be_recorded_still_deletes_the_cookie() {
-    let list = Fickle::default();
-    let (site, handle) = with_handle(list.clone());
+async fn a_logout_that_cannot_be_recorded_still_clears_the_cookie() {
+    let list = TestList::default();
+    let (site, layer) = site_and_layer(list.clone());
     let mut browser = site.signed_in().await;
-    for mood in [Mood::Failing, Mood::Silent] {
-        list.is(mood);
+    for mode in [Mode::Failing, Mode::Hanging] {
+        list.set(mode);
         let mut leaving = browser.clone();
         assert_eq!(leaving.post("/auth/qq/logout").await.location(), "/");
         assert!(leaving.jar.is_empty());
-        let error = handle.revoke_user(&openid(&site, 0)).await.unwrap_err();
+        let error = layer.revoke_user(&openid(&site, 0)).await.unwrap_err();
         assert!(!error.to_string().contains("canary"));
     }
-    list.is(Mood::Well);
+    list.set(Mode::Working);
+    advance(Duration::from_secs(1)).await;
     assert_ne!(browser.whoami().await, Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
-async fn most_requests_do_not_ask_and_a_short_outage_is_not_noticed() {
-    let list = Fickle::default();
-    let site = site(CachedRevocations::new(list.clone()));
+async fn the_cache_saves_look_ups_and_bridges_a_short_outage() {
+    let list = TestList::default();
+    let site = site(list.clone());
     let mut browser = site.signed_in().await;
     for _ in 0..50 {
         assert_ne!(browser.whoami().await, Value::Null);
     }
-    assert_eq!(list.asked(), 1);
-    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(list.lookups(), 1);
+    advance(Duration::from_secs(3)).await;
     browser.whoami().await;
-    assert_eq!(list.asked(), 2);
+    assert_eq!(list.lookups(), 2);
 
-    list.is(Mood::Silent);
-    tokio::time::advance(Duration::from_secs(4)).await;
-    let start = tokio::time::Instant::now();
+    list.set(Mode::Hanging);
+    advance(Duration::from_secs(4)).await;
+    let start = Instant::now();
     for _ in 0..50 {
-        assert_ne!(browser.whoami().await, Value::Null, "what was known serves");
+        assert_ne!(
+            browser.whoami().await,
+            Value::Null,
+            "an old answer still counts"
+        );
     }
     assert_eq!(
         start.elapsed().as_millis(),
         500,
-        "and only the first waited"
+        "only the first request waits"
     );
-    assert_eq!(list.asked(), 3);
+    assert_eq!(list.lookups(), 3);
 
-    tokio::time::advance(Duration::from_secs(57)).await;
+    advance(Duration::from_secs(57)).await;
     assert_eq!(
         browser.get("/me").await.status,
         StatusCode::SERVICE_UNAVAILABLE
     );
-    list.is(Mood::Well);
-    tokio::time::advance(Duration::from_secs(1)).await;
+    list.set(Mode::Working);
+    advance(Duration::from_secs(1)).await;
     assert_eq!(browser.get("/me").await.status, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_is_seen_at_once_here_and_in_seconds_elsewhere() {
-    let list = Fickle::default();
-    let here = site(CachedRevocations::new(list.clone()));
+async fn the_freshness_and_the_grace_of_answers_can_be_set() {
+    let list = TestList::default();
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            layer
+                .revocations(list.clone())
+                .revocation_freshness(Duration::from_secs(10))
+                .revocation_grace(Duration::from_secs(20))
+        },
+    );
+    let mut browser = site.signed_in().await;
+    assert_ne!(browser.whoami().await, Value::Null);
+    advance(Duration::from_millis(9_999)).await;
+    assert_ne!(browser.whoami().await, Value::Null);
+    assert_eq!(list.lookups(), 1);
+    advance(MILLISECOND).await;
+    assert_ne!(browser.whoami().await, Value::Null);
+    assert_eq!(list.lookups(), 2);
+
+    list.set(Mode::Failing);
+    advance(Duration::from_millis(19_000)).await;
+    assert_eq!(browser.get("/me").await.status, StatusCode::OK);
+    assert_eq!(list.lookups(), 3);
+    advance(Duration::from_secs(1)).await;
+    let page = browser.get("/me").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_counts_at_once_here_and_within_seconds_elsewhere() {
+    let list = TestList::default();
+    let here = site(list.clone());
     let mut browser = here.signed_in().await;
-    let clock = here.clock.clone();
-    let there = layer(&here.qq)
-        .clock(move || clock.now())
-        .revocations(CachedRevocations::new(list.clone()));
+    let there = builder_for(&here, list.clone()).build().unwrap();
     let mut elsewhere = browser.clone();
     elsewhere.router = pages().layer(there);
     assert_ne!(elsewhere.whoami().await, Value::Null);
-    let mut here_again = browser.clone();
+    let mut copy = browser.clone();
     browser.post("/auth/qq/logout").await;
-    assert_eq!(here_again.whoami().await, Value::Null);
+    assert_eq!(copy.whoami().await, Value::Null);
     assert_ne!(elsewhere.whoami().await, Value::Null, "its cache is fresh");
-    tokio::time::advance(Duration::from_secs(3)).await;
+    advance(Duration::from_secs(3)).await;
     assert_eq!(elsewhere.whoami().await, Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_was_asked_for_before_a_revocation_is_not_kept() {
-    let list = Fickle::default();
-    let (site, handle) = with_handle(CachedRevocations::new(list.clone()));
+async fn an_answer_from_before_a_revocation_is_not_cached() {
+    let list = TestList::default();
+    let (site, layer) = site_and_layer(list.clone());
     let mut browser = site.signed_in().await;
-    list.is(Mood::Late);
+    list.set(Mode::Slow);
     let (before, revoked) = tokio::join!(browser.whoami(), async {
-        list.is(Mood::Well);
-        handle.revoke_user(&openid(&site, 0)).await
+        list.set(Mode::Working);
+        layer.revoke_user(&openid(&site, 0)).await
     });
-    assert_ne!(before, Value::Null, "it was asked for before");
+    assert_ne!(before, Value::Null, "the look-up came first");
     revoked.unwrap();
     assert_eq!(browser.whoami().await, Value::Null);
 
-    tokio::time::advance(Duration::from_secs(1)).await;
-    let asked = list.asked();
+    advance(Duration::from_secs(1)).await;
+    let lookups = list.lookups();
     for _ in 0..5 {
         assert_eq!(browser.whoami().await, Value::Null);
     }
-    assert!(list.asked() <= asked + 1, "what is asked for later is kept");
+    assert!(list.lookups() <= lookups + 1, "later answers are cached");
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_hang_up_do_not_make_the_list_look_broken() {
-    let list = Fickle::default();
-    let site = site(CachedRevocations::new(list.clone()));
+async fn clients_that_hang_up_do_not_mark_the_list_as_failed() {
+    let list = TestList::default();
+    let site = site(list.clone());
     let mut browser = site.signed_in().await;
-    list.is(Mood::Silent);
+    list.set(Mode::Hanging);
     let mut hasty = browser.clone();
-    let hung_up = tokio::time::timeout(Duration::from_millis(5), hasty.get("/me")).await;
+    let hung_up = timeout(Duration::from_millis(5), hasty.get("/me")).await;
     assert!(hung_up.is_err());
-    list.is(Mood::Well);
+    list.set(Mode::Working);
     assert_eq!(browser.get("/me").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn what_the_list_holds_says_nothing_of_anybody_and_ends_with_the_session() {
-    let list = Fickle::default();
-    let (site, handle) = with_handle(list.clone());
+async fn entries_are_anonymous_and_outlive_the_session() {
+    let list = TestList::default();
+    let (site, layer) = site_and_layer(list.clone());
     let mut browser = site.signed_in().await;
     browser.post("/auth/qq/logout").await;
-    handle.revoke_user(&openid(&site, 0)).await.unwrap();
-    let entries = list.revoked.lock().unwrap().clone();
+    layer.revoke_user(&openid(&site, 0)).await.unwrap();
+    let entries = list.entries.lock().unwrap().clone();
     let [session, user] = entries[..] else {
         panic!("{entries:?}")
     };
-    assert_eq!(session.user(), user.user());
-    assert_eq!((session.session().is_some(), user.session()), (true, None));
+    assert_eq!(session.subject.user(), user.subject.user());
+    assert!(session.subject.session().is_some());
+    assert_eq!(user.subject.session(), None);
     assert!(!format!("{entries:?}").contains(&site.qq.people()[0].openid));
-    let month = Duration::from_secs(30 * 24 * 60 * 60);
+    let month = 30 * DAY;
     for entry in entries {
         assert!(
-            entry.keep() >= month && entry.keep() < month * 2,
+            entry.keep_for >= month && entry.keep_for < month * 2,
             "{entry:?}"
         );
     }
@@ -385,53 +661,35 @@ async fn what_the_list_holds_says_nothing_of_anybody_and_ends_with_the_session()
 
 #[tokio::test]
 async fn a_revocation_outlives_a_change_of_keys() {
-    use tower_qq_auth::{QqClient, SessionKeys};
     let list = InMemoryRevocations::new();
     let base = Site::new();
-    let ring = |keys: &str| {
-        let clock = base.clock.clone();
-        let client = QqClient::with_service(crate::site::app(), base.qq.clone());
-        QqAuthLayer::with_client(client, SessionKeys::parse(keys).unwrap())
-            .clock(move || clock.now())
-            .revocations(list.clone())
-    };
-    let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-    let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
     let before = Site {
-        router: pages().layer(ring(old)),
+        router: pages().layer(layer_with_keys(&base, OLD_KEY, list.clone())),
         ..base.clone()
     };
     let mut browser = before.signed_in().await;
-    let after = ring(&format!("{new},{old}"));
+    let after = layer_with_keys(&base, &format!("{NEW_KEY},{OLD_KEY}"), list);
     browser.router = pages().layer(after.clone());
     assert_ne!(browser.whoami().await, Value::Null);
-    base.clock.advance(Duration::from_millis(1));
+    base.clock.advance(MILLISECOND);
     after.revoke_user(&openid(&base, 0)).await.unwrap();
     assert_eq!(browser.whoami().await, Value::Null);
 }
 
 #[tokio::test]
-async fn a_logout_during_a_change_of_keys_ends_the_copies_under_the_old_key_too() {
-    use tower_qq_auth::{QqClient, SessionKeys};
-    let list = Fickle::default();
+async fn logout_after_a_change_of_keys_also_ends_copies_under_the_old_key() {
+    let list = TestList::default();
     let base = Site::new();
-    let ring = |keys: &str| {
-        let clock = base.clock.clone();
-        let client = QqClient::with_service(crate::site::app(), base.qq.clone());
-        let layer = QqAuthLayer::with_client(client, SessionKeys::parse(keys).unwrap());
-        pages().layer(layer.clock(move || clock.now()).revocations(list.clone()))
-    };
-    let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-    let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
+    let router = |keys: &str| pages().layer(layer_with_keys(&base, keys, list.clone()));
     let before = Site {
-        router: ring(old),
+        router: router(OLD_KEY),
         ..base.clone()
     };
     let mut browser = before.signed_in().await;
     let mut copy = browser.clone();
-    browser.router = ring(&format!("{new},{old}"));
+    browser.router = router(&format!("{NEW_KEY},{OLD_KEY}"));
     copy.router = browser.router.clone();
-    base.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    base.clock.advance(4 * DAY);
     browser.get("/").await;
     assert_ne!(browser.jar, copy.jar, "renewed under the new key");
     assert_ne!(copy.clone().whoami().await, Value::Null);
@@ -440,23 +698,22 @@ async fn a_logout_during_a_change_of_keys_ends_the_copies_under_the_old_key_too(
 }
 
 #[tokio::test]
-async fn renewals_at_once_are_all_good() {
+async fn parallel_renewals_are_all_accepted() {
     let site = site(InMemoryRevocations::new());
     let mut one = site.signed_in().await;
-    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    site.clock.advance(4 * DAY);
     let mut two = one.clone();
     one.get("/").await;
     two.get("/").await;
     assert_ne!(one.jar, two.jar);
-    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    site.clock.advance(4 * DAY);
     assert_ne!(one.whoami().await, Value::Null);
     assert_ne!(two.whoami().await, Value::Null);
 }
 
 #[tokio::test]
-async fn a_full_list_forgets_the_oldest_and_takes_the_newest() {
-    let list = InMemoryRevocations::with_capacity(2);
-    let site = site(list);
+async fn a_full_list_evicts_old_entries_and_keeps_the_newest() {
+    let site = site(InMemoryRevocations::with_capacity(2));
     let mut copies = Vec::new();
     for _ in 0..6 {
         let mut browser = site.signed_in().await;
@@ -467,15 +724,13 @@ async fn a_full_list_forgets_the_oldest_and_takes_the_newest() {
 }
 
 #[tokio::test]
-async fn the_button_of_a_page_that_cannot_be_checked_stays_on_the_site() {
-    let list = Fickle::default();
+async fn the_button_of_the_unverified_page_stays_on_the_site() {
+    let list = TestList::default();
     let base = Site::new();
     let mut browser = base.signed_in().await;
-    let clock = base.clock.clone();
-    let members = axum::Router::new().fallback(async |_: tower_qq_auth::QqUser| "for members");
-    let qq = layer(&base.qq).clock(move || clock.now());
-    browser.router = members.layer(qq.revocations(list.clone()));
-    list.is(Mood::Failing);
+    let members = axum::Router::new().fallback(async |_: QqUser| "for members");
+    browser.router = members.layer(builder_for(&base, list.clone()).build().unwrap());
+    list.set(Mode::Failing);
     for page in [
         "//evil.example/x",
         "/..//evil.example",
@@ -488,7 +743,7 @@ async fn the_button_of_a_page_that_cannot_be_checked_stays_on_the_site() {
 }
 
 #[tokio::test]
-async fn a_session_that_a_login_replaces_is_revoked() {
+async fn a_login_revokes_the_session_that_it_replaces() {
     let site = site(InMemoryRevocations::new());
     let mut browser = site.signed_in().await;
     let replaced = browser.clone();
@@ -498,17 +753,17 @@ async fn a_session_that_a_login_replaces_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_login_that_fails_leaves_the_session_before_it_alone() {
+async fn a_failed_login_leaves_the_previous_session_alone() {
     let site = Site::with(
         |app| app,
         |layer| {
             layer
                 .revocations(InMemoryRevocations::new())
                 .keep_tokens()
-                .on_login(async |login: QqLogin, _| {
-                    Ok::<_, tower::BoxError>(match login.return_to() {
-                        "/refused" => Verdict::RefuseTo("/".into()),
-                        _ => Verdict::Allow,
+                .on_login(async |login, _| {
+                    Ok(match login.return_to() {
+                        "/refused" => Verdict::refuse("closed").redirect_to("/"),
+                        _ => Verdict::allow(),
                     })
                 })
         },
@@ -519,7 +774,7 @@ async fn a_login_that_fails_leaves_the_session_before_it_alone() {
         .await;
     assert_ne!(browser.whoami().await, Value::Null);
 
-    // More than fits into a cookie.
+    // Tokens and picture are too large for a cookie.
     let tokens = json!({
         "access_token": "a".repeat(1024), "refresh_token": "r".repeat(1024),
         "openid": openid(&site, 0).as_str(),
@@ -533,22 +788,26 @@ async fn a_login_that_fails_leaves_the_session_before_it_alone() {
     assert_ne!(browser.whoami().await, Value::Null);
 }
 
-#[tokio::test]
-async fn nothing_is_bound_to_an_account_that_cannot_be_checked() {
-    let list = Fickle::default();
-    let site = site(list.clone());
+#[tokio::test(start_paused = true)]
+async fn a_login_with_an_intent_needs_a_verified_session() {
+    let list = TestList::default();
+    let site = Site::with(
+        |app| app,
+        |layer| without_cache(layer.revocations(list.clone())),
+    );
     let mut browser = site
         .signed_in()
         .await
         .header("sec-fetch-site", "same-origin");
-    list.is(Mood::Failing);
+    list.set(Mode::Failing);
     let reply = browser.get("/auth/qq/login?intent=bind").await;
     assert_eq!(reply.status, StatusCode::FORBIDDEN);
 
-    list.is(Mood::Well);
+    list.set(Mode::Working);
+    advance(Duration::from_secs(1)).await;
     let start = browser.get("/auth/qq/login?intent=bind").await;
-    let callback = crate::site::path(&site.qq.approve(start.location()).unwrap());
-    list.is(Mood::Failing);
+    let callback = path(&site.qq.approve(start.location()).unwrap());
+    list.set(Mode::Failing);
     browser
         .program()
         .get(&callback)
@@ -556,35 +815,43 @@ async fn nothing_is_bound_to_an_account_that_cannot_be_checked() {
         .assert_failed(403, "refused");
 }
 
-/// A list that falls over whenever it is asked, at once or later.
-struct Panics(bool);
+/// A list that panics when it is asked: in the call, or in the future that the call returns.
+struct PanickingList {
+    in_future: bool,
+}
 
-impl RevocationList for Panics {
-    fn look_up(&self, _: SessionIds) -> LookUp {
-        assert!(self.0, "on purpose");
-        LookUp::Asking {
-            stale: None,
-            answer: Box::pin(async { panic!("on purpose") }),
-        }
+impl RevocationList for PanickingList {
+    fn latest_cutoff(
+        &self,
+        _: Subject,
+    ) -> impl Future<Output = Result<Option<SystemTime>, BoxError>> + Send {
+        assert!(self.in_future, "on purpose");
+        async { panic!("on purpose") }
     }
 
-    fn revoke(&self, _: Revocation) -> Answer<()> {
-        Box::pin(std::future::ready(Ok(())))
+    async fn raise_cutoff(
+        &self,
+        _: Subject,
+        cutoff: SystemTime,
+        _: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        Ok(cutoff)
     }
 }
 
 #[tokio::test]
-async fn a_list_that_panics_ends_the_requests_that_ask_it_and_no_other() {
-    for later in [false, true] {
-        let site = Site::with(|app| app, |layer| layer.revocations(Panics(later)));
+async fn a_list_that_panics_fails_only_the_requests_that_ask_it() {
+    for in_future in [false, true] {
+        let list = PanickingList { in_future };
+        let site = site(list);
         let mut member = site.signed_in().await;
         for _ in 0..3 {
             let mut visitor = member.clone();
-            // A server runs each connection in a task of its own.
+            // A server runs each connection in its own task.
             let visit = tokio::spawn(async move { visitor.get("/me").await });
             assert!(visit.await.unwrap_err().is_panic());
         }
-        assert_eq!(site.browser().get("/").await.body, "nobody");
+        assert_eq!(site.browser().get("/").await.body, "signed out");
         member.jar.clear();
         let end = member.sign_in(&site.qq, "/auth/qq/login").await;
         assert_eq!(end.location(), "/");

@@ -1,4 +1,4 @@
-//! Nothing that is secret can be read anywhere: planted values are looked for in everything that comes out.
+//! Secrets appear in no response, log line, error or debug output.
 
 use std::{error::Error, sync::Mutex, time::Duration};
 
@@ -8,34 +8,38 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use tower::{BoxError, Layer};
 use tower_qq_auth::{
-    Failure, LoginErrorKind, OpenId, QqApp, QqAuthLayer, QqClient, QqLogin, QqTokens, QqUser,
-    SessionKeys, Verdict,
+    LoginErrorKind, OpenId, QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient,
+    QqLogin, QqTokens, QqUser, SessionKeys, Verdict,
+    hooks::Failure,
     mock::{Endpoint, Fault},
 };
 
 use crate::site::{APP_ID, Browser, CALLBACK, Clock, LOGIN, Reply, Site, pages, param};
 
+mod canaries;
 #[cfg(feature = "metrics")]
 mod labels;
 #[cfg(feature = "redis")]
-mod lists;
-mod planted;
+mod redis_url;
 
-use self::planted::{
-    ACCESS, ALL, CODE, KEY, Log, OPENID, PAGE, REFRESH, assert_hidden, keys, plant, secret_app,
+use self::canaries::{
+    ACCESS, CODE, KEY, Log, OPENID, PAGE, REFRESH, SECRETS, assert_hidden, keys, plant, secret_app,
     secret_qq, token,
 };
 
-type Setting = fn(QqAuthLayer) -> QqAuthLayer;
+type Configure = fn(QqAuthLayerBuilder) -> QqAuthLayerBuilder;
 
-fn secret_site(app: QqApp, set: Setting) -> Site {
+fn secret_site(app: QqAppBuilder, configure: Configure) -> Site {
     let (qq, clock) = (secret_qq(), Clock::new());
-    let client = QqClient::with_service(app, qq.clone());
+    let client = QqClient::with_service(app.build().unwrap(), qq.clone());
     let time = clock.clone();
-    let layer = set(QqAuthLayer::with_client(client, keys()).clock(move || time.now()));
+    let builder = QqAuthLayer::builder(client, keys()).clock(move || time.now());
+    let builder = configure(builder);
+    assert_hidden(&format!("{builder:?} {builder:#?}"), SECRETS);
+    let layer = builder.build().unwrap();
     let shown = format!("{layer:?} {layer:#?} {:?}", layer.layer(()));
-    assert_hidden(&shown, ALL);
-    // What an app that logs its arguments would log; the callback is its own where it wants that.
+    assert_hidden(&shown, SECRETS);
+    // The handler prints its arguments. It also answers the callback if the layer forwards it.
     let show = get(
         async |user: Option<QqUser>,
                tokens: Option<Extension<QqTokens>>,
@@ -48,17 +52,18 @@ fn secret_site(app: QqApp, set: Setting) -> Site {
     Site { qq, router, clock }
 }
 
-/// What a reply shows to whoever reads or keeps it: all but the cookies.
+/// Returns the text of a reply without its cookies.
 fn shown(reply: &Reply) -> String {
     let mut headers = reply.headers.clone();
     headers.remove("set-cookie");
     format!("{:?} {headers:?} {}", reply.status, reply.body)
 }
 
-/// A login with the planted code, looked through with the secrets that only this login has. What the browser was told.
-async fn login_from(site: &Site, mut browser: Browser) -> String {
+/// Logs in with `CODE`, visits some pages and logs out. Fails if a secret appears, including the
+/// state and cookies of this login. Returns all output.
+async fn log_in(site: &Site, mut browser: Browser) -> String {
     let log = Log::start();
-    let mut told = String::new();
+    let mut output = String::new();
     let mut start = browser
         .clone()
         .header("accept", "text/html")
@@ -68,44 +73,43 @@ async fn login_from(site: &Site, mut browser: Browser) -> String {
         let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
         browser.jar.insert(name.into(), value.into());
     }
-    let mut own: Vec<_> = browser.jar.values().cloned().collect();
+    let mut cookie_values: Vec<_> = browser.jar.values().cloned().collect();
     let state = param(start.location(), "state").to_owned();
-    let mut cookies = start.cookies().concat();
-    // QQ has to be told the state, and nobody else.
+    let mut set_cookies = start.cookies().concat();
+    // Only the redirect to QQ contains the state.
     let location = start.headers.remove("location").unwrap();
     assert_eq!(location.to_str().unwrap().matches(&state).count(), 1);
-    assert_hidden(location.to_str().unwrap(), ALL);
-    told += &shown(&start);
+    assert_hidden(location.to_str().unwrap(), SECRETS);
+    output += &shown(&start);
 
     let code = utf8_percent_encode(CODE, NON_ALPHANUMERIC);
     let callback = format!("/auth/qq/callback?code={code}&state={state}");
     for page in [&callback, &callback, "/shown", "/", "/me", "/missing"] {
         let reply = browser.get(page).await;
-        own.extend(browser.jar.values().cloned());
-        cookies += &reply.cookies().concat();
-        told += &shown(&reply);
+        cookie_values.extend(browser.jar.values().cloned());
+        set_cookies += &reply.cookies().concat();
+        output += &shown(&reply);
         if page == "/shown" {
+            // More than half of the idle time, so that the next request renews the session.
             site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
         }
     }
     assert_eq!(browser.pending_logins(), 0);
     let reply = browser.post("/auth/qq/logout").await;
-    told += &shown(&reply);
-    own.push(state.clone());
+    output += &shown(&reply);
 
-    let mut secrets = ALL.to_vec();
-    secrets.extend(own.iter().map(String::as_str));
+    let mut secrets = SECRETS.to_vec();
+    secrets.push(&state);
     let lines = log.text();
-    assert_hidden(&told, &secrets);
+    assert_hidden(&set_cookies, &secrets);
+    secrets.extend(cookie_values.iter().map(String::as_str));
+    assert_hidden(&output, &secrets);
     assert_hidden(&lines, &secrets);
     assert!(!lines.contains("http://"), "{lines}");
-    secrets.truncate(ALL.len());
-    secrets.push(&state);
-    assert_hidden(&cookies, &secrets);
-    told + &lines
+    output + &lines
 }
 
-/// All that can be wrong with an answer of QQ, with the secrets thrown back at us.
+/// Every kind of bad response from QQ, with the secrets in it.
 fn faults() -> Vec<Fault> {
     let page = |status: u16| {
         let location = format!("http://evil.example/?client_secret={KEY}");
@@ -114,7 +118,7 @@ fn faults() -> Vec<Fault> {
             .header("location", location);
         Fault::from(page.body(PAGE).unwrap())
     };
-    let said = |body: String| Fault::from(Response::new(body));
+    let reply = |body: String| Fault::from(Response::new(body));
     let echo = format!("{KEY} {CODE} {ACCESS} {REFRESH} {PAGE}");
     vec![
         page(200),
@@ -127,24 +131,24 @@ fn faults() -> Vec<Fault> {
         Fault::Silence,
         Fault::CutBody,
         Fault::Drip(Duration::from_secs(1)),
-        said(json!({ "error": 100009, "error_description": echo }).to_string()),
-        said(json!({ "error": 100020, "error_description": echo }).to_string()),
-        said(json!({ "error": 100048, "error_description": echo }).to_string()),
-        said(json!({ "error": echo }).to_string()),
-        said(json!({ "ret": -22, "msg": echo }).to_string()),
-        said(json!({ "access_token": [ACCESS], "openid": [ACCESS] }).to_string()),
-        said(json!({ "access_token": ACCESS, "openid": ACCESS }).to_string()),
-        said(json!({ "client_id": KEY, "openid": OPENID }).to_string()),
-        said(json!({ "client_id": APP_ID, "openid": OPENID, "unionid": ACCESS }).to_string()),
-        said(format!("callback( {{\"access_token\":\"{ACCESS}\" }};")),
-        said(format!("access_token={ACCESS}")),
-        said(PAGE.repeat(10_000)),
+        reply(json!({ "error": 100009, "error_description": echo }).to_string()),
+        reply(json!({ "error": 100020, "error_description": echo }).to_string()),
+        reply(json!({ "error": 100048, "error_description": echo }).to_string()),
+        reply(json!({ "error": echo }).to_string()),
+        reply(json!({ "ret": -22, "msg": echo }).to_string()),
+        reply(json!({ "access_token": [ACCESS], "openid": [ACCESS] }).to_string()),
+        reply(json!({ "access_token": ACCESS, "openid": ACCESS }).to_string()),
+        reply(json!({ "client_id": KEY, "openid": OPENID }).to_string()),
+        reply(json!({ "client_id": APP_ID, "openid": OPENID, "unionid": ACCESS }).to_string()),
+        reply(format!("callback( {{\"access_token\":\"{ACCESS}\" }};")),
+        reply(format!("access_token={ACCESS}")),
+        reply(PAGE.repeat(10_000)),
     ]
 }
 
-/// Logins of every kind with every fault at every call.
+/// Logs in with every configuration and every fault at every step. Returns all output.
 async fn matrix() -> String {
-    let settings: [Setting; 4] = [
+    let configurations: [Configure; 4] = [
         |layer| layer,
         |layer| {
             let page =
@@ -155,17 +159,20 @@ async fn matrix() -> String {
         |layer| {
             let allow = async |login: QqLogin, _| {
                 tracing::trace!("the hook of the app: {login:?}");
-                Ok::<_, BoxError>(Verdict::Allow)
+                Ok::<_, BoxError>(Verdict::allow())
             };
             layer.keep_tokens().on_login(allow)
         },
     ];
-    let mut told = String::new();
-    for (number, set) in settings.into_iter().enumerate() {
-        let app = secret_app().require_profile(number == 0);
-        let site = secret_site(app, set);
+    let mut output = String::new();
+    for (number, configure) in configurations.into_iter().enumerate() {
+        let app = match number {
+            0 => secret_app().require_profile(),
+            _ => secret_app(),
+        };
+        let site = secret_site(app, configure);
         plant(&site.qq);
-        told += &login_from(&site, site.browser()).await;
+        output += &log_in(&site, site.browser()).await;
         for endpoint in [Endpoint::Token, Endpoint::Me, Endpoint::UserInfo] {
             for fault in &faults() {
                 site.qq.clear_faults().fault(endpoint, 2, fault.clone());
@@ -174,18 +181,18 @@ async fn matrix() -> String {
                     3 => site.browser().program(),
                     _ => site.browser(),
                 };
-                told += &login_from(&site, browser).await;
+                output += &log_in(&site, browser).await;
             }
         }
     }
-    told
+    output
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_log_line_and_no_answer_holds_a_secret() {
-    let told = matrix().await;
-    let count = |word: &str| told.matches(word).count();
-    for sign in [
+async fn no_log_line_and_no_response_contains_a_secret() {
+    let output = matrix().await;
+    let count = |text: &str| output.matches(text).count();
+    for text in [
         "outcome=\"ok\"",
         "login ended: qq_unavailable",
         " WARN ",
@@ -196,14 +203,14 @@ async fn no_log_line_and_no_answer_holds_a_secret() {
         "<p>Failure",
         "\"support_code\"",
     ] {
-        assert!(count(sign) > 4, "it happens: {sign} {}", count(sign));
+        assert!(count(text) > 4, "{text} appears {} times", count(text));
     }
 }
 
 #[tokio::test]
-async fn callbacks_that_are_turned_away_are_not_quoted() {
+async fn a_rejected_callback_is_not_quoted() {
     let log = Log::start();
-    let mut told = String::new();
+    let mut output = String::new();
     let site = secret_site(secret_app(), |layer| layer);
     for query in [
         format!("code={CODE}&state=canary"),
@@ -217,45 +224,45 @@ async fn callbacks_that_are_turned_away_are_not_quoted() {
             let _ = browser.get("/auth/qq/login?return_to=/canary").await;
             browser.jar.insert(format!("{LOGIN}x"), "canary".into());
             let reply = browser.get(&format!("/auth/qq/callback?{query}")).await;
-            told += &shown(&reply);
+            output += &shown(&reply);
         }
     }
     assert!(log.text().contains("login ended: invalid_state"));
-    assert_hidden(&told, ALL);
-    assert_hidden(&log.text(), ALL);
+    assert_hidden(&output, SECRETS);
+    assert_hidden(&log.text(), SECRETS);
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_over_what_it_was_given_tells_no_secret() {
-    static SAID: Mutex<String> = Mutex::new(String::new());
+async fn a_panicking_hook_reveals_no_secret() {
+    static PANICS: Mutex<String> = Mutex::new(String::new());
     const MARK: &str = "the hook of this test: ";
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         match panic.payload().downcast_ref::<String>() {
-            Some(text) if text.starts_with(MARK) => SAID.lock().unwrap().push_str(text),
+            Some(text) if text.starts_with(MARK) => PANICS.lock().unwrap().push_str(text),
             _ => before(panic),
         }
     }));
     let site = secret_site(secret_app(), |layer| {
         let page = |failure: &Failure<'_>| -> Response<String> { panic!("{MARK}{failure:?}") };
-        let asked = async |login: QqLogin, _| -> Result<Verdict, BoxError> {
+        let hook = async |login: QqLogin, _| -> Result<Verdict, BoxError> {
             panic!("{MARK}{login:?} {:?}", login.tokens())
         };
-        layer.on_login(asked).failure_page(page)
+        layer.on_login(hook).failure_page(page)
     });
     plant(&site.qq);
-    let told = login_from(&site, site.browser()).await;
-    assert!(told.contains("the on_login hook failed"), "{told}");
-    let said = SAID.lock().unwrap().clone();
+    let output = log_in(&site, site.browser()).await;
+    assert!(output.contains("the on_login hook failed"), "{output}");
+    let panics = PANICS.lock().unwrap().clone();
     assert!(
-        said.contains("QqLogin") && said.contains("Failure"),
-        "{said}"
+        panics.contains("QqLogin") && panics.contains("Failure"),
+        "{panics}"
     );
-    assert_hidden(&said, ALL);
+    assert_hidden(&panics, SECRETS);
 }
 
 #[tokio::test]
-async fn a_body_of_ours_says_nothing_of_itself_by_debug() {
+async fn debug_output_of_a_response_body_hides_its_content() {
     let request = http::Request::get("/auth/qq/login").header("accept", "application/json");
     let app = tower::Layer::layer(&crate::site::layer(&crate::site::qq()), pages());
     let response =
@@ -271,28 +278,26 @@ async fn a_body_of_ours_says_nothing_of_itself_by_debug() {
 }
 
 #[tokio::test]
-async fn what_a_hook_fails_with_is_one_line_of_the_log() {
+async fn the_error_of_a_hook_is_one_escaped_log_line() {
     let log = Log::start();
     let site = secret_site(secret_app(), |layer| {
-        layer.on_login(async |_: QqLogin, _| {
-            Err::<Verdict, BoxError>("坏了\nlogin ended\u{1b}[2J".into())
-        })
+        layer.on_login(async |_, _| Err("坏了\nlogin ended\u{1b}[2J".into()))
     });
     let mut browser = site.browser().program();
     let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
     end.assert_failed(403, "refused");
     let lines = log.text();
-    let told = lines
+    let line = lines
         .lines()
         .find(|line| line.contains("the on_login hook failed"));
     assert!(
-        told.unwrap().contains(r"坏了\nlogin ended\u{1b}[2J"),
+        line.unwrap().contains(r"坏了\nlogin ended\u{1b}[2J"),
         "{lines}"
     );
 }
 
-/// A login and nothing else, under the log of the test: what the callback says.
-async fn bare_login(site: &Site) -> String {
+/// Starts a login and returns the body of the response to its callback.
+async fn callback_body(site: &Site) -> String {
     let mut browser = site.browser();
     let start = browser.get("/auth/qq/login").await;
     let state = param(start.location(), "state");
@@ -301,19 +306,19 @@ async fn bare_login(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn a_line_of_the_log_cannot_be_forged_by_qq() {
+async fn qq_cannot_forge_a_log_line() {
     let log = Log::start();
     let site = secret_site(secret_app(), |layer| layer);
     let forged = "\r\nINFO forged\u{1b}[31m";
     let error = json!({ "error": 100009, "error_description": forged }).to_string();
     site.qq.reply(Endpoint::Token, error);
-    bare_login(&site).await;
+    callback_body(&site).await;
     site.qq.fault(
         Endpoint::Token,
         1,
         Response::builder().status(500).body(forged).unwrap(),
     );
-    bare_login(&site).await;
+    callback_body(&site).await;
     let lines = log.text();
     assert_eq!(lines.lines().count(), 2, "one for each login: {lines}");
     assert!(
@@ -323,17 +328,17 @@ async fn a_line_of_the_log_cannot_be_forged_by_qq() {
 }
 
 #[tokio::test]
-async fn operators_read_number_status_and_length() {
+async fn the_log_shows_the_qq_code_the_status_and_the_length() {
     let log = Log::start();
     let site = secret_site(secret_app(), |layer| layer);
     site.qq.fault(Endpoint::Token, 1, Fault::Code(100009));
-    bare_login(&site).await;
+    callback_body(&site).await;
     let page = Response::builder()
         .status(502)
         .body("x".repeat(321))
         .unwrap();
     site.qq.fault(Endpoint::Token, 1, page);
-    let reply = bare_login(&site).await;
+    let page = callback_body(&site).await;
     let lines = log.text();
     let [first, second] = lines.lines().collect::<Vec<_>>()[..] else {
         panic!("{lines}")
@@ -350,23 +355,25 @@ async fn operators_read_number_status_and_length() {
     let code = second.split_once("support_code=\"").unwrap().1;
     let code = code.split_once('"').unwrap().0;
     assert!(
-        reply.contains(code),
-        "the page and the log share {code}: {reply}"
+        page.contains(code),
+        "the page shows {code}, like the log: {page}"
     );
 }
 
 #[tokio::test]
-async fn errors_and_debug_of_everything_hide_secrets() {
-    let (qq, app) = (secret_qq(), secret_app());
+async fn errors_and_debug_output_hide_secrets() {
+    let (qq, builder) = (secret_qq(), secret_app());
+    let mut shown = format!("{builder:?} {builder:#?}");
+    let app = builder.build().unwrap();
     let client = QqClient::with_service(app.clone(), qq.clone());
-    let mut shown = format!("{app:?} {app:#?} {client:?} {client:#?}");
+    shown += &format!("{app:?} {app:#?} {client:?} {client:#?}");
     let keys = keys();
     shown += &format!("{keys:?} {keys:#?}");
     plant(&qq);
     let login = client.login(CODE).await.unwrap();
-    assert_eq!(login.tokens().access_token(), ACCESS);
-    assert_eq!(login.tokens().refresh_token(), Some(REFRESH));
     let tokens = login.tokens();
+    assert_eq!(tokens.access_token(), ACCESS);
+    assert_eq!(tokens.refresh_token(), Some(REFRESH));
     shown += &format!("{tokens:?} {tokens:#?} {login:?} {login:#?}");
 
     let openid = OpenId::new(OPENID).unwrap();
@@ -375,14 +382,14 @@ async fn errors_and_debug_of_everything_hide_secrets() {
         qq.reply(Endpoint::UserInfo, body);
         let errors = [
             client.login(CODE).await.unwrap_err(),
-            client.refresh(REFRESH).await.unwrap_err(),
-            client.user_info(ACCESS, &openid).await.unwrap_err(),
+            client.refresh(tokens).await.unwrap_err(),
+            client.user_info(tokens, &openid).await.unwrap_err(),
             client
-                .open_api(ACCESS, ACCESS, &openid, &[])
+                .open_api(ACCESS, tokens, &openid, &[])
                 .await
                 .unwrap_err(),
             client
-                .open_api("/unknown", ACCESS, &openid, &[(CODE, KEY)])
+                .open_api("/unknown", tokens, &openid, &[(CODE, KEY)])
                 .await
                 .unwrap_err(),
         ];
@@ -392,34 +399,53 @@ async fn errors_and_debug_of_everything_hide_secrets() {
         }
     }
 
-    let refused = [
+    let errors = [
         QqApp::new(APP_ID, "canary key", CALLBACK).unwrap_err(),
-        QqApp::new("canary", KEY, CALLBACK).unwrap_err(),
         QqApp::new(APP_ID, KEY, "https://user:canary@site.example/x").unwrap_err(),
-        QqApp::new(APP_ID, KEY, "https://site.example/x#canary").unwrap_err(),
         secret_app()
             .base_url("https://user:canary@host/")
+            .build()
             .unwrap_err(),
-        secret_app().base_url("http://canary.example/").unwrap_err(),
-        secret_app().scope("canary canary").unwrap_err(),
+        QqApp::builder(APP_ID, "canary key", "https://user:canary@site.example/x")
+            .base_url("http://user:canary@host/")
+            .build()
+            .unwrap_err(),
         SessionKeys::new(b"canary").unwrap_err(),
         SessionKeys::parse("canary!").unwrap_err(),
         SessionKeys::parse("Y2FuYXJ5").unwrap_err(),
     ];
-    for error in refused {
-        shown += &format!("{error} {error:?} {error:#?} {}", error.setting());
+    for error in errors {
+        shown += &format!("{error} {error:?} {error:#?}");
     }
-    assert_hidden(&shown, ALL);
+    // These values are not secret, so the errors show them, but not the app key next to them.
+    let errors = [
+        (QqApp::new("10190528O", KEY, CALLBACK), "10190528O"),
+        (
+            QqApp::new(APP_ID, KEY, "https://site.example/x#top"),
+            "https://site.example/x#top",
+        ),
+        (
+            secret_app().base_url("http://plain.example/").build(),
+            "http://plain.example/",
+        ),
+        (secret_app().scope("get user info").build(), "get user info"),
+    ];
+    for (result, value) in errors {
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains(value), "{error}");
+        shown += &format!("{error} {error:?} {error:#?}");
+    }
+    assert_hidden(&shown, SECRETS);
 }
 
 #[tokio::test]
-async fn the_built_in_client_logs_and_reports_no_address() {
+async fn the_built_in_client_shows_no_url_in_logs_or_errors() {
     let log = Log::start();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let qq = secret_qq();
     let server = tokio::spawn(qq.clone().serve(listener));
-    let client = QqClient::new(secret_app().base_url(&url).unwrap());
+    let client = QqClient::new(secret_app().base_url(&url).build().unwrap());
     plant(&qq);
     let login = client.login(CODE).await.unwrap();
     let mut shown = format!("{client:?} {login:?}");
@@ -438,7 +464,7 @@ async fn the_built_in_client_logs_and_reports_no_address() {
     assert_eq!(error.kind(), LoginErrorKind::QqUnavailable);
     shown += &format!("{error} {error:?}");
 
-    assert_hidden(&log.text(), ALL);
-    assert_hidden(&shown, ALL);
+    assert_hidden(&log.text(), SECRETS);
+    assert_hidden(&shown, SECRETS);
     assert!(!format!("{shown} {}", log.text()).contains("/oauth2.0/"));
 }

@@ -1,4 +1,4 @@
-//! The session cookie: who is signed in, for how long, and who is not.
+//! The session cookie: lifetime, renewal, name and seal.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use serde_json::Value;
 use tower::ServiceExt;
-use tower_qq_auth::{QqAuthLayer, QqClient, SessionKeys};
+use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqTokens, QqUser, SessionKeys};
 
-use crate::site::{self, SESSION, Site};
+use crate::site::{self, LOGIN, SESSION, Site};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Who the site sees behind these `Cookie` headers.
+/// Returns the user that the site sees for these `Cookie` headers.
 async fn whoami(site: &Site, cookies: &[Vec<u8>]) -> Value {
     let mut request = Request::get("/whoami").body(Body::empty()).unwrap();
     for cookie in cookies {
@@ -22,12 +22,16 @@ async fn whoami(site: &Site, cookies: &[Vec<u8>]) -> Value {
         request.headers_mut().append(header::COOKIE, value);
     }
     let reply = site.router.clone().oneshot(request).await.unwrap();
-    assert_eq!(reply.status(), StatusCode::OK, "a public page stays one");
+    assert_eq!(
+        reply.status(),
+        StatusCode::OK,
+        "a public page is served anyway"
+    );
     serde_json::from_slice(&reply.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
 #[tokio::test]
-async fn a_response_that_renews_a_session_is_kept_out_of_shared_caches_too() {
+async fn a_response_that_renews_a_session_stays_out_of_shared_caches() {
     const CDN: [&str; 5] = [
         "cdn-cache-control",
         "cloudflare-cdn-cache-control",
@@ -50,7 +54,7 @@ async fn a_response_that_renews_a_session_is_kept_out_of_shared_caches_too() {
 }
 
 #[tokio::test]
-async fn a_session_is_renewed_past_half_of_its_idle_time_and_only_then() {
+async fn a_session_is_renewed_only_after_half_of_its_idle_time() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     site.clock.advance(DAY * 7 / 2);
@@ -71,7 +75,7 @@ async fn a_session_is_renewed_past_half_of_its_idle_time_and_only_then() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_used_ends_after_seven_days() {
+async fn an_unused_session_ends_after_seven_days() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     site.clock.advance(DAY * 7 - Duration::from_secs(1));
@@ -81,7 +85,7 @@ async fn a_session_that_is_not_used_ends_after_seven_days() {
 }
 
 #[tokio::test]
-async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
+async fn a_session_in_use_ends_after_thirty_days() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     for _ in 0..29 {
@@ -114,7 +118,7 @@ async fn a_renewed_cookie_does_not_outlive_the_session() {
 }
 
 #[tokio::test]
-async fn a_session_from_a_clock_that_is_ahead_is_good_within_five_minutes() {
+async fn a_session_from_a_clock_up_to_five_minutes_ahead_is_accepted() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     site.clock.turn_back(Duration::from_secs(5 * 60));
@@ -126,12 +130,13 @@ async fn a_session_from_a_clock_that_is_ahead_is_good_within_five_minutes() {
 }
 
 #[tokio::test]
-async fn limits_can_be_set_and_overlong_ones_do_not_overflow() {
+async fn session_limits_can_be_set_and_huge_ones_do_not_overflow() {
     let site = Site::with(
         |app| app,
         |layer| {
-            let layer = layer.session_idle(Duration::from_secs(600)).unwrap();
-            layer.session_lifetime(Duration::MAX).unwrap()
+            layer
+                .session_idle(Duration::from_secs(600))
+                .session_lifetime(Duration::MAX)
         },
     );
     let mut browser = site.signed_in().await;
@@ -142,10 +147,10 @@ async fn limits_can_be_set_and_overlong_ones_do_not_overflow() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_found_by_its_exact_name_and_nothing_else() {
+async fn the_cookie_is_found_only_by_its_exact_name() {
     let site = Site::new();
     let value = site.signed_in().await.jar[SESSION].clone();
-    let good = [
+    let valid = [
         format!("{SESSION}={value}"),
         format!(" {SESSION}={value} "),
         format!("\t{SESSION}={value}\t"),
@@ -155,14 +160,14 @@ async fn the_cookie_is_found_by_its_exact_name_and_nothing_else() {
         format!("; ;;=; a; {SESSION}={value};;"),
         format!("{SESSION}={value}; {SESSION}={value}"),
     ];
-    for cookie in good {
+    for cookie in valid {
         assert_ne!(
             whoami(&site, &[cookie.clone().into()]).await,
             Value::Null,
             "{cookie}"
         );
     }
-    let bad = [
+    let invalid = [
         format!("__Host%2dqq_session={value}"),
         format!("__Host%2Dqq_session={value}"),
         format!("\u{a0}{SESSION}={value}"),
@@ -176,7 +181,7 @@ async fn the_cookie_is_found_by_its_exact_name_and_nothing_else() {
         format!("{SESSION}=; {SESSION}={value}"),
         format!("{SESSION}=%{value}"),
     ];
-    for cookie in bad {
+    for cookie in invalid {
         assert_eq!(
             whoami(&site, &[cookie.clone().into()]).await,
             Value::Null,
@@ -186,49 +191,47 @@ async fn the_cookie_is_found_by_its_exact_name_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn neighbours_hide_nothing() {
+async fn other_cookies_do_not_hide_the_session() {
     let site = Site::new();
-    let own = format!("{SESSION}={}", site.signed_in().await.jar[SESSION]).into_bytes();
+    let session = format!("{SESSION}={}", site.signed_in().await.jar[SESSION]).into_bytes();
     let many = (0..3000)
         .map(|n| format!("c{n}=v; "))
         .collect::<String>()
         .into_bytes();
     let giant = format!("big={}", "x".repeat(400 * 1024)).into_bytes();
     let foreign = b"lang=\xe4\xb8\xad\xff\xfe; \xf0\x9f=1".to_vec();
-    let neighbours = [many, giant, foreign];
-    for neighbour in neighbours {
+    for other in [many, giant, foreign] {
         assert_ne!(
-            whoami(&site, &[neighbour.clone(), own.clone()]).await,
+            whoami(&site, &[other.clone(), session.clone()]).await,
             Value::Null
         );
         assert_ne!(
-            whoami(&site, &[own.clone(), neighbour.clone()]).await,
+            whoami(&site, &[session.clone(), other.clone()]).await,
             Value::Null
         );
-        let one = [&neighbour[..], b"; ", &own[..]].concat();
-        assert_ne!(whoami(&site, &[one]).await, Value::Null);
+        let joined = [&other[..], b"; ", &session[..]].concat();
+        assert_ne!(whoami(&site, &[joined]).await, Value::Null);
     }
     assert_eq!(
-        whoami(&site, &[own, format!("{SESSION}=2").into()]).await,
+        whoami(&site, &[session, format!("{SESSION}=2").into()]).await,
         Value::Null
     );
 }
 
 #[tokio::test]
-async fn cookies_without_number_do_not_hold_anybody_up() {
+async fn huge_cookie_headers_are_read_in_linear_time() {
     const SIZE: usize = 400 * 1024;
     let site = Site::new();
-    let own = site.signed_in().await.jar[SESSION].clone();
-    let login = crate::site::LOGIN;
+    let session = site.signed_in().await.jar[SESSION].clone();
     let repeated = [
         ";".into(),
         "=;".into(),
         "a=1; ".into(),
         format!("{SESSION}=x; "),
-        format!("{SESSION}={own}; "),
-        format!("{SESSION}{own}; "),
-        format!("{login}AAAAAAAA=x; "),
-        format!("{login}AAAAAAAA={own}; "),
+        format!("{SESSION}={session}; "),
+        format!("{SESSION}{session}; "),
+        format!("{LOGIN}AAAAAAAA=x; "),
+        format!("{LOGIN}AAAAAAAA={session}; "),
     ];
     for cookie in repeated {
         let many = cookie.repeat(SIZE / cookie.len());
@@ -242,14 +245,14 @@ async fn cookies_without_number_do_not_hold_anybody_up() {
             let reply = browser.clone().get(path).await;
             assert!(!reply.status.is_server_error(), "{cookie}: {reply:?}");
         }
-        // Milliseconds if it is linear, minutes if not.
-        let took = start.elapsed();
-        assert!(took < 10 * Duration::from_secs(1), "{cookie}: {took:?}");
+        // Linear time takes milliseconds, quadratic time takes minutes.
+        let elapsed = start.elapsed();
+        assert!(elapsed < Duration::from_secs(10), "{cookie}: {elapsed:?}");
     }
 }
 
 #[tokio::test]
-async fn login_and_session_do_not_stand_in_for_each_other() {
+async fn login_and_session_cookies_are_not_interchangeable() {
     let site = Site::new();
     let session = site.signed_in().await.jar[SESSION].clone();
     let mut browser = site.browser().program();
@@ -269,7 +272,7 @@ async fn login_and_session_do_not_stand_in_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_cookie_with_any_bit_changed_is_nobodys() {
+async fn a_session_cookie_with_any_bit_changed_is_ignored() {
     let site = Site::new();
     let value = site.signed_in().await.jar[SESSION].clone().into_bytes();
     for at in 0..value.len() {
@@ -304,43 +307,43 @@ async fn a_cookie_with_any_bit_changed_is_nobodys() {
 }
 
 #[tokio::test]
-async fn cookies_of_other_apps_names_and_keys_are_nobodys() {
+async fn cookies_of_other_apps_names_and_keys_are_ignored() {
     let site = Site::new();
     let value = site.signed_in().await.jar[SESSION].clone();
     let layer = |id: &str, uri: &str, keys| {
-        let app = tower_qq_auth::QqApp::new(id, "k", uri).unwrap();
-        QqAuthLayer::with_client(QqClient::with_service(app, site.qq.clone()), keys)
+        let app = QqApp::new(id, "k", uri).unwrap();
+        let client = QqClient::with_service(app, site.qq.clone());
+        let clock = site.clock.clone();
+        let layer = QqAuthLayer::builder(client, keys).clock(move || clock.now());
+        layer.build().unwrap()
     };
-    let now = site.clock.clone();
-    let see = async |layer: QqAuthLayer, name: &str| {
-        let now = now.clone();
-        let router = site::pages().layer(layer.clock(move || now.now()));
+    let user_at = async |layer: QqAuthLayer, name: &str| {
         let other = Site {
-            router,
+            router: site::pages().layer(layer),
             ..site.clone()
         };
         whoami(&other, &[format!("{name}={value}").into()]).await
     };
     let same = layer(site::APP_ID, site::CALLBACK, site::keys());
     assert_ne!(
-        see(same, SESSION).await,
+        user_at(same, SESSION).await,
         Value::Null,
         "another machine of the same site"
     );
     let other_app = layer("101905281", site::CALLBACK, site::keys());
-    assert_eq!(see(other_app, SESSION).await, Value::Null);
+    assert_eq!(user_at(other_app, SESSION).await, Value::Null);
     let local = layer(
         site::APP_ID,
         "http://localhost:3000/auth/qq/callback",
         site::keys(),
     );
-    assert_eq!(see(local, "qq_session").await, Value::Null);
+    assert_eq!(user_at(local, "qq_session").await, Value::Null);
     let other_keys = layer(site::APP_ID, site::CALLBACK, SessionKeys::generate());
-    assert_eq!(see(other_keys, SESSION).await, Value::Null);
+    assert_eq!(user_at(other_keys, SESSION).await, Value::Null);
 }
 
 #[tokio::test]
-async fn old_keys_open_and_the_first_seals() {
+async fn every_key_opens_cookies_and_the_first_one_seals() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     let (old, new) = (
@@ -352,45 +355,40 @@ async fn old_keys_open_and_the_first_seals() {
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     };
-    let with = |keys: &str| {
+    let router_with_keys = |keys: &str| {
         let client = QqClient::with_service(site::app(), site.qq.clone());
         let clock = site.clock.clone();
-        let layer = QqAuthLayer::with_client(client, SessionKeys::parse(keys).unwrap());
-        site::pages().layer(layer.clock(move || clock.now()))
+        let layer = QqAuthLayer::builder(client, SessionKeys::parse(keys).unwrap());
+        site::pages().layer(layer.clock(move || clock.now()).build().unwrap())
     };
     let pending = browser
         .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
         .await;
 
-    browser.router = with(&format!("{},{}", hex(new), hex(old)));
+    browser.router = router_with_keys(&format!("{},{}", hex(new), hex(old)));
     assert_ne!(browser.whoami().await, Value::Null);
     assert_eq!(
         browser.get(&pending).await.location(),
         "/x",
-        "a login under way goes on"
+        "a pending login completes"
     );
 
     let mut stale = site.signed_in().await;
-    browser.router = with(&hex(new));
+    browser.router = router_with_keys(&hex(new));
     stale.router = browser.router.clone();
     assert_ne!(browser.whoami().await, Value::Null, "sealed by the new key");
-    assert_eq!(
-        stale.whoami().await,
-        Value::Null,
-        "sealed by a key that is gone"
-    );
+    assert_eq!(stale.whoami().await, Value::Null, "sealed by a removed key");
 }
 
 #[tokio::test]
-async fn what_an_outer_service_claims_is_not_believed() {
+async fn identities_from_outside_the_layer_are_ignored() {
     let site = Site::new();
     let mut browser = site
         .browser()
         .header("x-qq-user", "admin")
         .header("x-forwarded-user", "admin");
     assert_eq!(browser.whoami().await, Value::Null);
-    let openid = tower_qq_auth::OpenId::new("PLANTED").unwrap();
-    let planted = tower_qq_auth::QqUser::new(openid);
+    let planted = QqUser::new(OpenId::new("PLANTED").unwrap());
     let mut request = Request::get("/whoami").body(Body::empty()).unwrap();
     request.extensions_mut().insert(planted);
     let reply = site.router.oneshot(request).await.unwrap();
@@ -404,18 +402,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_cookie_header_whatever_is_an_error(cookies in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
+    fn no_cookie_header_causes_an_error(cookies in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
         let cookies: Vec<_> = cookies
             .into_iter()
             .filter(|cookie| HeaderValue::from_bytes(cookie).is_ok())
             .collect();
-        let seen = site::block_on(async { whoami(&Site::new(), &cookies).await });
-        prop_assert_eq!(seen, Value::Null);
+        let user = site::block_on(async { whoami(&Site::new(), &cookies).await });
+        prop_assert_eq!(user, Value::Null);
     }
 }
 
-/// Sealed by release 0.1.0: no later one may sign these people out.
-mod of_an_older_release {
+/// Cookies of version 0.1.0, which every later version must accept.
+mod cookies_of_version_0_1_0 {
     use super::*;
 
     const PLAIN: &str = "ZCdZVU9MWqBrQ3vpQCSE595K0atos-3vxtYpkzfCtJuyu3dIQs1Az9CdqEa8f49EqNRRmxUrud5YyFzk8OH2WcFUvb7ywIiV7vA2gd72bUASn_XgFN82Y1wT-UEOBkI0SPhlais6MBdnEkehXgRaYLNvwpp4PaZEa1enak4jl1K9uS2babfFGbAODNUhcRR3sJE5XbPC4jlfMdmrbDgbbzGXceRuxTICXugEJbAcRGIxgbIjrQsa1SMOiIEqU0d_xuOvmNFC";
@@ -425,7 +423,7 @@ mod of_an_older_release {
         "c53E9R0CgKWYG18TGWX2HBxwbBKKIzEUWqbCkzmFTfoPxbeNS8DK6PRd6CyKc_GClfdDlswVyEacIbfrIJc";
 
     #[tokio::test]
-    async fn a_session_opens() {
+    async fn a_session_is_accepted() {
         for value in [PLAIN, WITH_TOKENS] {
             let mut browser = Site::new().browser();
             browser.jar.insert(SESSION.into(), value.into());
@@ -442,17 +440,21 @@ mod of_an_older_release {
     }
 
     #[tokio::test]
-    async fn its_tokens_are_kept() {
+    async fn the_tokens_of_a_session_are_kept() {
         let site = Site::with(|app| app, |layer| layer.keep_tokens());
-        let told = async |tokens: tower_qq_auth::QqTokens| tokens.access_token().to_owned();
+        let access_token = async |tokens: QqTokens| tokens.access_token().to_owned();
+        let layer = site::builder(&site.qq)
+            .keep_tokens()
+            .clock({
+                let clock = site.clock.clone();
+                move || clock.now()
+            })
+            .build()
+            .unwrap();
         let mut browser = site.browser();
-        browser.router = axum::Router::new()
-            .route("/tokens", axum::routing::get(told))
-            .layer(
-                site::layer(&site.qq)
-                    .keep_tokens()
-                    .clock(move || site.clock.now()),
-            );
+        browser.router = Router::new()
+            .route("/tokens", get(access_token))
+            .layer(layer);
         browser.jar.insert(SESSION.into(), WITH_TOKENS.into());
         assert_eq!(
             browser.get("/tokens").await.body,
@@ -461,10 +463,10 @@ mod of_an_older_release {
     }
 
     #[tokio::test]
-    async fn a_login_under_way_goes_on() {
+    async fn a_pending_login_completes() {
         let site = Site::new();
         let mut browser = site.browser();
-        let name = format!("{}{}", site::LOGIN, &STATE[..8]);
+        let name = format!("{LOGIN}{}", &STATE[..8]);
         browser.jar.insert(name, PENDING.into());
         let fresh = browser.callback_from(&site.qq, "/auth/qq/login").await;
         let code = site::param(&fresh, "code");

@@ -1,19 +1,23 @@
-//! Several QQ apps on one site, and sessions made up for an app's own tests.
+//! Several QQ apps on one site, and `session_cookie` for tests of an app.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use axum::{Extension, Json, Router, body::Body, routing::get};
 use http::{Request, StatusCode};
 use serde_json::Value;
 use tower::{ServiceExt, service_fn};
 use tower_qq_auth::{
-    OpenId, QqApp, QqAuthLayer, QqClient, QqLogin, QqTokens, QqUser, SessionKeys,
+    OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqLogin, QqTokens, QqUser,
+    SessionKeys,
     mock::{Endpoint, MockQq, Person},
 };
 
 use crate::site::{self, Browser, Site, pages};
 
-/// One QQ app of the site below `/a` or `/b`, and the QQ that knows it.
+/// A QQ app that serves `/a` or `/b`, with its mock of QQ.
 #[derive(Clone)]
 struct App {
     name: &'static str,
@@ -22,22 +26,30 @@ struct App {
 }
 
 impl App {
-    /// The second of two apps has another id, paths and cookies; the keys are the same.
+    /// Apps differ in id, paths and cookies, but share the session keys.
     fn new(name: &'static str, id: &str) -> Self {
+        Self::with(name, id, |layer| layer)
+    }
+
+    fn with(
+        name: &'static str,
+        id: &str,
+        layer: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
+    ) -> Self {
         let callback = format!("https://site.example/{name}/callback");
         let qq = MockQq::new(id, "key", &callback);
         qq.set_people([Person::new(format!("PERSON-{name}"), name)]);
         let app = QqApp::new(id, "key", &callback).unwrap();
         let client = QqClient::with_service(app, qq.clone());
-        let layer = QqAuthLayer::with_client(client, site::keys())
+        let builder = QqAuthLayer::builder(client, site::keys())
             .login_path(format!("/{name}/login"))
-            .and_then(|layer| layer.logout_path(format!("/{name}/logout")))
-            .and_then(|layer| layer.cookie_prefix(name))
-            .unwrap();
+            .logout_path(format!("/{name}/logout"))
+            .cookie_prefix(name);
+        let layer = layer(builder).build().unwrap();
         Self { name, qq, layer }
     }
 
-    fn both() -> [Self; 2] {
+    fn pair() -> [Self; 2] {
         [Self::new("a", "101"), Self::new("b", "102")]
     }
 
@@ -47,12 +59,12 @@ impl App {
         end.location().to_owned()
     }
 
-    fn session(&self) -> String {
+    fn session_name(&self) -> String {
         format!("__Host-{}_session", self.name)
     }
 }
 
-/// A browser at this router.
+/// A browser that visits this router.
 fn browser(router: Router) -> Browser {
     Browser {
         router,
@@ -60,7 +72,7 @@ fn browser(router: Router) -> Browser {
     }
 }
 
-/// The part of the site below `/a` goes to one app and that below `/b` to the other.
+/// A browser of a site that routes `/a` to the first app and everything else to the second.
 fn side_by_side(apps: &[App; 2]) -> Browser {
     let part = |app: &App| {
         let page = get(async |user: Option<QqUser>| Json(user));
@@ -80,58 +92,58 @@ fn side_by_side(apps: &[App; 2]) -> Browser {
     browser(Router::new().fallback_service(dispatch))
 }
 
-async fn openid(browser: &mut Browser, page: &str) -> Value {
+async fn openid_at(browser: &mut Browser, page: &str) -> Value {
     let reply = browser.get(page).await;
     serde_json::from_str::<Value>(&reply.body).unwrap()["openid"].take()
 }
 
 #[tokio::test]
 async fn two_apps_side_by_side_do_not_see_each_others_users() {
-    let apps = App::both();
+    let apps = App::pair();
     let [a, b] = &apps;
     let mut browser = side_by_side(&apps);
     assert_eq!(a.sign_in(&mut browser).await, "/a/whoami");
-    assert_eq!(openid(&mut browser, "/a/whoami").await, "PERSON-a");
-    assert_eq!(openid(&mut browser, "/b/whoami").await, Value::Null);
+    assert_eq!(openid_at(&mut browser, "/a/whoami").await, "PERSON-a");
+    assert_eq!(openid_at(&mut browser, "/b/whoami").await, Value::Null);
     assert_eq!(b.qq.journal().len(), 0);
 
     assert_eq!(b.sign_in(&mut browser).await, "/b/whoami");
-    assert_eq!(openid(&mut browser, "/a/whoami").await, "PERSON-a");
-    assert_eq!(openid(&mut browser, "/b/whoami").await, "PERSON-b");
+    assert_eq!(openid_at(&mut browser, "/a/whoami").await, "PERSON-a");
+    assert_eq!(openid_at(&mut browser, "/b/whoami").await, "PERSON-b");
     let names: Vec<_> = browser.jar.keys().cloned().collect();
-    assert_eq!(names, [a.session(), b.session()]);
+    assert_eq!(names, [a.session_name(), b.session_name()]);
 
     browser.post("/a/logout").await;
-    assert_eq!(openid(&mut browser, "/a/whoami").await, Value::Null);
-    assert_eq!(openid(&mut browser, "/b/whoami").await, "PERSON-b");
+    assert_eq!(openid_at(&mut browser, "/a/whoami").await, Value::Null);
+    assert_eq!(openid_at(&mut browser, "/b/whoami").await, "PERSON-b");
 }
 
 #[tokio::test]
-async fn cookies_of_one_app_are_nothing_to_the_other_even_under_its_names() {
-    let apps = App::both();
+async fn an_app_ignores_renamed_cookies_of_another_app() {
+    let apps = App::pair();
     let [a, b] = &apps;
     let mut browser = side_by_side(&apps);
     a.sign_in(&mut browser).await;
-    let session = browser.jar[&a.session()].clone();
-    browser.jar.insert(b.session(), session);
-    assert_eq!(openid(&mut browser, "/b/whoami").await, Value::Null);
+    let session = browser.jar[&a.session_name()].clone();
+    browser.jar.insert(b.session_name(), session);
+    assert_eq!(openid_at(&mut browser, "/b/whoami").await, Value::Null);
 
-    // The login under way of one, brought back to the other, with all names changed.
+    // The same for a pending login.
     let mut browser = side_by_side(&apps);
-    let at_a = browser.callback_from(&a.qq, "/a/login").await;
+    let callback = browser.callback_from(&a.qq, "/a/login").await;
     let (name, value) = browser.jar.pop_first().unwrap();
     browser
         .jar
         .insert(name.replace("__Host-a", "__Host-b"), value);
     let mut browser = browser.program();
-    let reply = browser.get(&at_a.replace("/a/", "/b/")).await;
+    let reply = browser.get(&callback.replace("/a/", "/b/")).await;
     assert_eq!(reply.problem()["code"], "invalid_state");
     assert_eq!(b.qq.calls(Endpoint::Token), 0);
 }
 
 #[tokio::test]
-async fn logins_under_way_at_one_app_push_out_none_of_the_other() {
-    let apps = App::both();
+async fn pending_logins_of_one_app_do_not_evict_those_of_another() {
+    let apps = App::pair();
     let mut browser = side_by_side(&apps);
     let callback = browser.callback_from(&apps[0].qq, "/a/login").await;
     for _ in 0..9 {
@@ -142,83 +154,79 @@ async fn logins_under_way_at_one_app_push_out_none_of_the_other() {
 }
 
 #[tokio::test]
-async fn stacked_apps_answer_their_own_paths_and_the_inner_one_says_who_it_is() {
-    let apps = App::both();
+async fn stacked_apps_serve_their_own_paths_and_the_inner_one_sets_the_user() {
+    let apps = App::pair();
     let [a, b] = &apps;
     let router = pages().layer(a.layer.clone()).layer(b.layer.clone());
     let mut browser = browser(router);
     b.sign_in(&mut browser).await;
-    assert_eq!(openid(&mut browser, "/whoami").await, Value::Null);
+    assert_eq!(openid_at(&mut browser, "/whoami").await, Value::Null);
     assert_eq!(
         browser.get("/me").await.location(),
         "/a/login?return_to=/me"
     );
     a.sign_in(&mut browser).await;
-    assert_eq!(openid(&mut browser, "/whoami").await, "PERSON-a");
+    assert_eq!(openid_at(&mut browser, "/whoami").await, "PERSON-a");
     browser.post("/a/logout").await;
-    assert_eq!(openid(&mut browser, "/whoami").await, Value::Null);
+    assert_eq!(openid_at(&mut browser, "/whoami").await, Value::Null);
     let names: Vec<_> = browser.jar.keys().cloned().collect();
-    assert_eq!(names, [b.session()], "the other session goes on");
+    assert_eq!(names, [b.session_name()], "the other session is untouched");
 }
 
 #[tokio::test]
-async fn the_login_of_one_app_never_reaches_the_callback_of_the_other() {
-    let [a, b] = App::both();
-    let told = get(async |user: QqUser, Extension(login): Extension<QqLogin>| {
+async fn a_forwarded_callback_sees_only_the_login_of_its_own_app() {
+    let a = App::with("a", "101", |layer| layer.forward_callback());
+    let b = App::new("b", "102");
+    let page = get(async |user: QqUser, Extension(login): Extension<QqLogin>| {
         format!("{} {}", user.openid(), login.user().openid())
     });
     let pages = Router::new()
-        .route("/a/callback", told.clone())
-        .route("/b/callback", told);
-    let inner = a.layer.clone().forward_callback();
-    let mut browser = browser(pages.layer(inner).layer(b.layer.clone()));
+        .route("/a/callback", page.clone())
+        .route("/b/callback", page);
+    let mut browser = browser(pages.layer(a.layer.clone()).layer(b.layer.clone()));
     b.sign_in(&mut browser).await;
     let reply = browser.sign_in(&a.qq, "/a/login").await;
     assert_eq!(reply.body, "PERSON-a PERSON-a");
 }
 
 #[test]
-fn a_prefix_is_a_short_word() {
-    let layer = || site::layer(&site::qq());
+fn a_cookie_prefix_is_1_to_32_lower_case_letters_digits_and_hyphens() {
+    let build = |prefix: &str| site::builder(&site::qq()).cookie_prefix(prefix).build();
     let long = "a".repeat(33);
     for prefix in [
         "", "A", "a_b", "a b", "a=b", "a;b", "a.b", "中", "a\r\n", &long,
     ] {
-        let error = layer().cookie_prefix(prefix).unwrap_err();
-        assert_eq!(error.setting(), "cookie prefix", "{prefix:?}");
+        let error = build(prefix).unwrap_err().to_string();
+        assert!(error.starts_with("cookie prefix "), "{prefix:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{prefix:?}: {error}");
     }
     for prefix in ["a", "qq-2", "-", "0", &long[1..]] {
-        assert!(layer().cookie_prefix(prefix).is_ok(), "{prefix:?}");
+        assert!(build(prefix).is_ok(), "{prefix:?}");
     }
 }
 
 #[tokio::test]
-async fn the_prefix_may_be_set_before_or_after_anything_else() {
+async fn the_last_cookie_prefix_wins() {
     let site = Site::with(
         |app| app,
-        |layer| {
-            layer
-                .cookie_prefix("x")
-                .and_then(|layer| layer.cookie_prefix("own"))
-                .unwrap()
-        },
+        |layer| layer.cookie_prefix("x").cookie_prefix("club"),
     );
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     let pending = browser.jar.keys().next().unwrap();
-    assert!(pending.starts_with("__Host-own_login_"), "{pending}");
+    assert!(pending.starts_with("__Host-club_login_"), "{pending}");
     browser.get(&callback).await;
     assert_eq!(
         browser.jar.keys().collect::<Vec<_>>(),
-        ["__Host-own_session"]
+        ["__Host-club_session"]
     );
     assert_ne!(browser.whoami().await, Value::Null);
 }
 
 #[tokio::test]
-async fn a_handler_of_the_app_is_tested_in_three_lines() {
+async fn a_handler_can_be_tested_with_a_session_cookie() {
     let layer = site::layer(&site::qq());
-    let user = QqUser::new(OpenId::new("SOMEBODY").unwrap()).with_nickname("小明");
+    let user = QqUser::new(OpenId::new("OPENID").unwrap()).with_nickname("小明");
 
     let cookie = layer.session_cookie(&user, None).unwrap();
     let request = Request::get("/")
@@ -234,57 +242,58 @@ async fn a_handler_of_the_app_is_tested_in_three_lines() {
 }
 
 #[tokio::test]
-async fn a_made_up_session_is_one_like_any_other() {
-    let user = QqUser::new(OpenId::new("SOMEBODY").unwrap()).with_avatar("https://a.example/1");
-    let own = Site::new();
-    let seen_by = async |layer: QqAuthLayer, cookie: &str| {
+async fn a_session_cookie_works_like_a_real_session() {
+    let user = QqUser::new(OpenId::new("OPENID").unwrap()).with_avatar("https://a.example/1");
+    let qq = site::qq();
+    let whoami = async |layer: QqAuthLayer, cookie: &str| {
         let mut browser = browser(pages().layer(layer)).header("cookie", cookie);
         browser.whoami().await
     };
-    let layer = || site::layer(&own.qq);
+    let layer = || site::layer(&qq);
     let cookie = layer().session_cookie(&user, None).unwrap();
     assert!(cookie.starts_with("__Host-qq_session=") && !cookie.contains(';'));
-    let seen = seen_by(layer(), &cookie).await;
+    let seen = whoami(layer(), &cookie).await;
     assert_eq!(seen, serde_json::to_value(&user).unwrap());
     assert_ne!(
         cookie,
         layer().session_cookie(&user, None).unwrap(),
-        "each its own"
+        "every call starts a new session"
     );
 
-    let client = QqClient::with_service(site::app(), own.qq.clone());
+    let client = QqClient::with_service(site::app(), qq.clone());
     let others = [
         (
             "keys",
-            QqAuthLayer::with_client(client, SessionKeys::generate()),
+            QqAuthLayer::builder(client, SessionKeys::generate()),
         ),
-        ("prefix", layer().cookie_prefix("b").unwrap()),
+        ("prefix", site::builder(&qq).cookie_prefix("b")),
     ];
-    for (what, other) in others {
+    for (difference, other) in others {
+        let other = other.build().unwrap();
         let forged = other.session_cookie(&user, None).unwrap();
-        assert_eq!(seen_by(layer(), &forged).await, Value::Null, "{what}");
+        assert_eq!(whoami(layer(), &forged).await, Value::Null, "{difference}");
         let value = forged.split_once('=').unwrap().1;
         let renamed = format!("__Host-qq_session={value}");
-        assert_eq!(seen_by(layer(), &renamed).await, Value::Null, "{what}");
+        assert_eq!(whoami(layer(), &renamed).await, Value::Null, "{difference}");
     }
     let mut flipped = cookie.clone().into_bytes();
     *flipped.last_mut().unwrap() ^= 1;
     let flipped = String::from_utf8(flipped).unwrap();
-    assert_eq!(seen_by(layer(), &flipped).await, Value::Null);
-    let late =
-        layer().clock(|| std::time::SystemTime::now() + std::time::Duration::from_secs(8 * 86_400));
+    assert_eq!(whoami(layer(), &flipped).await, Value::Null);
+    let eight_days = Duration::from_secs(8 * 24 * 60 * 60);
+    let late = site::builder(&qq).clock(move || SystemTime::now() + eight_days);
     assert_eq!(
-        seen_by(late, &cookie).await,
+        whoami(late.build().unwrap(), &cookie).await,
         Value::Null,
-        "it ends as any other"
+        "the session expires"
     );
 }
 
 #[tokio::test]
-async fn a_made_up_session_has_the_tokens_that_a_handler_asks_for() {
+async fn a_session_cookie_can_carry_tokens_for_the_handler() {
     let page = get(async |tokens: QqTokens| tokens.access_token().to_owned());
-    let layer = site::layer(&site::qq()).keep_tokens();
-    let user = QqUser::new(OpenId::new("SOMEBODY").unwrap());
+    let layer = site::builder(&site::qq()).keep_tokens().build().unwrap();
+    let user = QqUser::new(OpenId::new("OPENID").unwrap());
     let tokens = QqTokens::new("A", None, None);
     let cookie = layer.session_cookie(&user, Some(&tokens)).unwrap();
     let router = Router::new().route("/tokens", page).layer(layer);

@@ -1,4 +1,4 @@
-//! Visits without end at a site in a process of its own: memory and open files stay what they were.
+//! Sustained traffic at a site in its own process, which may not leak memory or descriptors.
 
 use std::{
     env, fs,
@@ -27,53 +27,53 @@ use crate::{
     socket::Browser,
 };
 
-/// Longer than a visit takes on a machine that is busy.
+/// Longer than a visit takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The QQ of a program: another one for each round, since a mock remembers all that it was asked.
+/// The QQ of the process. Each round gets a new mock, because a mock records every call.
 #[derive(Clone)]
-struct Rounds(Arc<Mutex<MockQq>>);
+struct CurrentQq(Arc<Mutex<MockQq>>);
 
-impl Rounds {
+impl CurrentQq {
     fn serve(listener: TcpListener) -> Self {
-        let rounds = Self(Arc::new(Mutex::new(qq())));
-        let current = rounds.clone();
+        let current = Self(Arc::new(Mutex::new(qq())));
+        let served = current.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let current = current.clone();
-                let answer =
-                    service_fn(move |request: Request<Incoming>| current.now().oneshot(request));
-                let service = TowerToHyperService::new(answer);
+                let current = served.clone();
+                let service =
+                    service_fn(move |request: Request<Incoming>| current.get().oneshot(request));
+                let service = TowerToHyperService::new(service);
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        rounds
+        current
     }
 
-    fn now(&self) -> MockQq {
+    fn get(&self) -> MockQq {
         self.0.lock().unwrap().clone()
     }
 
-    fn begin(&self, site: SocketAddr) -> MockQq {
+    fn replace(&self, site: SocketAddr) -> MockQq {
         let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
         *self.0.lock().unwrap() = qq.clone();
         qq
     }
 }
 
-/// What became of the visits of a soak.
 #[derive(Default, Debug)]
 struct Tally {
     visits: AtomicUsize,
     logins: AtomicUsize,
-    /// Faults that were ordered, and logins that failed.
+    /// Faults that were scheduled.
     faults: AtomicUsize,
+    /// Logins that failed.
     failures: AtomicUsize,
 }
 
 impl Tally {
-    /// Comes once. What is done depends on the number alone.
+    /// Visits the site once. The number alone decides what the visit does.
     async fn visit(&self, number: usize, site: SocketAddr, qq: &MockQq) {
         self.visits.fetch_add(1, Relaxed);
         let mut browser = Browser::at(site);
@@ -81,14 +81,14 @@ impl Tally {
             0 => {
                 self.faults.fetch_add(1, Relaxed);
                 qq.fault(Endpoint::Token, 1, fault(number / 100));
-                self.login(&mut browser, qq).await;
+                self.log_in(&mut browser, qq).await;
             }
-            // Gone before QQ has said anything.
+            // Disconnects before QQ responds.
             1 => {
                 let callback = browser.callback_from(qq, "/auth/qq/login").await;
                 drop(browser.send(&callback, "").await);
             }
-            2..30 => self.login(&mut browser, qq).await,
+            2..30 => self.log_in(&mut browser, qq).await,
             30..40 => {
                 let start = browser.get("/auth/qq/login?return_to=/me").await;
                 assert_eq!(start.status, 303);
@@ -102,8 +102,8 @@ impl Tally {
         }
     }
 
-    /// Signs in, if QQ lets it, looks at two pages and signs out.
-    async fn login(&self, browser: &mut Browser, qq: &MockQq) {
+    /// Logs in, visits two pages and logs out again, unless the login fails.
+    async fn log_in(&self, browser: &mut Browser, qq: &MockQq) {
         let end = browser.sign_in(qq, "/auth/qq/login?return_to=/me").await;
         if end.status != 303 {
             self.failures.fetch_add(1, Relaxed);
@@ -130,7 +130,7 @@ fn fault(number: usize) -> Fault {
     }
 }
 
-/// Memory that a process takes, in KiB, and its open files.
+/// Returns the resident memory of a process in KiB and its number of open descriptors.
 fn usage(process: u32) -> (usize, usize) {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -139,31 +139,30 @@ fn usage(process: u32) -> (usize, usize) {
     (memory.parse().unwrap(), files.count())
 }
 
-/// Mixed traffic at a site in a process of its own, whose QQ fails at 1 % of the visits. `SOAK_SECONDS=1800` for half an
-/// hour of it.
+/// QQ fails at 1 % of the visits. Set `SOAK_SECONDS=1800` to run for half an hour.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were() {
-    const AT_ONCE: usize = 8;
-    const ROUND: usize = 400;
-    /// Connections to QQ that are kept for the next calls, those of clients that left included.
-    const KEPT: usize = 4 * AT_ONCE;
-    let seconds = env::var("SOAK_SECONDS").map_or(20, |it| it.parse().unwrap());
+async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
+    const CONCURRENCY: usize = 8;
+    const VISITS_PER_ROUND: usize = 400;
+    /// Pooled connections to QQ, including those of clients that disconnected.
+    const POOLED: usize = 4 * CONCURRENCY;
+    let seconds = env::var("SOAK_SECONDS").map_or(20, |seconds| seconds.parse().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
-    let rounds = Rounds::serve(listener);
+    let current = CurrentQq::serve(listener);
     let (mut running, site) = Running::at_qq(&base_url, &[("RUST_LOG", "off")]).await;
     let (_, files_before) = usage(running.id());
     let (tally, mut samples) = (Arc::new(Tally::default()), Vec::new());
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end || samples.len() < 4 {
-        let (qq, next) = (rounds.begin(site), Arc::new(AtomicUsize::new(0)));
+        let (qq, next) = (current.replace(site), Arc::new(AtomicUsize::new(0)));
         let mut visitors = JoinSet::new();
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENCY {
             let (qq, next, tally) = (qq.clone(), Arc::clone(&next), Arc::clone(&tally));
             visitors.spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Relaxed);
-                    if number >= ROUND {
+                    if number >= VISITS_PER_ROUND {
                         return;
                     }
                     let visit = tally.visit(number, site, &qq);
@@ -175,9 +174,9 @@ async fn mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were(
             let running = &mut running;
             visitor.unwrap_or_else(|error| panic!("{error}; the site: {:?}", running.ended()));
         }
-        // The last connections of the round are about to close; those to QQ are kept.
+        // The last connections of the round may still be closing. Those to QQ stay in the pool.
         let quiet = timeout(PATIENCE, async {
-            while usage(running.id()).1 > files_before + KEPT {
+            while usage(running.id()).1 > files_before + POOLED {
                 yield_now().await;
             }
         });
@@ -191,20 +190,21 @@ async fn mixed_traffic_with_failures_leaves_memory_and_descriptors_as_they_were(
         failures,
     } = &*tally;
     let (first, second) = samples.split_at(samples.len() / 2);
-    let most = |half: &[(usize, usize)]| half.iter().map(|(memory, _)| *memory).max().unwrap();
+    let peak = |half: &[(usize, usize)]| half.iter().map(|(memory, _)| *memory).max().unwrap();
     println!(
-        "{visits:?} visits, {logins:?} logins, {faults:?} faults, {failures:?} failures; memory {} KiB after the first \
-         round, at most {} in the first half, {} in the second; files {files_before} before, {} after",
+        "{visits:?} visits, {logins:?} logins, {faults:?} faults, {failures:?} failures; \
+         memory {} KiB after the first round, at most {} in the first half, {} in the second; \
+         descriptors {files_before} before, {} after",
         samples[0].0,
-        most(first),
-        most(second),
+        peak(first),
+        peak(second),
         samples[samples.len() - 1].1
     );
     let (faults, failures) = (faults.load(Relaxed), failures.load(Relaxed));
     assert!(failures <= faults, "{failures} for {faults} faults");
     assert!(failures * 2 > faults, "{failures} for {faults} faults");
     assert!(
-        most(second) <= most(first) + 4 * 1024,
+        peak(second) <= peak(first) + 4 * 1024,
         "memory in KiB: {samples:?}"
     );
 }

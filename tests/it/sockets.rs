@@ -1,4 +1,4 @@
-//! The built-in way to QQ, over real sockets on this machine.
+//! The built-in HTTP client over real sockets on this machine.
 
 use std::{
     net::SocketAddr,
@@ -11,77 +11,76 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
-use tower_qq_auth::{LoginErrorKind, QqApp, QqAuthLayer, QqClient};
+use tower_qq_auth::{LoginError, LoginErrorKind, QqAppBuilder, QqAuthLayer, QqClient, QqLogin};
 
-use crate::site::{APP_ID, APP_KEY, CALLBACK, Site, keys, pages, param, qq};
+use crate::site::{Clock, Site, app_builder, keys, pages, param, qq};
 
 const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
 const TOKEN: &str = r#"{"access_token":"T0KEN","expires_in":"7776000","refresh_token":"R3FRESH","openid":"CC7F5CEFEFC0EBAB9B07EB481AEBC29C"}"#;
 const PROFILE: &str = r#"{"ret":0,"msg":"","nickname":"小明"}"#;
 
-/// What a server does when it has read a request.
-struct Turn {
+/// The bytes that a server sends for one request, well-formed or not.
+struct RawResponse {
     bytes: Vec<u8>,
-    /// Whether it reads another from the same connection.
-    stays: bool,
+    keep_alive: bool,
 }
 
-impl Turn {
-    fn stay(bytes: impl Into<Vec<u8>>) -> Self {
-        let (bytes, stays) = (bytes.into(), true);
-        Self { bytes, stays }
+impl RawResponse {
+    fn keep_alive(bytes: impl Into<Vec<u8>>) -> Self {
+        let (bytes, keep_alive) = (bytes.into(), true);
+        Self { bytes, keep_alive }
     }
 
-    fn leave(bytes: impl Into<Vec<u8>>) -> Self {
-        let (bytes, stays) = (bytes.into(), false);
-        Self { bytes, stays }
+    fn then_close(bytes: impl Into<Vec<u8>>) -> Self {
+        let (bytes, keep_alive) = (bytes.into(), false);
+        Self { bytes, keep_alive }
     }
 }
 
-/// A good answer, as long as it says.
-fn answer(body: &str) -> Vec<u8> {
+/// Returns a well-formed response with this body.
+fn ok(body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 
-/// What QQ would say to this request.
-fn good(request: &str) -> Turn {
-    let profile = request.contains("/user/get_user_info?");
-    Turn::stay(answer(if profile { PROFILE } else { TOKEN }))
+/// Responds to a token or profile request as QQ would.
+fn respond(request: &str) -> RawResponse {
+    let is_profile = request.contains("/user/get_user_info?");
+    RawResponse::keep_alive(ok(if is_profile { PROFILE } else { TOKEN }))
 }
 
-/// A server on a port of its own that writes down what it is asked.
-struct Fake {
+/// A server on a free port that records what it receives.
+struct FakeQq {
     address: SocketAddr,
-    heard: Arc<Mutex<Heard>>,
+    record: Arc<Mutex<Record>>,
     server: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Record {
     connections: usize,
-    /// The heads of requests.
+    /// The request heads.
     requests: Vec<String>,
-    /// How many connections the server has closed.
+    /// The number of connections that the server has closed.
     closed: usize,
 }
 
-impl Fake {
-    /// `turn` is given the number of the request, from 0, and its head.
-    async fn new(turn: impl Fn(usize, &str) -> Turn + Send + Sync + 'static) -> Self {
-        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), turn)
+impl FakeQq {
+    /// Calls `respond` with the number of each request, counted from 0, and its head.
+    async fn new(respond: impl Fn(usize, &str) -> RawResponse + Send + Sync + 'static) -> Self {
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), respond)
     }
 
     fn at(
         listener: TcpListener,
-        turn: impl Fn(usize, &str) -> Turn + Send + Sync + 'static,
+        respond: impl Fn(usize, &str) -> RawResponse + Send + Sync + 'static,
     ) -> Self {
-        let (address, heard) = (listener.local_addr().unwrap(), Arc::default());
-        let server = serve(listener, Arc::clone(&heard), Arc::new(turn));
+        let (address, record) = (listener.local_addr().unwrap(), Arc::default());
+        let server = serve(listener, Arc::clone(&record), Arc::new(respond));
         Self {
             address,
-            heard,
+            record,
             server: tokio::spawn(server),
         }
     }
@@ -91,56 +90,56 @@ impl Fake {
     }
 
     fn requests(&self) -> Vec<String> {
-        self.heard.lock().unwrap().requests.clone()
+        self.record.lock().unwrap().requests.clone()
     }
 
     fn connections(&self) -> usize {
-        self.heard.lock().unwrap().connections
+        self.record.lock().unwrap().connections
     }
 
     fn closed(&self) -> usize {
-        self.heard.lock().unwrap().closed
+        self.record.lock().unwrap().closed
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakeQq {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-type TurnOf = dyn Fn(usize, &str) -> Turn + Send + Sync;
+type Respond = dyn Fn(usize, &str) -> RawResponse + Send + Sync;
 
-async fn serve(listener: TcpListener, heard: Arc<Mutex<Heard>>, turn: Arc<TurnOf>) {
+async fn serve(listener: TcpListener, record: Arc<Mutex<Record>>, respond: Arc<Respond>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        heard.lock().unwrap().connections += 1;
-        let (heard, turn) = (Arc::clone(&heard), Arc::clone(&turn));
+        record.lock().unwrap().connections += 1;
+        let (record, respond) = (Arc::clone(&record), Arc::clone(&respond));
         tokio::spawn(async move {
-            converse(stream, &heard, &*turn).await;
-            heard.lock().unwrap().closed += 1;
+            serve_connection(stream, &record, &*respond).await;
+            record.lock().unwrap().closed += 1;
         });
     }
 }
 
-async fn converse(mut stream: TcpStream, heard: &Mutex<Heard>, turn: &TurnOf) {
-    while let Some(head) = head(&mut stream).await {
+async fn serve_connection(mut stream: TcpStream, record: &Mutex<Record>, respond: &Respond) {
+    while let Some(head) = read_head(&mut stream).await {
         let number = {
-            let mut heard = heard.lock().unwrap();
-            heard.requests.push(head.clone());
-            heard.requests.len() - 1
+            let mut record = record.lock().unwrap();
+            record.requests.push(head.clone());
+            record.requests.len() - 1
         };
-        let Turn { bytes, stays } = turn(number, &head);
-        // The other side may have had enough before the end.
+        let RawResponse { bytes, keep_alive } = respond(number, &head);
+        // The client may close the connection before the end.
         let written = stream.write_all(&bytes).await;
-        if !stays || written.is_err() {
+        if !keep_alive || written.is_err() {
             return;
         }
     }
 }
 
-/// The next request, up to its empty line: a GET has no body.
-async fn head(stream: &mut TcpStream) -> Option<String> {
+/// Reads the next request up to its empty line: a GET has no body.
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -148,22 +147,25 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8(head).unwrap())
 }
 
-fn app(url: &str) -> QqApp {
-    let app = QqApp::new(APP_ID, APP_KEY, CALLBACK).unwrap();
-    app.base_url(url).unwrap()
+fn app(url: &str) -> QqAppBuilder {
+    app_builder().base_url(url)
 }
 
-async fn login(url: &str) -> Result<tower_qq_auth::QqLogin, tower_qq_auth::LoginError> {
-    QqClient::new(app(url)).login("C0DE").await
+fn client(app: QqAppBuilder) -> QqClient {
+    QqClient::new(app.build().unwrap())
+}
+
+async fn login(url: &str) -> Result<QqLogin, LoginError> {
+    client(app(url)).login("C0DE").await
 }
 
 #[tokio::test]
-async fn a_login_over_a_socket_ends_signed_in() {
+async fn signs_in_over_a_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (qq, url) = (qq(), format!("http://{}", listener.local_addr().unwrap()));
     let server = tokio::spawn(qq.clone().serve(listener));
-    let router = pages().layer(QqAuthLayer::new(app(&url), keys()));
-    let clock = crate::site::Clock::new();
+    let router = pages().layer(QqAuthLayer::new(app(&url).build().unwrap(), keys()));
+    let clock = Clock::new();
     let site = Site { qq, router, clock };
     let mut browser = site.signed_in().await;
     assert_eq!(browser.whoami().await["nickname"], "小明");
@@ -171,9 +173,9 @@ async fn a_login_over_a_socket_ends_signed_in() {
 }
 
 #[tokio::test]
-async fn requests_are_sent_as_qq_wants_them() {
-    let fake = Fake::new(|_, request| good(request)).await;
-    let client = QqClient::new(app(&format!("{}/qq/", fake.url())));
+async fn sends_requests_in_the_form_that_qq_expects() {
+    let fake = FakeQq::new(|_, request| respond(request)).await;
+    let client = client(app(&format!("{}/qq/", fake.url())));
     let login = client.login("a%20b&c=d+e").await.unwrap();
     assert_eq!(login.user().openid().as_str(), OPENID);
     assert_eq!(login.user().nickname(), "小明");
@@ -206,10 +208,10 @@ async fn requests_are_sent_as_qq_wants_them() {
         let (line, headers) = request.split_once("\r\n").unwrap();
         let target = line.strip_prefix("GET ").unwrap();
         let target = target.strip_suffix(" HTTP/1.1").unwrap();
-        let (asked, query) = target.split_once('?').unwrap();
+        let (sent_path, query) = target.split_once('?').unwrap();
         let mut sent: Vec<_> = query.split('&').collect();
         sent.sort_unstable();
-        assert_eq!((asked, sent), (path, params));
+        assert_eq!((sent_path, sent), (path, params));
         let headers = headers.to_lowercase();
         assert!(
             headers.contains(&format!("host: {}\r\n", fake.address)),
@@ -228,28 +230,28 @@ async fn requests_are_sent_as_qq_wants_them() {
             assert!(!headers.contains(&format!("{name}:")), "{headers}");
         }
     }
-    assert_eq!(fake.connections(), 1, "it is kept for the next call");
+    assert_eq!(fake.connections(), 1, "the second call reuses it");
 }
 
-/// What may come instead of an answer with this body.
-fn no_answers(body: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let long = body.len() + 1;
+/// Malformed or oversized HTTP responses, most of them around this body.
+fn malformed_responses(body: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let too_long = body.len() + 1;
     let megabyte = "x".repeat(1024 * 1024);
     vec![
         ("nothing", "".into()),
         ("garbage", "\0\x01\x02 canary-page\r\n\r\n".into()),
-        ("json alone", body.into()),
+        ("JSON without a head", body.into()),
         ("another protocol", "SSH-2.0-OpenSSH_9.6\r\n".into()),
-        ("status of letters", "HTTP/1.1 abc OK\r\n\r\n".into()),
-        ("head cut off", "HTTP/1.1 200 OK\r\nContent-Le".into()),
+        ("a status of letters", "HTTP/1.1 abc OK\r\n\r\n".into()),
+        ("a truncated head", "HTTP/1.1 200 OK\r\nContent-Le".into()),
         (
-            "shorter than it says",
-            format!("HTTP/1.1 200 OK\r\nContent-Length: {long}\r\n\r\n{body}").into(),
+            "a truncated body",
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {too_long}\r\n\r\n{body}").into(),
         ),
         (
             "two lengths",
             format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {long}\r\nContent-Length: 3\r\n\r\n{body}\n"
+                "HTTP/1.1 200 OK\r\nContent-Length: {too_long}\r\nContent-Length: 3\r\n\r\n{body}\n"
             )
             .into(),
         ),
@@ -262,12 +264,12 @@ fn no_answers(body: &str) -> Vec<(&'static str, Vec<u8>)> {
             .into(),
         ),
         (
-            "a chunk cut off",
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{long:x}\r\n{body}")
+            "a truncated chunk",
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{too_long:x}\r\n{body}")
                 .into(),
         ),
         (
-            "a chunk of letters",
+            "a chunk size of letters",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n".into(),
         ),
         (
@@ -276,7 +278,7 @@ fn no_answers(body: &str) -> Vec<(&'static str, Vec<u8>)> {
                 .into(),
         ),
         (
-            "a megabyte of headers",
+            "1 MB of headers",
             format!(
                 "HTTP/1.1 200 OK\r\n{}\r\n{{}}",
                 "X-Many: canary-page\r\n".repeat(50_000)
@@ -288,7 +290,7 @@ fn no_answers(body: &str) -> Vec<(&'static str, Vec<u8>)> {
             format!("HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n{megabyte}").into(),
         ),
         (
-            "a body of 1 MB to the end of the connection",
+            "a body of 1 MB up to the end of the connection",
             format!("HTTP/1.1 200 OK\r\n\r\n{megabyte}").into(),
         ),
     ]
@@ -298,31 +300,32 @@ const ME: &str = r#"{"client_id":"101905280","openid":"CC7F5CEFEFC0EBAB9B07EB481
 const BARE_TOKEN: &str = r#"{"access_token":"T0KEN","expires_in":"7776000"}"#;
 
 #[tokio::test]
-async fn what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call() {
-    let calls = [
+async fn reports_malformed_http_as_unavailable_at_every_step() {
+    let steps = [
         ("/oauth2.0/token?", BARE_TOKEN),
         ("/oauth2.0/me?", ME),
         ("/user/get_user_info?", PROFILE),
     ];
-    for (at, (path, body)) in calls.into_iter().enumerate() {
-        for (case, bytes) in no_answers(body) {
-            let fake = Fake::new(move |_, request| {
+    for (at, (path, body)) in steps.into_iter().enumerate() {
+        for (case, bytes) in malformed_responses(body) {
+            let fake = FakeQq::new(move |_, request| {
                 if request.contains(path) {
-                    return Turn::leave(bytes.clone());
+                    return RawResponse::then_close(bytes.clone());
                 }
-                let asked = calls.iter().find(|(path, _)| request.contains(path));
-                Turn::stay(answer(asked.unwrap().1))
+                let step = steps.iter().find(|(path, _)| request.contains(path));
+                RawResponse::keep_alive(ok(step.unwrap().1))
             })
             .await;
-            let strict = app(&fake.url()).require_profile(true);
-            let error = QqClient::new(strict).login("C0DE").await.unwrap_err();
+            let strict = client(app(&fake.url()).require_profile());
+            let error = strict.login("C0DE").await.unwrap_err();
             let case = format!("{case} at {path}");
             assert_eq!(error.kind(), LoginErrorKind::QqUnavailable, "{case}");
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("canary-page"), "{case}: {error}");
-            // The code is sent once; what is too long is as long the next time.
-            let again = at > 0 && !case.starts_with("a body of 1 MB");
-            assert_eq!(fake.requests().len(), at + 1 + usize::from(again), "{case}");
+            // The code is sent once, and an oversized body is not requested again.
+            let is_retried = at > 0 && !case.starts_with("a body of 1 MB");
+            let requests = at + 1 + usize::from(is_retried);
+            assert_eq!(fake.requests().len(), requests, "{case}");
             if at == 2 {
                 let login = login(&fake.url()).await.unwrap();
                 assert_eq!(login.user().openid().as_str(), OPENID, "{case}");
@@ -333,7 +336,7 @@ async fn what_is_no_answer_of_http_is_no_answer_of_qq_at_any_call() {
 }
 
 #[tokio::test]
-async fn a_body_in_chunks_or_to_the_end_of_the_connection_is_read() {
+async fn reads_a_body_in_chunks_or_up_to_the_end_of_the_connection() {
     let (start, end) = TOKEN.split_at(20);
     let layouts = [
         format!("HTTP/1.1 200 OK\r\n\r\n{TOKEN}"),
@@ -349,32 +352,32 @@ async fn a_body_in_chunks_or_to_the_end_of_the_connection_is_read() {
         ),
     ];
     for layout in layouts {
-        let head = layout.clone();
-        let fake = Fake::new(move |number, request| match number {
-            0 => Turn::leave(layout.clone()),
-            _ => good(request),
+        let bytes = layout.clone();
+        let fake = FakeQq::new(move |number, request| match number {
+            0 => RawResponse::then_close(bytes.clone()),
+            _ => respond(request),
         })
         .await;
         let login = login(&fake.url()).await.unwrap();
-        assert_eq!(login.user().nickname(), "小明", "{head}");
+        assert_eq!(login.user().nickname(), "小明", "{layout}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_no_answer() {
-    // Bound, so that nobody else gets the port, but it does not listen.
+async fn reports_a_refused_connection_as_unavailable() {
+    // The socket holds the port, but does not listen.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
     let error = login(&url).await.unwrap_err();
     assert_eq!(error.kind(), LoginErrorKind::QqUnavailable);
     let text = error.to_string();
-    assert!(text.contains("refused"), "the operator learns why: {text}");
+    assert!(text.contains("refused"), "the log says why: {text}");
     assert!(!text.contains("C0DE"), "{text}");
 }
 
 #[tokio::test]
-async fn a_connection_reset_by_qq_is_no_answer() {
+async fn reports_a_connection_reset_as_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let connections = Arc::new(Mutex::new(0));
@@ -383,7 +386,7 @@ async fn a_connection_reset_by_qq_is_no_answer() {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             *count.lock().unwrap() += 1;
-            // To close with bytes unread is to reset.
+            // Closing with unread bytes resets the connection.
             let _ = stream.read_u8().await;
         }
     });
@@ -393,7 +396,7 @@ async fn a_connection_reset_by_qq_is_no_answer() {
     server.abort();
 }
 
-/// TOKEN in the format of gzip, not made smaller: read as gzip, it would be a good answer.
+/// `TOKEN` in gzip format, uncompressed: a client that decompressed it would accept it.
 fn gzip() -> Vec<u8> {
     let length = u16::try_from(TOKEN.len()).unwrap();
     let mut crc = !0_u32;
@@ -415,7 +418,7 @@ fn gzip() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn nothing_is_decompressed() {
+async fn decompresses_no_response() {
     for encoding in ["gzip", "deflate", "br", "zstd"] {
         let body = gzip();
         let head = format!(
@@ -423,7 +426,7 @@ async fn nothing_is_decompressed() {
             body.len()
         );
         let bytes = [head.into_bytes(), body].concat();
-        let fake = Fake::new(move |_, _| Turn::stay(bytes.clone())).await;
+        let fake = FakeQq::new(move |_, _| RawResponse::keep_alive(bytes.clone())).await;
         let error = login(&fake.url()).await.unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::QqUnavailable, "{encoding}");
         assert_eq!(fake.requests().len(), 1, "{encoding}");
@@ -431,51 +434,53 @@ async fn nothing_is_decompressed() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere() {
+async fn follows_no_redirect() {
     for status in [301, 302, 303, 307, 308] {
-        let other = Fake::new(|_, request| good(request)).await;
+        let other = FakeQq::new(|_, request| respond(request)).await;
         let location = format!("{}/oauth2.0/token?code=x", other.url());
-        let fake = Fake::new(move |_, _| {
-            let moved = format!(
+        let fake = FakeQq::new(move |_, _| {
+            let redirect = format!(
                 "HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
             );
-            Turn::stay(moved)
+            RawResponse::keep_alive(redirect)
         })
         .await;
         let error = login(&fake.url()).await.unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::QqUnavailable, "{status}");
         assert_eq!(fake.requests().len(), 1, "{status}");
-        assert_eq!(other.connections(), 0, "{status}: the other hears nothing");
+        assert_eq!(other.connections(), 0, "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_connection_closed_while_idle_does_not_cost_the_next_login() {
-    let fake = Fake::new(|number, request| {
-        let Turn { bytes, .. } = good(request);
-        // The last request of each login, and then without a word.
-        let stays = number % 2 == 0;
-        Turn { bytes, stays }
+async fn a_login_survives_an_idle_connection_that_qq_has_closed() {
+    let fake = FakeQq::new(|number, request| {
+        let RawResponse { bytes, .. } = respond(request);
+        // Each login makes two requests. The server closes the connection after the second.
+        let keep_alive = number % 2 == 0;
+        RawResponse { bytes, keep_alive }
     })
     .await;
-    let client = QqClient::new(app(&fake.url()));
+    let client = client(app(&fake.url()));
     for login in 1..=5 {
         let user = client.login("C0DE").await.unwrap().user().clone();
         assert_eq!(user.nickname(), "小明");
         while fake.closed() < login {
             tokio::task::yield_now().await;
         }
-        // The runtime looks at its sockets before it comes back here.
+        // The runtime polls its sockets before it resumes this task.
         tokio::task::yield_now().await;
     }
-    let tokens = fake.requests();
-    let tokens = tokens.iter().filter(|it| it.contains("/oauth2.0/token?"));
-    assert_eq!(tokens.count(), 5, "once for each login");
+    let requests = fake.requests();
+    let tokens = requests
+        .iter()
+        .filter(|request| request.contains("/oauth2.0/token?"));
+    assert_eq!(tokens.count(), 5, "one for each login");
 }
 
 #[tokio::test]
-async fn slow_headers_are_left_in_time() {
-    let starts = [
+async fn times_out_while_a_response_is_incomplete() {
+    let beginnings = [
         "H",
         "HTTP/1.1 200",
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Slow: a",
@@ -484,10 +489,10 @@ async fn slow_headers_are_left_in_time() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
         "HTTP/1.1 100 Continue\r\n\r\n",
     ];
-    for bytes in starts {
-        let fake = Fake::new(move |_, _| Turn::stay(bytes)).await;
-        let app = app(&fake.url()).call_timeout(Duration::from_millis(200));
-        let (client, start) = (QqClient::new(app.unwrap()), Instant::now());
+    for bytes in beginnings {
+        let fake = FakeQq::new(move |_, _| RawResponse::keep_alive(bytes)).await;
+        let client = client(app(&fake.url()).call_timeout(Duration::from_millis(200)));
+        let start = Instant::now();
         let error = client.login("C0DE").await.unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::QqTimeout, "{bytes}");
         assert!(start.elapsed() < Duration::from_secs(5), "{bytes}");
@@ -496,11 +501,11 @@ async fn slow_headers_are_left_in_time() {
 }
 
 #[tokio::test]
-async fn qq_that_comes_back_is_found_again_at_once() {
-    // It closes each connection, so that none outlives the server.
-    let last = |request: &str| Turn::leave(good(request).bytes);
-    let fake = Fake::new(move |_, request| last(request)).await;
-    let (address, client) = (fake.address, QqClient::new(app(&fake.url())));
+async fn reconnects_as_soon_as_qq_is_back() {
+    // The server closes every connection, so that none outlives it.
+    let last = |request: &str| RawResponse::then_close(respond(request).bytes);
+    let fake = FakeQq::new(move |_, request| last(request)).await;
+    let (address, client) = (fake.address, client(app(&fake.url())));
     client.login("C0DE").await.unwrap();
     drop(fake);
     while TcpStream::connect(address).await.is_ok() {
@@ -511,29 +516,31 @@ async fn qq_that_comes_back_is_found_again_at_once() {
         assert_eq!(error.kind(), LoginErrorKind::QqUnavailable);
     }
     let listener = TcpListener::bind(address).await.unwrap();
-    let again = Fake::at(listener, move |_, request| last(request));
+    let restarted = FakeQq::at(listener, move |_, request| last(request));
     client.login("C0DE").await.unwrap();
-    assert_eq!(again.requests().len(), 2);
+    assert_eq!(restarted.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a_token_request_that_was_read_is_never_sent_again() {
+async fn a_token_request_that_qq_has_read_is_never_sent_again() {
     for before in [0, 1, 2] {
-        let fake = Fake::new(move |number, request| {
+        let fake = FakeQq::new(move |number, request| {
             if number == before * 2 {
-                return Turn::leave("");
+                return RawResponse::then_close("");
             }
-            good(request)
+            respond(request)
         })
         .await;
-        let client = QqClient::new(app(&fake.url()));
+        let client = client(app(&fake.url()));
         for _ in 0..before {
             client.login("C0DE").await.unwrap();
         }
         let error = client.login("0NCE").await.unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::QqUnavailable);
         let requests = fake.requests();
-        let sent = requests.iter().filter(|it| it.contains("code=0NCE"));
+        let sent = requests
+            .iter()
+            .filter(|request| request.contains("code=0NCE"));
         assert_eq!(sent.count(), 1, "after {before} logins on this connection");
         assert_eq!(fake.connections(), 1, "after {before} logins");
         client.login("C0DE").await.unwrap();
@@ -541,14 +548,17 @@ async fn a_token_request_that_was_read_is_never_sent_again() {
 }
 
 #[tokio::test]
-async fn clones_share_connections_and_a_state_comes_back_as_it_was() {
-    let fake = Fake::new(|_, request| good(request)).await;
-    let client = QqClient::new(app(&fake.url()));
-    assert_eq!(
-        param(&client.authorize_url("a_B-9", true), "state"),
-        "a_B-9"
-    );
+async fn clones_of_a_client_share_connections() {
+    let fake = FakeQq::new(|_, request| respond(request)).await;
+    let client = client(app(&fake.url()));
     client.clone().login("C0DE").await.unwrap();
     client.login("C0DE").await.unwrap();
     assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn the_authorize_url_carries_the_state_unchanged() {
+    let client = client(app_builder());
+    let url = client.authorize_url("a_B-9", true);
+    assert_eq!(param(&url, "state"), "a_B-9");
 }

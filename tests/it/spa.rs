@@ -1,4 +1,4 @@
-//! The single-page app: what its script asks for and is told, by a browser that runs no script.
+//! The single-page app: the requests of its script, sent by a browser that runs no script.
 
 use http::StatusCode;
 use reqwest::{Client, RequestBuilder, Response};
@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use crate::process::{Running, browser, choose, page};
 
-/// As `fetch` asks.
+/// Sends a request like `fetch` does.
 async fn fetch(request: RequestBuilder) -> (StatusCode, Value) {
-    let answer = request
+    let response = request
         .header("accept", "*/*")
         .header("sec-fetch-mode", "cors")
-        .header("sec-fetch-site", "same-origin");
-    let answer = answer.send().await.unwrap();
-    let status = answer.status();
-    let body = answer.bytes().await.unwrap();
+        .header("sec-fetch-site", "same-origin")
+        .send()
+        .await
+        .unwrap();
+    let status = response.status();
+    let body = response.bytes().await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
@@ -28,9 +30,9 @@ async fn save(browser: &Client, site: &str) -> (StatusCode, Value) {
     fetch(note.body(r#"{"text":"a note"}"#)).await
 }
 
-/// The button that the script makes of `login_url`, clicked.
-async fn sign_in(browser: &Client, site: &str, told: &Value) -> Response {
-    let login = told["login_url"].as_str().unwrap();
+/// Follows the link that the script makes from `login_url`.
+async fn sign_in(browser: &Client, site: &str, problem: &Value) -> Response {
+    let login = problem["login_url"].as_str().unwrap();
     let login = format!(
         "{}{login}?return_to=%2Fnotes%3Fpage%3D2",
         site.trim_end_matches('/')
@@ -39,13 +41,13 @@ async fn sign_in(browser: &Client, site: &str, told: &Value) -> Response {
 }
 
 #[tokio::test]
-async fn the_api_names_the_login_and_the_login_comes_back_to_the_path_of_the_page() {
+async fn the_api_names_the_login_url_and_the_login_returns_to_the_page() {
     let mut running = Running::start("spa", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let browser = browser();
-    let (status, told) = me(&browser, &site).await;
+    let (status, problem) = me(&browser, &site).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    let end = sign_in(&browser, &site, &told).await;
+    let end = sign_in(&browser, &site, &problem).await;
     assert_eq!(end.url().as_str(), format!("{site}notes?page=2"));
     assert!(end.text().await.unwrap().contains("src=\"/app.js\""));
     let (status, user) = me(&browser, &site).await;
@@ -58,17 +60,17 @@ async fn the_api_names_the_login_and_the_login_comes_back_to_the_path_of_the_pag
         (StatusCode::OK, json!({"text": "a note"}))
     );
 
-    // Signed out elsewhere, and the page does not know it yet.
+    // The session ends in another tab.
     let logout = browser.post(format!("{site}auth/qq/logout"));
     fetch(logout).await;
-    let (status, told) = save(&browser, &site).await;
+    let (status, problem) = save(&browser, &site).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    sign_in(&browser, &site, &told).await;
+    sign_in(&browser, &site, &problem).await;
     assert_eq!(save(&browser, &site).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_page_is_the_same_everywhere_but_in_the_api_and_runs_no_script_but_its_own() {
+async fn every_path_outside_the_api_is_the_page_with_only_its_own_script() {
     let mut running = Running::start("spa", &[("LISTEN", "127.0.0.1:0")]);
     let site = running.printed("open").await;
     let browser = browser();

@@ -1,4 +1,4 @@
-//! QQ behind TLS, as the built-in client sees it: no code and no key goes to a server that is not proved to be QQ.
+//! The built-in client sends no code and no key to a server without a valid certificate for QQ.
 
 use std::{
     fs,
@@ -26,29 +26,29 @@ use tokio_rustls::{
     },
 };
 use tower_qq_auth::{
-    QqAuthLayer,
+    QqAppBuilder, QqAuthLayer,
     mock::{Endpoint, MockQq},
 };
 
 use crate::{
     process::{Running, callback_at},
-    site::{APP_ID, APP_KEY, Site, app, keys, pages, param, path},
+    site::{APP_ID, APP_KEY, Site, app_builder, keys, pages, param, path},
     socket::Browser,
 };
 
-/// What a connection to the port of QQ leads to.
+/// How the server treats a connection.
 #[derive(Clone)]
-enum Door {
+enum Behavior {
     Tls(TlsAcceptor),
-    /// HTTP without TLS.
+    /// Speaks HTTP without TLS.
     Plain,
-    /// It closes the connection in the middle of the handshake.
-    Leaves,
-    /// It takes the connection and says nothing.
-    Silent,
+    /// Closes the connection in the middle of the handshake.
+    CloseInHandshake,
+    /// Accepts the connection and sends nothing.
+    Hang,
 }
 
-/// Who signs certificates here, and the file that says so to a program.
+/// A certificate authority, and the file with its certificate.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: PathBuf,
@@ -66,7 +66,7 @@ impl Authority {
         Self { issuer, file }
     }
 
-    fn signs(&self, params: CertificateParams) -> Door {
+    fn sign(&self, params: CertificateParams) -> Behavior {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         tls(certificate.der(), &key)
@@ -83,13 +83,13 @@ fn certificate_for(host: &str) -> CertificateParams {
     CertificateParams::new([host.to_owned()]).unwrap()
 }
 
-fn self_signed() -> Door {
+fn self_signed() -> Behavior {
     let key = KeyPair::generate().unwrap();
     let certificate = certificate_for("localhost").self_signed(&key).unwrap();
     tls(certificate.der(), &key)
 }
 
-fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Door {
+fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Behavior {
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
     let config = ServerConfig::builder_with_provider(default_provider().into())
         .with_safe_default_protocol_versions()
@@ -97,19 +97,19 @@ fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Door {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.into())
         .unwrap();
-    Door::Tls(Arc::new(config).into())
+    Behavior::Tls(Arc::new(config).into())
 }
 
-async fn open(door: Door, mut stream: TcpStream, qq: MockQq, keep_alive: bool) {
-    match door {
-        Door::Tls(acceptor) => {
+async fn serve(behavior: Behavior, mut stream: TcpStream, qq: MockQq, keep_alive: bool) {
+    match behavior {
+        Behavior::Tls(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                answer(stream, qq, keep_alive).await;
+                serve_http(stream, qq, keep_alive).await;
             }
         }
-        Door::Plain => answer(stream, qq, keep_alive).await,
-        Door::Leaves => {
-            // The whole first record: to close with bytes unread would be to reset.
+        Behavior::Plain => serve_http(stream, qq, keep_alive).await,
+        Behavior::CloseInHandshake => {
+            // Reads the whole first record, because closing with unread bytes would be a reset.
             let mut start = [0; 5];
             if stream.read_exact(&mut start).await.is_ok() {
                 let length = u16::from_be_bytes([start[3], start[4]]);
@@ -117,59 +117,59 @@ async fn open(door: Door, mut stream: TcpStream, qq: MockQq, keep_alive: bool) {
                 let _ = stream.read_exact(&mut hello).await;
             }
         }
-        Door::Silent => {
-            // Until the other side has had enough.
+        Behavior::Hang => {
+            // Ends when the client closes the connection.
             let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
         }
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, qq: MockQq, keep_alive: bool) {
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin, qq: MockQq, keep_alive: bool) {
     let service = TowerToHyperService::new(qq);
     let mut server = http1::Builder::new();
-    let served = server.keep_alive(keep_alive);
-    let _ = served.serve_connection(TokioIo::new(stream), service).await;
+    let server = server.keep_alive(keep_alive);
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The doors of a login's connections: good ones at first, and another from one of them on.
-struct Doors {
-    good: Door,
-    other: Door,
-    from: usize,
-    opened: usize,
+/// The behavior towards the connections of a login: `good` for the first ones, then `other`.
+struct Schedule {
+    good: Behavior,
+    other: Behavior,
+    good_connections: usize,
+    connections: usize,
 }
 
-impl Doors {
-    fn next(&mut self) -> Door {
-        self.opened += 1;
-        let good = self.opened <= self.from;
-        if good { &self.good } else { &self.other }.clone()
+impl Schedule {
+    fn next(&mut self) -> Behavior {
+        self.connections += 1;
+        let is_good = self.connections <= self.good_connections;
+        if is_good { &self.good } else { &self.other }.clone()
     }
 }
 
-/// A QQ at `https://localhost`, and a site in a process of its own that trusts one authority and no other.
-struct World {
+/// A QQ at `https://localhost`, and a site in its own process that trusts one authority only.
+struct Setup {
     qq: MockQq,
-    doors: Arc<Mutex<Doors>>,
+    schedule: Arc<Mutex<Schedule>>,
     running: Running,
     site: SocketAddr,
     port: String,
 }
 
-/// The calls of a login, by the names that the log has for them.
-const CALLS: [(&str, Endpoint); 3] = [
+/// The steps of a login by their names in the log.
+const STEPS: [(&str, Endpoint); 3] = [
     ("token", Endpoint::Token),
     ("openid", Endpoint::Me),
     ("profile", Endpoint::UserInfo),
 ];
 
-impl World {
-    /// Each call has a connection of its own, and so a door; the one for warming up has been.
+impl Setup {
+    /// Opens a new connection for each step. The warm-up connection has been used already.
     async fn new(authority: &Authority) -> Self {
-        let mut world = Self::with(authority, false).await;
-        Browser::at(world.site).get("/auth/qq/login").await;
-        world.logged("ahead of the callback").await;
-        world
+        let mut setup = Self::with(authority, false).await;
+        Browser::at(setup.site).get("/auth/qq/login").await;
+        setup.logged("ahead of the callback").await;
+        setup
     }
 
     async fn with(authority: &Authority, keep_alive: bool) -> Self {
@@ -184,24 +184,24 @@ impl World {
         let (running, site) = Running::at_qq(&base_url, &environment).await;
         let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
         qq.ignore_need_openid(true);
-        let good = authority.signs(certificate_for("localhost"));
-        let doors = Arc::new(Mutex::new(Doors {
+        let good = authority.sign(certificate_for("localhost"));
+        let schedule = Arc::new(Mutex::new(Schedule {
             other: good.clone(),
             good,
-            from: usize::MAX,
-            opened: 0,
+            good_connections: usize::MAX,
+            connections: 0,
         }));
-        let (behind, answers) = (Arc::clone(&doors), qq.clone());
+        let (behaviors, served) = (Arc::clone(&schedule), qq.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let door = behind.lock().unwrap().next();
-                tokio::spawn(open(door, stream, answers.clone(), keep_alive));
+                let behavior = behaviors.lock().unwrap().next();
+                tokio::spawn(serve(behavior, stream, served.clone(), keep_alive));
             }
         });
         Self {
             qq,
-            doors,
+            schedule,
             running,
             site,
             port,
@@ -209,44 +209,47 @@ impl World {
     }
 
     fn calls(&self) -> [usize; 3] {
-        CALLS.map(|(_, endpoint)| self.qq.calls(endpoint))
+        STEPS.map(|(_, endpoint)| self.qq.calls(endpoint))
     }
 
-    /// A login whose calls from this one on find another door ends like this, for this reason. The door is knocked at
-    /// as often as a call may be made, and who is behind it hears nothing.
-    async fn assert_left(
+    /// Fails unless a login ends like this, for this reason in the log, if the server changes its
+    /// behavior at step `at`. The server gets no request then, and no more connections than the
+    /// step may be tried.
+    async fn assert_unverified(
         &mut self,
         case: &str,
-        (at, door): (usize, Door),
+        (at, behavior): (usize, Behavior),
         (status, outcome): (u16, &str),
         reason: &str,
     ) {
-        let (hop, _) = CALLS[at];
-        let case = format!("{case} at {hop}");
+        let (step, _) = STEPS[at];
+        let case = format!("{case} at {step}");
         let mut browser = Browser::at(self.site);
         let callback = browser.callback_from(&self.qq, "/auth/qq/login").await;
         let before = self.calls();
         {
-            let mut doors = self.doors.lock().unwrap();
-            (doors.other, doors.from, doors.opened) = (door, at, 0);
+            let mut schedule = self.schedule.lock().unwrap();
+            schedule.other = behavior;
+            schedule.good_connections = at;
+            schedule.connections = 0;
         }
         let start = Instant::now();
         let reply = browser.get(&callback).await;
-        let took = start.elapsed();
+        let elapsed = start.elapsed();
         assert_eq!(reply.status, status, "{case}: {}", reply.body);
-        assert!(took < Duration::from_secs(6), "{case}: {took:?}");
+        assert!(elapsed < Duration::from_secs(6), "{case}: {elapsed:?}");
         let after = self.calls();
-        for (call, (name, _)) in CALLS.iter().enumerate() {
-            let heard = after[call] - before[call];
-            assert_eq!(heard, usize::from(call < at), "{case}: {name}");
+        for (number, (name, _)) in STEPS.iter().enumerate() {
+            let calls = after[number] - before[number];
+            assert_eq!(calls, usize::from(number < at), "{case}: {name}");
         }
-        // The code is sent once; a call that may pass is made once more, but not when its time is over.
-        let again = at > 0 && outcome != "qq_timeout";
-        let opened = self.doors.lock().unwrap().opened;
-        assert_eq!(opened, at + 1 + usize::from(again), "{case}");
+        // The code is sent once. The other steps are retried once, unless their time is over.
+        let is_retried = at > 0 && outcome != "qq_timeout";
+        let connections = self.schedule.lock().unwrap().connections;
+        assert_eq!(connections, at + 1 + usize::from(is_retried), "{case}");
 
         let whoami = browser.get("/whoami").await.body;
-        let line = if hop == "profile" {
+        let line = if step == "profile" {
             assert_eq!(reply.location(), "/", "{case}");
             assert!(whoami.contains(&self.qq.people()[0].openid), "{case}");
             assert!(!whoami.contains(&self.qq.people()[0].nickname), "{case}");
@@ -262,8 +265,8 @@ impl World {
             assert!(line.contains(outcome), "{case}: {line}");
             line
         };
-        for told in [reason, hop] {
-            assert!(line.contains(told), "{case}: no {told} in {line}");
+        for part in [reason, step] {
+            assert!(line.contains(part), "{case}: no {part} in {line}");
         }
         let shown = format!("{:?} {}", reply.headers, reply.body);
         let code = param(&callback, "code");
@@ -275,9 +278,9 @@ impl World {
         assert!(!shown.contains(reason), "{case}: {shown}");
     }
 
-    /// With nothing to restart, a login whose calls all find a good door succeeds.
-    async fn assert_well(&mut self) {
-        self.doors.lock().unwrap().from = usize::MAX;
+    /// Fails unless a login succeeds as soon as every connection is good again.
+    async fn assert_recovers(&mut self) {
+        self.schedule.lock().unwrap().good_connections = usize::MAX;
         let before = self.calls();
         let mut browser = Browser::at(self.site);
         let end = browser.sign_in(&self.qq, "/auth/qq/login").await;
@@ -291,62 +294,70 @@ impl World {
 
     async fn logged(&mut self, part: &str) -> String {
         let line = timeout(Duration::from_secs(10), self.running.logged(part));
-        line.await.expect("the log tells of it")
+        line.await.expect("a log line contains it")
     }
 }
 
 #[tokio::test]
-async fn who_cannot_prove_to_be_qq_hears_nothing_at_any_call_and_the_log_says_why() {
+async fn an_unverified_server_gets_no_request_and_the_log_says_why() {
     let authority = Authority::new("trusted");
-    let mut world = World::new(&authority).await;
+    let mut setup = Setup::new(&authority).await;
     let mut expired = certificate_for("localhost");
     expired.not_before = date(2020, 1, 1);
     expired.not_after = date(2021, 1, 1);
-    let mut not_yet = certificate_for("localhost");
-    not_yet.not_before = date(4000, 1, 1);
-    let stranger = Authority::new("stranger");
+    let mut not_yet_valid = certificate_for("localhost");
+    not_yet_valid.not_before = date(4000, 1, 1);
+    let unknown = Authority::new("unknown");
     let cases = [
         ("self-signed", self_signed(), "certificate"),
         (
-            "signed by a stranger",
-            stranger.signs(certificate_for("localhost")),
+            "signed by an unknown authority",
+            unknown.sign(certificate_for("localhost")),
             "certificate",
         ),
-        ("expired", authority.signs(expired), "expired"),
-        ("not good yet", authority.signs(not_yet), "not valid yet"),
+        ("expired", authority.sign(expired), "expired"),
         (
-            "of another host",
-            authority.signs(certificate_for("graph.qq.example")),
+            "not valid yet",
+            authority.sign(not_yet_valid),
+            "not valid yet",
+        ),
+        (
+            "for another host",
+            authority.sign(certificate_for("graph.qq.example")),
             "not valid for name",
         ),
-        ("no TLS", Door::Plain, "corrupt message"),
-        ("a handshake broken off", Door::Leaves, "handshake"),
+        ("no TLS", Behavior::Plain, "corrupt message"),
+        (
+            "an interrupted handshake",
+            Behavior::CloseInHandshake,
+            "handshake",
+        ),
     ];
     for (at, end) in [
         (502, "qq_unavailable"),
         (502, "qq_unavailable"),
-        // Who it is, is known by then.
+        // The openid is known by then.
         (303, "ok"),
     ]
     .into_iter()
     .enumerate()
     {
-        world.assert_well().await;
-        for (case, door, reason) in &cases {
-            let door = (at, door.clone());
-            world.assert_left(case, door, end, reason).await;
+        setup.assert_recovers().await;
+        for (case, behavior, reason) in &cases {
+            let change = (at, behavior.clone());
+            setup.assert_unverified(case, change, end, reason).await;
         }
     }
-    let (hang, end) = ((0, Door::Silent), (504, "qq_timeout"));
-    world
-        .assert_left("a handshake that hangs", hang, end, "time")
+    let (change, end) = ((0, Behavior::Hang), (504, "qq_timeout"));
+    setup
+        .assert_unverified("a handshake that hangs", change, end, "time")
         .await;
-    world.assert_well().await;
+    setup.assert_recovers().await;
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_has_is_no_qq_and_the_log_says_why() {
-    // A label of 64 letters is one too long: no name server is asked.
+async fn an_unresolvable_host_fails_the_login_and_the_log_says_why() {
+    // A label may have 63 letters, so this one fails without a name server.
     let base_url = format!("https://{}.example", "q".repeat(64));
     let (mut running, site) = Running::at_qq(&base_url, &[]).await;
     let qq = MockQq::new(APP_ID, APP_KEY, callback_at(site));
@@ -356,7 +367,7 @@ async fn a_name_that_nobody_has_is_no_qq_and_the_log_says_why() {
     let reply = browser.get(&callback).await;
     assert_eq!(reply.status, 502, "{}", reply.body);
     let line = timeout(Duration::from_secs(10), running.logged("login ended"));
-    let line = line.await.expect("the log tells of it");
+    let line = line.await.expect("the login is logged");
     assert!(line.contains("lookup") || line.contains("name"), "{line}");
     assert!(
         !line.contains("https:") && !line.contains(APP_KEY),
@@ -365,35 +376,39 @@ async fn a_name_that_nobody_has_is_no_qq_and_the_log_says_why() {
 }
 
 #[tokio::test]
-async fn a_login_finds_the_connection_that_its_start_has_opened() {
-    let authority = Authority::new("warm");
-    let mut world = World::with(&authority, true).await;
-    let mut browser = Browser::at(world.site);
-    let callback = browser.callback_from(&world.qq, "/auth/qq/login").await;
-    world.logged("is open ahead of the callback").await;
+async fn a_callback_uses_the_connection_that_the_login_start_opened() {
+    let authority = Authority::new("warm-up");
+    let mut setup = Setup::with(&authority, true).await;
+    let mut browser = Browser::at(setup.site);
+    let callback = browser.callback_from(&setup.qq, "/auth/qq/login").await;
+    setup.logged("is open ahead of the callback").await;
     for _ in 0..20 {
-        Browser::at(world.site).get("/auth/qq/login").await;
+        Browser::at(setup.site).get("/auth/qq/login").await;
     }
-    assert_eq!(world.calls(), [0; 3]);
+    assert_eq!(setup.calls(), [0; 3]);
     assert_eq!(browser.get(&callback).await.status, 303);
-    assert_eq!(world.calls(), [1; 3]);
-    assert_eq!(world.doors.lock().unwrap().opened, 1);
+    assert_eq!(setup.calls(), [1; 3]);
+    assert_eq!(setup.schedule.lock().unwrap().connections, 1);
 }
 
-/// How many connections a QQ has met, that takes them and says nothing, when a login at it has timed out.
-async fn met_by_a_silent_qq(warm_up: bool) -> usize {
+/// Lets a login time out at a QQ that accepts connections and sends nothing. Returns the number of
+/// connections.
+async fn connections_to_a_hanging_qq(
+    configure: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
+) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
-    let silent = tokio::spawn(async move {
-        let mut met = Vec::new();
+    let hanging = tokio::spawn(async move {
+        let mut connections = Vec::new();
         while let Ok(Ok((stream, _))) = timeout(Duration::from_secs(2), listener.accept()).await {
-            met.push(stream);
+            connections.push(stream);
         }
-        met.len()
+        connections.len()
     });
-    let app = app().base_url(url).unwrap().warm_up(warm_up);
-    let app = app.call_timeout(Duration::from_millis(500)).unwrap();
-    let layer = QqAuthLayer::new(app, keys());
+    let app = app_builder()
+        .base_url(&url)
+        .call_timeout(Duration::from_millis(500));
+    let layer = QqAuthLayer::new(configure(app).build().unwrap(), keys());
     let mut site = Site::new();
     site.router = pages().layer(layer);
     let mut browser = site.browser();
@@ -404,15 +419,16 @@ async fn met_by_a_silent_qq(warm_up: bool) -> usize {
     }
     assert_eq!(browser.get(&callback).await.status, 504);
     assert!(start.elapsed() < Duration::from_millis(1500));
-    silent.await.unwrap()
+    hanging.await.unwrap()
 }
 
 #[tokio::test]
-async fn a_qq_that_hangs_while_it_is_warmed_up_delays_no_login() {
-    assert_eq!(met_by_a_silent_qq(true).await, 2);
+async fn a_hanging_warm_up_delays_no_login() {
+    assert_eq!(connections_to_a_hanging_qq(|app| app).await, 2);
 }
 
 #[tokio::test]
-async fn an_app_may_do_without_the_early_connection() {
-    assert_eq!(met_by_a_silent_qq(false).await, 1);
+async fn without_warm_up_no_connection_is_opened_early() {
+    let connections = connections_to_a_hanging_qq(|app| app.without_warm_up()).await;
+    assert_eq!(connections, 1);
 }

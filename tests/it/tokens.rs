@@ -1,4 +1,4 @@
-//! `keep_tokens`: QQ's tokens in the session, or nowhere.
+//! `keep_tokens`: QQ's tokens in the session.
 
 use std::time::Duration;
 
@@ -10,64 +10,64 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_qq_auth::{
-    LoginError, OpenId, QqAuthLayer, QqClient, QqLogin, QqTokens, QqUser,
+    OpenId, QqAuthLayerBuilder, QqClient, QqLogin, QqTokens, QqUser,
     mock::{Endpoint, MockQq},
 };
 
-use crate::site::{self, Browser, LOGIN, SESSION, Site, keys, pages};
+use crate::site::{self, Browser, LOGIN, SESSION, Site, pages};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn told(tokens: &QqTokens) -> Value {
+fn as_json(tokens: &QqTokens) -> Value {
     let left = tokens.expires_in().map(|left| left.as_secs());
     json!([tokens.access_token(), tokens.refresh_token(), left])
 }
 
-/// Pages that tell the tokens, and one that exchanges them for new ones.
+/// Pages that show the tokens, and one that refreshes them.
 fn token_pages(qq: &MockQq) -> Router {
     let client = QqClient::with_service(site::app(), qq.clone());
     let refresh = async move |tokens: QqTokens| -> Response {
-        let fresh = client.refresh(tokens.refresh_token().unwrap()).await;
-        let fresh = fresh
-            .map_err(|error: LoginError| error.to_string())
-            .unwrap();
-        let told = Json(told(&fresh));
-        (fresh, told).into_response()
+        let fresh = client.refresh(&tokens).await.unwrap();
+        let body = Json(as_json(&fresh));
+        (fresh, body).into_response()
     };
     Router::new()
-        .route("/tokens", get(async |tokens: QqTokens| Json(told(&tokens))))
+        .route(
+            "/tokens",
+            get(async |tokens: QqTokens| Json(as_json(&tokens))),
+        )
         .route(
             "/maybe",
-            get(async |tokens: Option<QqTokens>| Json(tokens.as_ref().map(told))),
+            get(async |tokens: Option<QqTokens>| Json(tokens.as_ref().map(as_json))),
         )
         .route("/refresh", get(refresh))
 }
 
-fn keeping() -> Site {
-    Site::with_pages(token_pages, QqAuthLayer::keep_tokens)
+fn site_with_tokens() -> Site {
+    Site::with_pages(token_pages, QqAuthLayerBuilder::keep_tokens)
 }
 
-async fn ask(browser: &mut Browser, page: &str) -> Value {
+async fn json_at(browser: &mut Browser, page: &str) -> Value {
     let reply = browser.get(page).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     serde_json::from_str(&reply.body).unwrap()
 }
 
 #[tokio::test]
-async fn tokens_are_dropped_unless_they_are_asked_for_and_the_page_says_so() {
+async fn tokens_are_dropped_by_default_and_the_error_page_names_the_setting() {
     let site = Site::with_pages(token_pages, |layer| layer);
     let mut browser = site.signed_in().await;
-    assert_eq!(ask(&mut browser, "/maybe").await, Value::Null);
+    assert_eq!(json_at(&mut browser, "/maybe").await, Value::Null);
     let page = browser.get("/tokens").await;
     assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(page.body.contains("keep_tokens()"), "{}", page.body);
 }
 
 #[tokio::test]
-async fn kept_tokens_are_there_for_who_is_signed_in_and_count_down() {
-    let site = keeping();
+async fn handlers_of_signed_in_users_get_the_tokens_and_the_time_left() {
+    let site = site_with_tokens();
     let mut browser = site.browser();
-    assert_eq!(ask(&mut browser, "/maybe").await, Value::Null);
+    assert_eq!(json_at(&mut browser, "/maybe").await, Value::Null);
     assert_eq!(
         browser.get("/tokens").await.location(),
         "/auth/qq/login?return_to=/tokens"
@@ -76,55 +76,58 @@ async fn kept_tokens_are_there_for_who_is_signed_in_and_count_down() {
     program.assert_failed(401, "login_required");
 
     browser.sign_in(&site.qq, "/auth/qq/login").await;
-    let first = ask(&mut browser, "/tokens").await;
+    let first = json_at(&mut browser, "/tokens").await;
     assert!(first[0].as_str().is_some_and(|token| !token.is_empty()));
     assert!(first[1].as_str().is_some_and(|token| !token.is_empty()));
     assert_eq!(first[2], 60 * DAY.as_secs());
-    assert_eq!(ask(&mut browser, "/maybe").await, first);
+    assert_eq!(json_at(&mut browser, "/maybe").await, first);
     assert_eq!(browser.whoami().await["nickname"], "小明");
 
     site.clock.advance(Duration::from_secs(5));
     assert_eq!(
-        ask(&mut browser, "/tokens").await[2],
+        json_at(&mut browser, "/tokens").await[2],
         60 * DAY.as_secs() - 5
     );
     site.clock.advance(4 * DAY);
     let renewed = browser.get("/tokens").await;
-    assert!(renewed.cookies()[0].starts_with(SESSION), "a new idle time");
+    assert!(
+        renewed.cookies()[0].starts_with(SESSION),
+        "the session is renewed"
+    );
     site.clock.advance(4 * DAY);
     let later = json!([first[0], first[1], 52 * DAY.as_secs() - 5]);
     assert_eq!(
-        ask(&mut browser, "/tokens").await,
+        json_at(&mut browser, "/tokens").await,
         later,
-        "renewal keeps them"
+        "renewal keeps the tokens"
     );
 
     browser.post("/auth/qq/logout").await;
-    assert_eq!(ask(&mut browser, "/maybe").await, Value::Null);
+    assert_eq!(json_at(&mut browser, "/maybe").await, Value::Null);
 }
 
 #[tokio::test]
-async fn tokens_that_are_over_or_never_end_are_told_as_such() {
+async fn expired_tokens_have_no_time_left_and_unlimited_ones_none_set() {
     for (lifetime, after) in [(r#","expires_in":60"#, json!(0)), ("", Value::Null)] {
-        let site = keeping();
+        let site = site_with_tokens();
         let openid = &site.qq.people()[0].openid;
         let token = format!(r#"{{"access_token":"A","openid":"{openid}"{lifetime}}}"#);
         site.qq.reply(Endpoint::Token, token);
         let mut browser = site.signed_in().await;
         site.clock.advance(Duration::from_secs(61));
         assert_eq!(
-            ask(&mut browser, "/tokens").await,
+            json_at(&mut browser, "/tokens").await,
             json!(["A", null, after])
         );
     }
 }
 
 #[tokio::test]
-async fn refreshed_tokens_take_the_place_of_the_kept_ones() {
-    let site = keeping();
+async fn refreshed_tokens_in_a_response_replace_those_of_the_session() {
+    let site = site_with_tokens();
     let mut browser = site.signed_in().await;
     let stale = browser.clone();
-    let first = ask(&mut browser, "/tokens").await;
+    let first = json_at(&mut browser, "/tokens").await;
     site.clock.advance(DAY);
     let reply = browser.get("/refresh").await;
     assert_eq!(reply.header("cache-control"), "no-store");
@@ -134,23 +137,23 @@ async fn refreshed_tokens_take_the_place_of_the_kept_ones() {
     assert!(cookie.starts_with(SESSION));
     let fresh: Value = serde_json::from_str(&reply.body).unwrap();
     assert_ne!((&fresh[0], &fresh[1]), (&first[0], &first[1]));
-    assert_eq!(ask(&mut browser, "/tokens").await, fresh);
+    assert_eq!(json_at(&mut browser, "/tokens").await, fresh);
     assert_eq!(browser.whoami().await["nickname"], "小明");
-    // Each is good for one use: the second exchange takes what the first one brought.
-    assert_ne!(ask(&mut browser, "/refresh").await, fresh);
-    assert_eq!(ask(&mut stale.clone(), "/tokens").await[0], first[0]);
+    // A refresh token works once, so the second refresh uses the one from the first.
+    assert_ne!(json_at(&mut browser, "/refresh").await, fresh);
+    assert_eq!(json_at(&mut stale.clone(), "/tokens").await[0], first[0]);
 
     site.clock.advance(30 * DAY - DAY);
-    let over = browser.get("/tokens").await;
+    let expired = browser.get("/tokens").await;
     assert_eq!(
-        over.status,
+        expired.status,
         StatusCode::SEE_OTHER,
-        "new tokens are no new session"
+        "new tokens do not start a new session"
     );
 }
 
 #[tokio::test]
-async fn new_tokens_of_an_app_that_keeps_none_go_nowhere() {
+async fn tokens_in_a_response_are_ignored_without_keep_tokens_or_a_session() {
     let page = get(async || (QqTokens::new("A", None, None), "ok"));
     let site = Site::with_pages(|_| Router::new().route("/new", page.clone()), |layer| layer);
     assert!(
@@ -163,61 +166,65 @@ async fn new_tokens_of_an_app_that_keeps_none_go_nowhere() {
     );
     let site = Site::with_pages(
         |_| Router::new().route("/new", page),
-        QqAuthLayer::keep_tokens,
+        QqAuthLayerBuilder::keep_tokens,
     );
     assert!(
         site.browser().get("/new").await.cookies().is_empty(),
-        "nobody's"
+        "signed out"
     );
 }
 
 #[tokio::test]
-async fn new_tokens_that_fit_no_cookie_leave_the_old_ones() {
+async fn tokens_too_large_for_a_cookie_leave_the_old_ones() {
     let page = get(async || (QqTokens::new("A".repeat(4000), None, None), "ok"));
     let pages = |qq: &_| token_pages(qq).route("/new", page);
-    let site = Site::with_pages(pages, QqAuthLayer::keep_tokens);
+    let site = Site::with_pages(pages, QqAuthLayerBuilder::keep_tokens);
     let mut browser = site.signed_in().await;
-    let before = ask(&mut browser, "/tokens").await;
+    let before = json_at(&mut browser, "/tokens").await;
     let reply = browser.get("/new").await;
     assert_eq!((reply.status, reply.cookies().len()), (StatusCode::OK, 0));
-    assert_eq!(ask(&mut browser, "/tokens").await, before);
+    assert_eq!(json_at(&mut browser, "/tokens").await, before);
 }
 
 #[tokio::test]
-async fn switching_it_on_signs_out_and_switching_it_off_drops_them() {
-    let site = keeping();
-    let with = |layer: QqAuthLayer| {
+async fn turning_keep_tokens_on_signs_users_out_and_off_drops_tokens() {
+    let site = site_with_tokens();
+    let router = |layer: QqAuthLayerBuilder| {
         let clock = site.clock.clone();
-        let layer = layer.clock(move || clock.now());
+        let layer = layer.clock(move || clock.now()).build().unwrap();
         pages().merge(token_pages(&site.qq)).layer(layer)
     };
-    let layer = || QqAuthLayer::with_client(client(&site.qq), keys());
-    let (on, off) = (with(layer().keep_tokens()), with(layer()));
+    let builder = || site::builder(&site.qq);
+    let (on, off) = (router(builder().keep_tokens()), router(builder()));
 
     let mut before = site.browser();
     before.router = off.clone();
     before.sign_in(&site.qq, "/auth/qq/login").await;
     assert_ne!(before.whoami().await, Value::Null);
     before.router = on.clone();
-    assert_eq!(before.whoami().await, Value::Null, "a login brings tokens");
+    assert_eq!(
+        before.whoami().await,
+        Value::Null,
+        "the session has no tokens"
+    );
 
     let mut browser = site.signed_in().await;
     browser.router = off;
     assert_ne!(browser.whoami().await, Value::Null);
-    assert_eq!(ask(&mut browser, "/maybe").await, Value::Null);
+    assert_eq!(json_at(&mut browser, "/maybe").await, Value::Null);
     site.clock.advance(4 * DAY);
     assert_ne!(browser.whoami().await, Value::Null);
     browser.router = on;
-    assert_eq!(browser.whoami().await, Value::Null, "renewed without them");
-}
-
-fn client(qq: &MockQq) -> QqClient {
-    QqClient::with_service(site::app(), qq.clone())
+    assert_eq!(
+        browser.whoami().await,
+        Value::Null,
+        "renewed without tokens"
+    );
 }
 
 #[tokio::test]
-async fn a_session_that_browsers_would_drop_is_not_begun() {
-    let site = keeping();
+async fn a_session_too_large_for_browsers_is_not_started() {
+    let site = site_with_tokens();
     let mut people = site.qq.people();
     people[0].avatar_100 = format!("https://thirdqq.qlogo.cn/{}", "a".repeat(990));
     site.qq.set_people(people);
@@ -225,7 +232,7 @@ async fn a_session_that_browsers_would_drop_is_not_begun() {
         "access_token": "canary-a".repeat(128), "refresh_token": "canary-r".repeat(128),
         "expires_in": 7_776_000, "openid": site.qq.people()[0].openid,
     });
-    // The mock knows no such token: the picture is planted as well.
+    // The mock does not know this token, so its profile has to be planted, too.
     let picture = &site.qq.people()[0].avatar_100;
     let profile = json!({ "ret": 0, "nickname": "小明", "figureurl_qq_2": picture });
     site.qq.reply(Endpoint::Token, token.to_string());
@@ -234,10 +241,10 @@ async fn a_session_that_browsers_would_drop_is_not_begun() {
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
     reply.assert_failed(502, "misconfigured");
     assert!(!format!("{reply:?}").contains("canary-"));
-    let [consumed] = reply.cookies()[..] else {
+    let [cleared] = reply.cookies()[..] else {
         panic!("{reply:?}")
     };
-    assert!(consumed.starts_with(LOGIN));
+    assert!(cleared.starts_with(LOGIN));
     assert_eq!(browser.whoami().await, Value::Null);
 
     let next = browser.sign_in(&site.qq, "/auth/qq/login").await;
@@ -245,7 +252,7 @@ async fn a_session_that_browsers_would_drop_is_not_begun() {
 }
 
 #[tokio::test]
-async fn the_callback_of_the_app_has_them_too() {
+async fn a_forwarded_callback_gets_the_tokens() {
     let at_callback = get(
         async |tokens: QqTokens, Extension(login): Extension<QqLogin>| {
             Json(tokens == *login.tokens())
@@ -260,12 +267,12 @@ async fn the_callback_of_the_app_has_them_too() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_exchanged_at_the_callback_are_those_that_the_session_keeps() {
+async fn tokens_refreshed_in_a_forwarded_callback_are_kept() {
     let at_callback = |fresh: QqTokens, status| {
         let page = get(async move |_: QqLogin| (status, fresh.clone(), "welcome"));
         token_pages(&site::qq()).route("/auth/qq/callback", page)
     };
-    let with = |fresh: &QqTokens, status| {
+    let site_with = |fresh: &QqTokens, status| {
         let fresh = fresh.clone();
         Site::with_pages(
             move |_| at_callback(fresh, status),
@@ -273,50 +280,51 @@ async fn tokens_that_are_exchanged_at_the_callback_are_those_that_the_session_ke
         )
     };
     let fresh = QqTokens::new("FRESH", Some("NEXT".into()), Some(DAY));
-    let site = with(&fresh, StatusCode::OK);
+    let site = site_with(&fresh, StatusCode::OK);
     let mut browser = site.browser();
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(reply.cookies().len(), 2, "{reply:?}");
-    assert_eq!(ask(&mut browser, "/tokens").await, told(&fresh));
+    assert_eq!(json_at(&mut browser, "/tokens").await, as_json(&fresh));
 
-    let site = with(&fresh, StatusCode::FORBIDDEN);
+    let site = site_with(&fresh, StatusCode::FORBIDDEN);
     let mut browser = site.browser();
     browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(
         browser.whoami().await,
         Value::Null,
-        "an error lets nobody in"
+        "an error response starts no session"
     );
 
-    // Those of the login are used up, but the person is known.
+    // New tokens that do not fit into the cookie are dropped, but the login counts.
     let large = QqTokens::new("A".repeat(4000), None, None);
-    let site = with(&large, StatusCode::OK);
+    let site = site_with(&large, StatusCode::OK);
     let mut browser = site.browser();
     browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_ne!(browser.whoami().await, Value::Null);
 }
 
 #[test]
-fn a_made_up_session_has_tokens_where_they_are_kept() {
-    let user = QqUser::new(OpenId::new("SOMEBODY").unwrap());
+fn session_cookie_needs_tokens_that_fit_if_tokens_are_kept() {
+    let user = QqUser::new(OpenId::new("OPENID").unwrap());
     let tokens = QqTokens::new("A", Some("R".into()), Some(DAY));
     let large = QqTokens::new("A".repeat(4000), None, None);
-    let layer = QqAuthLayer::with_client(client(&site::qq()), keys());
+    let layer = site::layer(&site::qq());
     assert!(layer.session_cookie(&user, None).is_ok());
     assert!(layer.session_cookie(&user, Some(&large)).is_ok(), "dropped");
-    let layer = layer.keep_tokens();
+
+    let layer = site::builder(&site::qq()).keep_tokens().build().unwrap();
     assert!(layer.session_cookie(&user, Some(&tokens)).is_ok());
     let error = layer.session_cookie(&user, Some(&large)).unwrap_err();
-    assert_eq!(error.setting(), "session cookie");
+    assert!(error.to_string().starts_with("session cookie "), "{error}");
     let error = layer.session_cookie(&user, None).unwrap_err();
     assert!(
         error.to_string().contains("keep_tokens"),
-        "nobody would be signed in by it: {error}"
+        "the cookie would not sign in: {error}"
     );
 }
 
 #[test]
-fn their_debug_output_hides_them() {
+fn debug_output_hides_the_tokens() {
     let tokens = QqTokens::new("canary-a", Some("canary-r".into()), Some(DAY));
     assert_eq!(
         format!("{tokens:?}"),
@@ -325,10 +333,10 @@ fn their_debug_output_hides_them() {
 }
 
 #[tokio::test]
-async fn new_tokens_from_a_machine_whose_clock_is_behind_end_no_session() {
-    let site = keeping();
+async fn tokens_from_a_machine_with_a_slow_clock_keep_the_session() {
+    let site = site_with_tokens();
     let mut browser = site.signed_in().await;
     site.clock.turn_back(Duration::from_secs(4 * 60));
-    let fresh = ask(&mut browser, "/refresh").await;
-    assert_eq!(ask(&mut browser, "/tokens").await[0], fresh[0]);
+    let fresh = json_at(&mut browser, "/refresh").await;
+    assert_eq!(json_at(&mut browser, "/tokens").await[0], fresh[0]);
 }

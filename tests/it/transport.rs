@@ -1,4 +1,4 @@
-//! The layer around any tower service: readiness, errors, bodies, upgrades, and logins that nobody waits for.
+//! The layer around any tower service: readiness, limits, bodies, upgrades and runtimes.
 
 use std::{
     collections::VecDeque,
@@ -37,37 +37,38 @@ use tower::{
     load_shed::LoadShed, service_fn,
 };
 use tower_qq_auth::{
-    ConfigError, Display, LoginError, LoginErrorKind, LoginRequired, OpenId, QqApp, QqAuth,
-    QqAuthLayer, QqClient, QqLogin, QqTokens, QqUser, ResponseBody, ResponseFuture, SessionKeys,
-    UnionId,
+    ConfigError, Language, LoginError, LoginErrorKind, LoginRequired, OpenId, QqApp, QqAuthLayer,
+    QqClient, QqLogin, QqTokens, QqUser, SessionKeys, UnionId,
+    codes::Responsible,
     mock::{Endpoint, Fault, MockQq},
+    service::{QqAuth, ResponseBody, ResponseFuture},
 };
 
 use crate::{
-    site::{LOGIN, SESSION, layer, path, qq},
+    site::{LOGIN, SESSION, builder, layer, path, qq},
     socket::{Local, head, serve},
 };
 
 type Page = Response<Full<Bytes>>;
 
-/// An app that says who is signed in, whatever it is asked.
+/// An app that answers every request with the nickname of the user, or `signed out`.
 fn app<B>()
 -> impl Service<Request<B>, Response = Page, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
-    service_fn(|request: Request<B>| ready(Ok(Response::new(Full::from(name(&request))))))
+    service_fn(|request: Request<B>| ready(Ok(Response::new(Full::from(nickname(&request))))))
 }
 
-fn name<B>(request: &Request<B>) -> String {
+fn nickname<B>(request: &Request<B>) -> String {
     let user = request.extensions().get::<QqUser>();
-    user.map_or("nobody".into(), |user| user.nickname().to_owned())
+    user.map_or("signed out".into(), |user| user.nickname().to_owned())
 }
 
 fn get(uri: &str) -> Request<()> {
     Request::get(uri).body(()).unwrap()
 }
 
-/// Requests that the layer answers without waiting for anything.
-fn ours() -> Vec<Request<()>> {
+/// Requests that the layer answers at once.
+fn layer_requests() -> Vec<Request<()>> {
     let prefetch = Request::get("/auth/qq/login").header("sec-purpose", "prefetch");
     let page = Request::get("/auth/qq/callback").header("accept", "text/html");
     vec![
@@ -80,7 +81,7 @@ fn ours() -> Vec<Request<()>> {
     ]
 }
 
-/// A browser that comes back from QQ: what it asks for, and the cookie of the login it started.
+/// The request of a browser that returns from QQ, with the cookie of the login it started.
 struct Callback {
     uri: String,
     cookie: String,
@@ -103,8 +104,8 @@ impl Callback {
     }
 }
 
-/// The cookie of somebody who is signed in.
-async fn session(layer: &QqAuthLayer, qq: &MockQq) -> String {
+/// Signs a user in and returns the session cookie.
+async fn session_cookie(layer: &QqAuthLayer, qq: &MockQq) -> String {
     let callback = Callback::new(layer, qq).await.request();
     let end = layer.layer(app()).oneshot(callback).await.unwrap();
     cookie(&end, SESSION)
@@ -130,8 +131,8 @@ fn assert_signed_in<B>(response: &Response<B>) {
     cookie(response, SESSION);
 }
 
-/// What a future has to say when it is asked once.
-fn now<F: Future>(future: F) -> Option<F::Output> {
+/// Polls a future once; `None` if it is pending.
+fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let future = pin!(tokio::task::unconstrained(future));
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -139,14 +140,14 @@ fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// QQ will not answer the next login.
-fn silence(qq: &MockQq) {
+/// Lets the next token call hang until it times out.
+fn silence_next_login(qq: &MockQq) {
     qq.fault(Endpoint::Token, 1, Fault::Silence);
 }
 
 // Readiness and errors.
 
-/// An app that may not be called unless it was itself asked whether it is ready, since the last call.
+/// An app that panics if it is called without a `poll_ready` of the same instance before each call.
 #[derive(Default)]
 struct Strict {
     ready: bool,
@@ -170,25 +171,25 @@ impl Service<Request<()>> for Strict {
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
         assert!(mem::take(&mut self.ready), "called unready");
-        ready(Ok(Response::new(Full::from(name(&request)))))
+        ready(Ok(Response::new(Full::from(nickname(&request)))))
     }
 }
 
 #[tokio::test]
-async fn the_app_is_never_called_unready() {
+async fn never_calls_the_app_before_it_is_ready() {
     let qq = qq();
     let layer = layer(&qq);
     let mut service = layer.layer(Strict::default());
-    let mut requests = ours();
+    let mut requests = layer_requests();
     requests.push(Callback::new(&layer, &qq).await.request());
     for request in requests {
         service.ready().await.unwrap().call(request).await.unwrap();
         for _ in 0..2 {
             let page = service.ready().await.unwrap().call(get("/")).await.unwrap();
-            assert_eq!(text(page).await, "nobody");
+            assert_eq!(text(page).await, "signed out");
         }
     }
-    // Asking twice is no harm, and neither is a clone in between.
+    // A second `poll_ready` and a clone in between are allowed.
     service.ready().await.unwrap();
     let mut clone = service.clone();
     service.ready().await.unwrap().call(get("/")).await.unwrap();
@@ -196,20 +197,16 @@ async fn the_app_is_never_called_unready() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_cloned_when_ready_is_the_one_that_is_called() {
+async fn calls_the_instance_that_was_polled_ready_after_a_clone() {
     let qq = qq();
-    for forwards in [false, true] {
-        let layer = match forwards {
-            true => layer(&qq).forward_callback(),
-            false => layer(&qq),
-        };
+    for layer in [layer(&qq), builder(&qq).forward_callback().build().unwrap()] {
         let mut service = layer.layer(Strict::default());
-        let mut requests = ours();
+        let mut requests = layer_requests();
         requests.push(get("/"));
         requests.push(Callback::new(&layer, &qq).await.request());
         for request in requests {
             service.ready().await.unwrap();
-            // The clone is not ready, and whoever is left has to be asked again.
+            // The clone is not ready: each instance needs a `poll_ready` of its own.
             let clone = service.clone();
             let mut ready = mem::replace(&mut service, clone);
             ready.call(request).await.unwrap();
@@ -222,37 +219,37 @@ async fn a_service_that_is_cloned_when_ready_is_the_one_that_is_called() {
     }
 }
 
-/// An app with one place for all, full of people who look at pages and people who sign in.
-async fn everybody_is_served_by_an_app_with_one_place() {
+/// Sends page views, login starts and callbacks at once to an app with a single permit.
+async fn check_an_app_with_one_permit() {
     let qq = qq();
-    let layer = layer(&qq).forward_callback();
+    let layer = builder(&qq).forward_callback().build().unwrap();
     let inner = Buffer::new(ConcurrencyLimit::new(Strict::default(), 1), 4);
     let service = layer.layer(inner);
-    let mut visits = Vec::new();
+    let mut responses = Vec::new();
     for _ in 0..64 {
         let callback = Callback::new(&layer, &qq).await;
         for request in [callback.request(), get("/"), get("/auth/qq/login")] {
-            visits.push(tokio::spawn(service.clone().oneshot(request)));
+            responses.push(tokio::spawn(service.clone().oneshot(request)));
         }
     }
-    for visit in visits {
-        let visit = timeout(Duration::from_secs(60), visit).await;
-        visit.expect("nobody waits for ever").unwrap().unwrap();
+    for response in responses {
+        let response = timeout(Duration::from_secs(60), response).await;
+        response.expect("no request hangs").unwrap().unwrap();
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_app_with_one_place_serves_everybody_on_one_thread() {
-    everybody_is_served_by_an_app_with_one_place().await;
+async fn an_app_with_one_permit_serves_all_requests_on_one_thread() {
+    check_an_app_with_one_permit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_app_with_one_place_serves_everybody_on_many_threads() {
-    everybody_is_served_by_an_app_with_one_place().await;
+async fn an_app_with_one_permit_serves_all_requests_on_many_threads() {
+    check_an_app_with_one_permit().await;
 }
 
 #[tokio::test]
-async fn the_app_hears_nothing_of_what_the_layer_answers() {
+async fn requests_answered_by_the_layer_never_reach_the_app() {
     let (qq, calls) = (qq(), Arc::new(AtomicUsize::new(0)));
     let layer = layer(&qq);
     let count = calls.clone();
@@ -260,7 +257,7 @@ async fn the_app_hears_nothing_of_what_the_layer_answers() {
         count.fetch_add(1, Ordering::SeqCst);
         ready(Ok::<_, Infallible>(Page::default()))
     }));
-    let mut requests = ours();
+    let mut requests = layer_requests();
     requests.push(Callback::new(&layer, &qq).await.request());
     for request in requests {
         service.ready().await.unwrap().call(request).await.unwrap();
@@ -269,7 +266,7 @@ async fn the_app_hears_nothing_of_what_the_layer_answers() {
 }
 
 #[tokio::test]
-async fn back_pressure_and_failure_of_the_app_are_passed_on() {
+async fn passes_on_back_pressure_and_errors_of_the_app() {
     let (mut service, mut app) =
         tower_test::mock::spawn_layer::<Request<()>, Page, _>(layer(&qq()));
     app.allow(0);
@@ -310,7 +307,7 @@ impl fmt::Display for Broken {
 
 impl Error for Broken {}
 
-/// An app that fails in a type of its own: when it is asked whether it is ready, or when it is called.
+/// An app that fails with its own error type, in `poll_ready` or in `call`.
 #[derive(Clone, Debug)]
 struct Failing {
     ready: Result<(), Broken>,
@@ -331,7 +328,7 @@ impl Service<Request<()>> for Failing {
 }
 
 #[tokio::test]
-async fn errors_of_the_app_keep_their_type() {
+async fn keeps_the_error_type_of_the_app() {
     let layer = layer(&qq());
     let mut service = layer.layer(Failing { ready: Ok(()) });
     let error: Broken = service
@@ -342,50 +339,50 @@ async fn errors_of_the_app_keep_their_type() {
         .await
         .unwrap_err();
     assert_eq!(error, Broken);
-    let own = service.ready().await.unwrap().call(get("/auth/qq/login"));
-    assert_eq!(own.await.unwrap().status(), StatusCode::SEE_OTHER);
+    let start = service.ready().await.unwrap().call(get("/auth/qq/login"));
+    assert_eq!(start.await.unwrap().status(), StatusCode::SEE_OTHER);
 
     let mut service = layer.layer(Failing { ready: Err(Broken) });
     let error: Broken = service.ready().await.unwrap_err();
     assert_eq!(error, Broken);
 }
 
-// Limits inside and around.
+// Limits inside and around the layer.
 
 #[tokio::test]
-async fn what_we_answer_ourselves_holds_no_place_in_the_app() {
+async fn responses_of_the_layer_hold_no_permit_of_the_app() {
     let layer = layer(&qq());
-    let mut kept = layer.layer(ConcurrencyLimit::new(app(), 1));
-    let mut other = kept.clone();
-    for request in ours() {
-        // The service stays alive, as that of a connection does, and nobody has polled the answer yet.
-        let own = now(kept.ready()).unwrap().unwrap().call(request);
-        let page = now(other.ready()).unwrap().unwrap().call(get("/"));
-        assert_eq!(text(page.await.unwrap()).await, "nobody");
-        own.await.unwrap();
-        let page = now(kept.ready()).unwrap().unwrap().call(get("/"));
+    let mut service = layer.layer(ConcurrencyLimit::new(app(), 1));
+    let mut other = service.clone();
+    for request in layer_requests() {
+        // The service stays alive, like that of a connection, and the response is not polled yet.
+        let response = poll_once(service.ready()).unwrap().unwrap().call(request);
+        let page = poll_once(other.ready()).unwrap().unwrap().call(get("/"));
+        assert_eq!(text(page.await.unwrap()).await, "signed out");
+        response.await.unwrap();
+        let page = poll_once(service.ready()).unwrap().unwrap().call(get("/"));
         assert!(
-            now(other.clone().ready()).is_none(),
-            "a page does hold a place"
+            poll_once(other.clone().ready()).is_none(),
+            "a page holds the permit"
         );
         page.await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_waits_for_qq_holds_no_place_in_the_app() {
+async fn a_login_waiting_for_qq_holds_no_permit_of_the_app() {
     let qq = qq();
     let layer = layer(&qq);
-    let mut kept = layer.layer(ConcurrencyLimit::new(app(), 1));
+    let mut service = layer.layer(ConcurrencyLimit::new(app(), 1));
     let callback = Callback::new(&layer, &qq).await;
-    silence(&qq);
-    let mut login = Box::pin(kept.ready().await.unwrap().call(callback.request()));
-    assert!(now(login.as_mut()).is_none());
+    silence_next_login(&qq);
+    let mut login = Box::pin(service.ready().await.unwrap().call(callback.request()));
+    assert!(poll_once(login.as_mut()).is_none());
     assert_eq!(qq.calls(Endpoint::Token), 1);
-    for mut service in [kept.clone(), kept] {
-        let page = now(service.ready()).unwrap().unwrap().call(get("/"));
-        assert_eq!(text(page.await.unwrap()).await, "nobody");
-        let start = now(service.ready()).unwrap().unwrap();
+    for mut service in [service.clone(), service] {
+        let page = poll_once(service.ready()).unwrap().unwrap().call(get("/"));
+        assert_eq!(text(page.await.unwrap()).await, "signed out");
+        let start = poll_once(service.ready()).unwrap().unwrap();
         let start = start.call(get("/auth/qq/login")).await.unwrap();
         assert_eq!(start.status(), StatusCode::SEE_OTHER);
     }
@@ -393,40 +390,40 @@ async fn a_login_that_waits_for_qq_holds_no_place_in_the_app() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffered_app_is_left_to_others() {
+async fn responses_of_the_layer_hold_no_slot_of_a_buffered_app() {
     let qq = qq();
     let layer = layer(&qq);
-    let mut kept = layer.layer(Buffer::new(ConcurrencyLimit::new(app(), 1), 1));
-    let mut other = kept.clone();
-    for request in ours() {
-        let own = now(kept.ready()).unwrap().unwrap().call(request);
-        let page = now(other.ready()).unwrap().unwrap().call(get("/"));
-        assert_eq!(text(page.await.unwrap()).await, "nobody");
-        own.await.unwrap();
+    let mut service = layer.layer(Buffer::new(ConcurrencyLimit::new(app(), 1), 1));
+    let mut other = service.clone();
+    for request in layer_requests() {
+        let response = poll_once(service.ready()).unwrap().unwrap().call(request);
+        let page = poll_once(other.ready()).unwrap().unwrap().call(get("/"));
+        assert_eq!(text(page.await.unwrap()).await, "signed out");
+        response.await.unwrap();
     }
     let callback = Callback::new(&layer, &qq).await;
-    silence(&qq);
-    let mut login = pin!(kept.ready().await.unwrap().call(callback.request()));
-    assert!(now(login.as_mut()).is_none());
-    let page = now(other.ready()).unwrap().unwrap().call(get("/"));
-    assert_eq!(text(page.await.unwrap()).await, "nobody");
+    silence_next_login(&qq);
+    let mut login = pin!(service.ready().await.unwrap().call(callback.request()));
+    assert!(poll_once(login.as_mut()).is_none());
+    let page = poll_once(other.ready()).unwrap().unwrap().call(get("/"));
+    assert_eq!(text(page.await.unwrap()).await, "signed out");
     assert_eq!(login.await.unwrap().status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffer_around_goes_on_while_a_login_waits() {
+async fn a_buffer_around_the_layer_serves_while_a_login_waits() {
     let qq = qq();
     let layer = layer(&qq);
     let inner = layer.layer(ConcurrencyLimit::new(app(), 1));
     let mut service = Buffer::new(inner, 8);
     let callback = Callback::new(&layer, &qq).await;
-    silence(&qq);
+    silence_next_login(&qq);
     let login = service.ready().await.unwrap().call(callback.request());
     let login = tokio::spawn(login);
-    for request in ours() {
+    for request in layer_requests() {
         service.ready().await.unwrap().call(request).await.unwrap();
         let page = service.ready().await.unwrap().call(get("/")).await.unwrap();
-        assert_eq!(text(page).await, "nobody");
+        assert_eq!(text(page).await, "signed out");
     }
     assert!(!login.is_finished());
     let failed = login.await.unwrap().unwrap();
@@ -434,48 +431,48 @@ async fn a_buffer_around_goes_on_while_a_login_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_that_sheds_load_is_not_taken_for_busy() {
+async fn responses_of_the_layer_do_not_trigger_load_shedding() {
     let qq = qq();
     let layer = layer(&qq);
     let callback = Callback::new(&layer, &qq).await;
 
-    // Inside, one for each service.
-    let mut kept = layer.layer(LoadShed::new(ConcurrencyLimit::new(app(), 1)));
-    let mut other = kept.clone();
-    for request in ours() {
-        let own = kept.ready().await.unwrap().call(request);
+    // Load shedding inside the layer: each clone of the service has its own.
+    let mut service = layer.layer(LoadShed::new(ConcurrencyLimit::new(app(), 1)));
+    let mut other = service.clone();
+    for request in layer_requests() {
+        let response = service.ready().await.unwrap().call(request);
         let page = other.ready().await.unwrap().call(get("/")).await.unwrap();
-        assert_eq!(text(page).await, "nobody");
-        own.await.unwrap();
+        assert_eq!(text(page).await, "signed out");
+        response.await.unwrap();
     }
-    silence(&qq);
-    let mut login = pin!(kept.ready().await.unwrap().call(callback.request()));
-    assert!(now(login.as_mut()).is_none());
+    silence_next_login(&qq);
+    let mut login = pin!(service.ready().await.unwrap().call(callback.request()));
+    assert!(poll_once(login.as_mut()).is_none());
     let page = other.ready().await.unwrap().call(get("/")).await.unwrap();
-    assert_eq!(text(page).await, "nobody");
+    assert_eq!(text(page).await, "signed out");
 
-    // Around.
-    let mut kept = LoadShed::new(layer.layer(ConcurrencyLimit::new(app(), 1)));
-    let mut other = kept.clone();
-    silence(&qq);
+    // Load shedding around the layer.
+    let mut service = LoadShed::new(layer.layer(ConcurrencyLimit::new(app(), 1)));
+    let mut other = service.clone();
+    silence_next_login(&qq);
     let callback = Callback::new(&layer, &qq).await;
-    let mut login = pin!(kept.ready().await.unwrap().call(callback.request()));
-    assert!(now(login.as_mut()).is_none());
-    for request in ours() {
-        let own = kept.ready().await.unwrap().call(request);
+    let mut login = pin!(service.ready().await.unwrap().call(callback.request()));
+    assert!(poll_once(login.as_mut()).is_none());
+    for request in layer_requests() {
+        let response = service.ready().await.unwrap().call(request);
         let page = other.ready().await.unwrap().call(get("/")).await.unwrap();
-        assert_eq!(text(page).await, "nobody");
-        own.await.unwrap();
+        assert_eq!(text(page).await, "signed out");
+        response.await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn an_app_that_has_no_place_left_still_lets_people_start_to_sign_in_if_it_sheds_load() {
+async fn logins_start_while_the_app_sheds_load() {
     let stuck = service_fn(|_: Request<()>| pending::<Result<Page, Infallible>>());
-    let mut kept = layer(&qq()).layer(LoadShed::new(ConcurrencyLimit::new(stuck, 1)));
-    let mut other = kept.clone();
-    let mut page = pin!(kept.ready().await.unwrap().call(get("/")));
-    assert!(now(page.as_mut()).is_none());
+    let mut service = layer(&qq()).layer(LoadShed::new(ConcurrencyLimit::new(stuck, 1)));
+    let mut other = service.clone();
+    let mut page = pin!(service.ready().await.unwrap().call(get("/")));
+    assert!(poll_once(page.as_mut()).is_none());
     let shed = other.ready().await.unwrap().call(get("/")).await;
     assert!(
         shed.unwrap_err()
@@ -486,33 +483,33 @@ async fn an_app_that_has_no_place_left_still_lets_people_start_to_sign_in_if_it_
 }
 
 #[tokio::test]
-async fn a_limit_around_is_free_again_when_a_login_is_dropped() {
+async fn dropping_a_login_frees_a_limit_around_the_layer() {
     let qq = qq();
     let layer = layer(&qq);
     let callback = Callback::new(&layer, &qq).await;
-    silence(&qq);
+    silence_next_login(&qq);
     let mut service = ConcurrencyLimit::new(layer.layer(app()), 1);
     let mut other = service.clone();
     let mut login = Box::pin(service.ready().await.unwrap().call(callback.request()));
-    assert!(now(login.as_mut()).is_none());
-    assert!(now(other.ready()).is_none());
+    assert!(poll_once(login.as_mut()).is_none());
+    assert!(poll_once(other.ready()).is_none());
     drop(login);
-    assert!(now(other.ready()).is_some());
+    assert!(poll_once(other.ready()).is_some());
 }
 
 // Logins in flight.
 
 #[tokio::test(start_paused = true)]
-async fn over_the_limit_a_login_is_told_to_come_back_and_then_finishes() {
+async fn excess_logins_get_503_at_once_and_succeed_later() {
     let qq = qq();
-    let layer = layer(&qq).max_logins_in_flight(1).unwrap();
+    let layer = builder(&qq).max_logins_in_flight(1).build().unwrap();
     let (first, second) = (
         Callback::new(&layer, &qq).await,
         Callback::new(&layer, &qq).await,
     );
-    silence(&qq);
+    silence_next_login(&qq);
     let mut waiting = pin!(layer.layer(app()).oneshot(first.request()));
-    assert!(now(waiting.as_mut()).is_none());
+    assert!(poll_once(waiting.as_mut()).is_none());
 
     for (accept, kind) in [
         ("application/json", "application/problem+json"),
@@ -521,22 +518,22 @@ async fn over_the_limit_a_login_is_told_to_come_back_and_then_finishes() {
         let mut request = second.request();
         let accept = HeaderValue::from_static(accept);
         request.headers_mut().insert(header::ACCEPT, accept);
-        // Another service of the same layer: the limit is that of the layer.
-        let told = now(layer.layer(app()).oneshot(request)).expect("it is told at once");
-        let told = told.unwrap();
-        assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(told.headers()["content-type"], kind);
-        let after = told.headers()["retry-after"].to_str().unwrap();
+        // Another service of the same layer: all of them share the limit.
+        let rejected = poll_once(layer.layer(app()).oneshot(request));
+        let rejected = rejected.expect("the layer answers at once").unwrap();
+        assert_eq!(rejected.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(rejected.headers()["content-type"], kind);
+        let after = rejected.headers()["retry-after"].to_str().unwrap();
         assert!((1..=60).contains(&after.parse::<u64>().unwrap()));
-        assert!(!told.headers().contains_key(header::SET_COOKIE));
+        assert!(!rejected.headers().contains_key(header::SET_COOKIE));
         if kind == "application/problem+json" {
-            let problem: serde_json::Value = serde_json::from_str(&text(told).await).unwrap();
+            let problem: serde_json::Value = serde_json::from_str(&text(rejected).await).unwrap();
             assert_eq!(problem["code"], "overloaded");
         }
     }
     assert_eq!(qq.calls(Endpoint::Token), 1);
     let page = layer.layer(app()).oneshot(get("/")).await.unwrap();
-    assert_eq!(text(page).await, "nobody");
+    assert_eq!(text(page).await, "signed out");
     let start = layer.layer(app()).oneshot(get("/auth/qq/login"));
     assert_eq!(start.await.unwrap().status(), StatusCode::SEE_OTHER);
 
@@ -547,25 +544,25 @@ async fn over_the_limit_a_login_is_told_to_come_back_and_then_finishes() {
 }
 
 #[tokio::test]
-async fn a_dropped_login_frees_its_place_in_flight() {
+async fn dropping_a_login_frees_its_slot() {
     let qq = qq();
-    let layer = layer(&qq).max_logins_in_flight(1).unwrap();
+    let layer = builder(&qq).max_logins_in_flight(1).build().unwrap();
     let (first, second) = (
         Callback::new(&layer, &qq).await,
         Callback::new(&layer, &qq).await,
     );
-    silence(&qq);
+    silence_next_login(&qq);
     let mut login = Box::pin(layer.layer(app()).oneshot(first.request()));
-    assert!(now(login.as_mut()).is_none());
+    assert!(poll_once(login.as_mut()).is_none());
     drop(login);
-    // One that was never polled as well.
+    // A future that was never polled frees its slot as well.
     drop(layer.layer(app()).call(first.request()));
     let end = layer.layer(app()).oneshot(second.request()).await.unwrap();
     assert_signed_in(&end);
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_frees_its_place_in_flight() {
+async fn a_client_that_hangs_up_frees_its_login_slot() {
     const LONG: Duration = Duration::from_secs(3600);
     let Local {
         listener,
@@ -573,12 +570,11 @@ async fn a_client_that_hangs_up_frees_its_place_in_flight() {
         qq,
         mut browser,
         ..
-    } = Local::with(|app| {
-        let app = app.call_timeout(LONG).unwrap();
-        app.login_timeout(LONG).unwrap()
-    })
+    } = Local::with(
+        |app| app.call_timeout(LONG).login_timeout(LONG),
+        |layer| layer.max_logins_in_flight(1),
+    )
     .await;
-    let layer = layer.max_logins_in_flight(1).unwrap();
     let listener = Arc::new(listener);
     let service = TowerToHyperService::new(layer.layer(app::<Incoming>()));
     let serve_once = || {
@@ -592,26 +588,26 @@ async fn a_client_that_hangs_up_frees_its_place_in_flight() {
     serve_once();
     let callback = browser.callback_from(&qq, "/auth/qq/login").await;
 
-    silence(&qq);
+    silence_next_login(&qq);
     let server = serve_once();
     let client = browser.send(&callback, "").await;
     while qq.calls(Endpoint::Token) == 0 {
         tokio::task::yield_now().await;
     }
     serve_once();
-    let told = browser.get(&callback).await;
-    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    let rejected = browser.get(&callback).await;
+    assert_eq!(rejected.status, StatusCode::SERVICE_UNAVAILABLE);
 
     drop(client);
     let served = timeout(Duration::from_secs(30), server).await;
-    served.expect("the server sees the end").unwrap();
+    served.expect("the server notices the hang-up").unwrap();
     serve_once();
     assert_eq!(browser.get(&callback).await.location(), "/");
 }
 
 // Bodies.
 
-/// A body with everything a body can have: frames, trailers, an error, and opinions about its length.
+/// A body with data frames, trailers, an error and a size hint.
 struct Frames {
     frames: VecDeque<Result<Frame<Bytes>, Broken>>,
 }
@@ -655,7 +651,7 @@ impl Body for Frames {
 }
 
 #[tokio::test]
-async fn bodies_go_through_frame_by_frame_both_ways() {
+async fn forwards_bodies_frame_by_frame_in_both_directions() {
     let echo = service_fn(|request: Request<Frames>| {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
     });
@@ -682,7 +678,7 @@ async fn bodies_go_through_frame_by_frame_both_ways() {
 }
 
 #[tokio::test]
-async fn a_request_can_carry_anything_at_all() {
+async fn accepts_any_request_body_type() {
     struct Parcel(Rc<str>);
 
     let qq = qq();
@@ -699,12 +695,12 @@ async fn a_request_can_carry_anything_at_all() {
     assert_signed_in(&service.call(parcel(callback)).await.unwrap());
 }
 
-/// Something of the app's own, or of its server's, in the extensions.
+/// An extension of the app or its server.
 #[derive(Clone, Debug, PartialEq)]
 struct Mark(u32);
 
 #[tokio::test]
-async fn the_head_of_request_and_response_goes_through_as_it_is() {
+async fn forwards_request_and_response_heads_unchanged() {
     let look = service_fn(|request: Request<()>| {
         assert_eq!(request.method(), Method::PATCH);
         assert_eq!(request.uri(), "http://site.example/a/../b?c=%2f");
@@ -737,7 +733,7 @@ async fn the_head_of_request_and_response_goes_through_as_it_is() {
 }
 
 #[tokio::test]
-async fn pages_of_ours_know_their_length() {
+async fn response_bodies_of_the_layer_have_an_exact_length() {
     let qq = qq();
     let layer = layer(&qq);
     let required = service_fn(|_: Request<()>| {
@@ -746,23 +742,23 @@ async fn pages_of_ours_know_their_length() {
         ready(Ok::<_, Infallible>(response))
     });
     let mut service = layer.layer(required);
-    let mut requests = ours();
-    requests.push(get("/needs/somebody"));
+    let mut requests = layer_requests();
+    requests.push(get("/private"));
     requests.push(Callback::new(&layer, &qq).await.request());
     for request in requests {
-        let what = format!("{} {}", request.method(), request.uri());
+        let case = format!("{} {}", request.method(), request.uri());
         let body = service.call(request).await.unwrap().into_body();
-        let length = body.size_hint().exact().expect(&what);
-        assert_eq!(body.is_end_stream(), length == 0, "{what}");
+        let length = body.size_hint().exact().expect(&case);
+        assert_eq!(body.is_end_stream(), length == 0, "{case}");
         let read = body.collect().await.unwrap().to_bytes().len();
-        assert_eq!(read as u64, length, "{what}");
+        assert_eq!(read as u64, length, "{case}");
     }
 }
 
 // Upgrades and real sockets.
 
 #[tokio::test]
-async fn a_switch_of_protocols_keeps_its_extensions() {
+async fn keeps_the_extensions_of_a_protocol_upgrade() {
     let switch = service_fn(|mut request: Request<()>| {
         let upgrade: Mark = request.extensions_mut().remove().unwrap();
         let response = Response::builder().status(101).extension(upgrade);
@@ -778,12 +774,12 @@ async fn a_switch_of_protocols_keeps_its_extensions() {
 }
 
 #[tokio::test]
-async fn a_web_socket_knows_who_opened_it() {
+async fn a_websocket_handler_receives_the_user() {
     let socket = async |upgrade: WebSocketUpgrade, user: QqUser| {
         upgrade.on_upgrade(async move |mut socket| {
             while let Some(Ok(Message::Text(text))) = socket.recv().await {
-                let answer = Message::text(format!("{text}, {}", user.nickname()));
-                socket.send(answer).await.unwrap();
+                let reply = Message::text(format!("{text}, {}", user.nickname()));
+                socket.send(reply).await.unwrap();
             }
         })
     };
@@ -804,18 +800,18 @@ async fn a_web_socket_knows_who_opened_it() {
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 
     browser.sign_in(&qq, "/auth/qq/login").await;
-    // The session is due for renewal: what is no longer HTTP has to be left alone all the same.
+    // The session is due for renewal, but a 101 response must not get a cookie.
     clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
     let mut socket = browser.send("/socket", handshake).await;
     let accepted = head(&mut socket).await;
     assert_eq!(accepted.status, StatusCode::SWITCHING_PROTOCOLS);
-    // The key and its answer are those of RFC 6455, section 1.3.
+    // Key and accept value are the example of RFC 6455, section 1.3.
     assert_eq!(
         accepted.header("sec-websocket-accept"),
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
     assert!(accepted.cookies().is_empty());
-    // A whole text frame of two bytes, masked by zeros as it were.
+    // A text frame of two bytes, masked with zeros.
     socket.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
     let expected = format!("hi, {}", qq.people()[0].nickname);
     let mut frame = vec![0; 2 + expected.len()];
@@ -825,7 +821,7 @@ async fn a_web_socket_knows_who_opened_it() {
 }
 
 #[tokio::test]
-async fn plain_hyper_signs_in_and_says_by_a_mark_who_needs_to() {
+async fn login_and_login_required_work_with_plain_hyper() {
     let Local {
         listener,
         layer,
@@ -834,14 +830,14 @@ async fn plain_hyper_signs_in_and_says_by_a_mark_who_needs_to() {
         ..
     } = Local::new().await;
     let app = service_fn(|request: Request<Incoming>| {
-        let mut response = Page::new(Full::from(name(&request)));
-        if request.uri().path() == "/mine" && name(&request) == "nobody" {
+        let mut response = Page::new(Full::from(nickname(&request)));
+        if request.uri().path() == "/mine" && nickname(&request) == "signed out" {
             response.extensions_mut().insert(LoginRequired);
         }
         ready(Ok::<_, Infallible>(response))
     });
     serve(listener, layer.layer(app));
-    assert_eq!(browser.get("/").await.body, "nobody");
+    assert_eq!(browser.get("/").await.body, "signed out");
     let login = browser.get("/mine?a=b").await.location().to_owned();
     assert_eq!(login, "/auth/qq/login?return_to=/mine%3Fa%3Db");
     let end = browser.sign_in(&qq, &login).await;
@@ -849,11 +845,13 @@ async fn plain_hyper_signs_in_and_says_by_a_mark_who_needs_to() {
     let nickname = &qq.people()[0].nickname;
     assert_eq!(browser.get("/mine?a=b").await.body, *nickname);
 
-    let program = browser.send("/mine", "Connection: close\r\n").await;
-    assert_eq!(head(&mut { program }).await.status, StatusCode::OK);
-    let stranger = browser.another();
-    let mut program = stranger.send("/mine", "Accept: application/json\r\n").await;
-    let refused = head(&mut program).await;
+    let mut connection = browser.send("/mine", "Connection: close\r\n").await;
+    assert_eq!(head(&mut connection).await.status, StatusCode::OK);
+    let anonymous = browser.another();
+    let mut connection = anonymous
+        .send("/mine", "Accept: application/json\r\n")
+        .await;
+    let refused = head(&mut connection).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         refused.header("www-authenticate"),
@@ -863,7 +861,7 @@ async fn plain_hyper_signs_in_and_says_by_a_mark_who_needs_to() {
 
 // Runtimes and types.
 
-async fn eight_people_sign_in_at_once() {
+async fn check_eight_concurrent_logins() {
     let qq = qq();
     let layer = layer(&qq);
     let mut logins = Vec::new();
@@ -878,22 +876,22 @@ async fn eight_people_sign_in_at_once() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn people_sign_in_on_a_runtime_of_one_thread() {
-    eight_people_sign_in_at_once().await;
+async fn concurrent_logins_succeed_on_one_thread() {
+    check_eight_concurrent_logins().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn people_sign_in_on_a_runtime_of_many_threads() {
-    eight_people_sign_in_at_once().await;
+async fn concurrent_logins_succeed_on_many_threads() {
+    check_eight_concurrent_logins().await;
 }
 
 #[tokio::test]
-async fn an_app_that_stays_on_its_thread_can_have_the_layer_too() {
-    let (qq, word) = (qq(), Rc::new("local"));
+async fn works_with_services_that_are_not_send() {
+    let (qq, content) = (qq(), Rc::new("local"));
     let layer = layer(&qq);
     let local = service_fn(move |_: Request<()>| {
-        let word = Rc::clone(&word);
-        async move { Ok::<_, Rc<Broken>>(Page::new(Full::from(*word))) }
+        let content = Rc::clone(&content);
+        async move { Ok::<_, Rc<Broken>>(Page::new(Full::from(*content))) }
     });
     let mut service = layer.layer(local);
     let page = service.ready().await.unwrap().call(get("/")).await.unwrap();
@@ -903,48 +901,49 @@ async fn an_app_that_stays_on_its_thread_can_have_the_layer_too() {
 }
 
 #[test]
-fn a_response_of_the_app_is_no_larger_for_the_layer_around_it() {
+fn the_response_body_is_no_larger_than_the_body_of_the_app() {
     let alone = mem::size_of::<axum::body::Body>();
     assert_eq!(mem::size_of::<ResponseBody<axum::body::Body>>(), alone);
 }
 
 #[test]
-fn types_can_go_where_their_parts_can() {
-    fn everywhere<T: Clone + Send + Sync + Unpin + fmt::Debug + 'static>() {}
-    fn shared<T: Send + Sync + Unpin + fmt::Debug + 'static>() {}
-    fn error<T: Error + Clone + Send + Sync + 'static>() {}
-    fn moved<T: Send + Unpin + fmt::Debug + 'static>() {}
-    fn one_error<A, B: Body<Error = A::Error, Data = Bytes>>()
+fn public_types_implement_the_expected_auto_traits() {
+    fn is_value<T: Clone + Send + Sync + Unpin + fmt::Debug + 'static>() {}
+    fn is_shared<T: Send + Sync + Unpin + fmt::Debug + 'static>() {}
+    fn is_error<T: Error + Clone + Send + Sync + 'static>() {}
+    fn is_sendable<T: Send + Unpin + fmt::Debug + 'static>() {}
+    fn keeps_the_error<A, B: Body<Error = A::Error, Data = Bytes>>()
     where
         A: Body,
     {
     }
 
-    everywhere::<QqApp>();
-    everywhere::<SessionKeys>();
-    everywhere::<QqAuthLayer>();
-    everywhere::<QqAuth<()>>();
-    everywhere::<QqClient>();
-    everywhere::<QqUser>();
-    everywhere::<OpenId>();
-    everywhere::<UnionId>();
-    everywhere::<QqLogin>();
-    everywhere::<QqTokens>();
-    everywhere::<LoginRequired>();
-    everywhere::<LoginErrorKind>();
-    everywhere::<Display>();
-    everywhere::<MockQq>();
-    error::<LoginError>();
-    error::<ConfigError>();
-    shared::<ResponseBody<Full<Bytes>>>();
-    moved::<ResponseFuture<tower::util::BoxCloneService<Request<()>, Page, BoxError>, ()>>();
-    one_error::<Frames, ResponseBody<Frames>>();
+    is_value::<QqApp>();
+    is_value::<SessionKeys>();
+    is_value::<QqAuthLayer>();
+    is_value::<QqAuth<()>>();
+    is_value::<QqClient>();
+    is_value::<QqUser>();
+    is_value::<OpenId>();
+    is_value::<UnionId>();
+    is_value::<QqLogin>();
+    is_value::<QqTokens>();
+    is_value::<LoginRequired>();
+    is_value::<LoginErrorKind>();
+    is_value::<Language>();
+    is_value::<Responsible>();
+    is_value::<MockQq>();
+    is_error::<LoginError>();
+    is_error::<ConfigError>();
+    is_shared::<ResponseBody<Full<Bytes>>>();
+    is_sendable::<ResponseFuture<tower::util::BoxCloneService<Request<()>, Page, BoxError>, ()>>();
+    keeps_the_error::<Frames, ResponseBody<Frames>>();
 }
 
-// Who is signed in is for the layer to say.
+// Identity.
 
 #[tokio::test]
-async fn a_person_planted_from_outside_never_reaches_the_app() {
+async fn ignores_users_planted_in_extensions_or_headers() {
     let qq = qq();
     let layer = layer(&qq);
     let planted = |mut request: Request<()>| {
@@ -964,12 +963,12 @@ async fn a_person_planted_from_outside_never_reaches_the_app() {
     };
     let service = layer.layer(app()).map_request(planted);
     let page = service.clone().oneshot(get("/")).await.unwrap();
-    assert_eq!(text(page).await, "nobody");
+    assert_eq!(text(page).await, "signed out");
 
-    let session = session(&layer, &qq).await;
+    let session = session_cookie(&layer, &qq).await;
     for (cookie, name) in [
         (session.as_str(), qq.people()[0].nickname.as_str()),
-        (&format!("{session}x"), "nobody"),
+        (&format!("{session}x"), "signed out"),
     ] {
         let request = Request::get("/").header(header::COOKIE, cookie);
         let page = service.clone().oneshot(request.body(()).unwrap());

@@ -1,4 +1,4 @@
-//! QQ misbehaves: every fault at each of the three calls of a login.
+//! Faults of QQ at each of the three calls of a login.
 
 use std::{
     convert::Infallible,
@@ -19,37 +19,37 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use tokio::time::Instant;
 use tower::{BoxError, ServiceExt, service_fn};
 use tower_qq_auth::{
-    LoginErrorKind, QqApp, QqAuthLayer, QqClient,
+    LoginErrorKind, OpenId, QqAppBuilder, QqAuthLayer, QqClient, QqTokens,
     mock::{Endpoint, Fault},
 };
 
 use crate::{
     attempt::{Attempt, Calls},
-    site::{Clock, Site, app, block_on, keys, pages, qq},
+    site::{Clock, Site, app, app_builder, block_on, keys, pages, qq},
 };
 
 const CALLS: [Endpoint; 3] = [Endpoint::Token, Endpoint::Me, Endpoint::UserInfo];
 
-/// What no visitor may see.
+/// A page that no response of the site may show.
 const PAGE: &str = "<html><title>canary-page</title><p>canary-page of a firewall</html>";
 
-/// How a call with a fault ends that stays.
+/// The response to a login if a fault persists at one call.
 struct End {
     status: u16,
     code: &'static str,
     retry_after: Option<&'static str>,
-    /// Whether `/me` and the profile are asked once more.
-    repeated: bool,
+    /// Whether `/me` and the profile are called a second time.
+    is_retried: bool,
 }
 
 const UNAVAILABLE: End = End {
     status: 502,
     code: "qq_unavailable",
     retry_after: None,
-    repeated: false,
+    is_retried: false,
 };
 const BROKEN: End = End {
-    repeated: true,
+    is_retried: true,
     ..UNAVAILABLE
 };
 const TIMEOUT: End = End {
@@ -63,33 +63,37 @@ fn busy(retry_after: &'static str) -> End {
         status: 503,
         code: "qq_busy",
         retry_after: Some(retry_after),
-        repeated: false,
+        is_retried: false,
     }
 }
 
-/// Logins in which this fault stays at one call: token, then `/me`, then the profile, which an app may demand or not.
+/// Runs a login with a persistent fault at each call, with and without a required profile.
 ///
-/// `took` is the time that one such call takes, by the clock of tokio.
+/// `duration` is how long one such call takes by the tokio clock.
 async fn check(
     case: &str,
     end: &End,
-    took: Option<Duration>,
-    site: impl Fn(QqApp, Endpoint) -> Site,
+    duration: Option<Duration>,
+    site: impl Fn(QqAppBuilder, Endpoint) -> Site,
 ) {
     for (at, endpoint) in CALLS.into_iter().enumerate() {
         let mut calls: Calls = std::array::from_fn(|call| usize::from(call <= at));
-        if at > 0 && end.repeated {
+        if at > 0 && end.is_retried {
             calls[at] = 2;
         }
-        for demanded in [false, true] {
-            let case = format!("{case} at {endpoint:?}, profile demanded: {demanded}");
-            let site = site(app().require_profile(demanded), endpoint);
+        for profile_required in [false, true] {
+            let case = format!("{case} at {endpoint:?}, profile required: {profile_required}");
+            let app = match profile_required {
+                true => app_builder().require_profile(),
+                false => app_builder(),
+            };
+            let site = site(app, endpoint);
             let start = Instant::now();
             let attempt = Attempt::at(&site).await;
-            if let Some(took) = took {
-                assert_eq!(start.elapsed().as_millis(), took.as_millis(), "{case}");
+            if let Some(duration) = duration {
+                assert_eq!(start.elapsed().as_millis(), duration.as_millis(), "{case}");
             }
-            if endpoint == Endpoint::UserInfo && !demanded {
+            if endpoint == Endpoint::UserInfo && !profile_required {
                 let user = attempt.assert_signed_in(&case, calls);
                 assert_eq!(user["openid"], site.qq.people()[0].openid, "{case}");
                 assert_eq!(user["nickname"], "", "{case}");
@@ -98,19 +102,19 @@ async fn check(
             }
             attempt.assert_failed(&case, (end.status, end.code), calls);
             let retry_after = attempt.reply.headers.get("retry-after");
-            let retry_after = retry_after.map(|it| it.to_str().unwrap());
+            let retry_after = retry_after.map(|value| value.to_str().unwrap());
             assert_eq!(retry_after, end.retry_after, "{case}");
-            let answer = format!("{:?}", attempt.reply);
-            assert!(!answer.contains("canary-page"), "{case}: {answer}");
-            assert!(!answer.contains("evil.example"), "{case}: {answer}");
+            let reply = format!("{:?}", attempt.reply);
+            assert!(!reply.contains("canary-page"), "{case}: {reply}");
+            assert!(!reply.contains("evil.example"), "{case}: {reply}");
         }
     }
 }
 
-/// The same for a fault that the mock can make by itself.
-async fn check_fault(case: &str, end: &End, took: Option<Duration>, fault: impl Into<Fault>) {
+/// Runs [`check`] with a fault of the mock.
+async fn check_fault(case: &str, end: &End, duration: Option<Duration>, fault: impl Into<Fault>) {
     let fault = fault.into();
-    check(case, end, took, |app, endpoint| {
+    check(case, end, duration, |app, endpoint| {
         let site = Site::with(|_| app, |layer| layer);
         site.qq
             .ignore_need_openid(true)
@@ -120,7 +124,7 @@ async fn check_fault(case: &str, end: &End, took: Option<Duration>, fault: impl 
     .await;
 }
 
-fn answer(status: u16, headers: &[(&str, &str)]) -> Response<&'static str> {
+fn response(status: u16, headers: &[(&str, &str)]) -> Response<&'static str> {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
@@ -131,39 +135,48 @@ fn answer(status: u16, headers: &[(&str, &str)]) -> Response<&'static str> {
 type AnyBody = BoxBody<Bytes, BoxError>;
 type Replacement = fn(Response<AnyBody>) -> Result<Response<AnyBody>, BoxError>;
 
-/// A site whose way to QQ puts something else in the place of the answers of one endpoint.
-fn site_behind(app: QqApp, endpoint: Endpoint, replace: Replacement) -> Site {
+/// A site whose client sees other responses of one endpoint.
+fn site_behind(app: QqAppBuilder, endpoint: Endpoint, replace: Replacement) -> Site {
     let (qq, clock) = (qq(), Clock::new());
     qq.ignore_need_openid(true);
     let inner = qq.clone();
     let service = service_fn(move |request: Request<Full<Bytes>>| {
         let inner = inner.clone();
         async move {
-            let asked = inner.calls(endpoint);
+            let calls = inner.calls(endpoint);
             let response = inner.clone().oneshot(request).await?;
             let response = response.map(|body| body.map_err(Into::into).boxed());
-            if inner.calls(endpoint) == asked {
+            if inner.calls(endpoint) == calls {
                 return Ok(response);
             }
             replace(response)
         }
     });
     let time = clock.clone();
-    let client = QqClient::with_service(app, service);
-    let layer = QqAuthLayer::with_client(client, keys()).clock(move || time.now());
+    let client = QqClient::with_service(app.build().unwrap(), service);
+    let layer = QqAuthLayer::builder(client, keys())
+        .clock(move || time.now())
+        .build()
+        .unwrap();
     let router = pages().layer(layer);
     Site { qq, router, clock }
 }
 
 #[tokio::test]
-async fn a_status_other_than_200_is_no_answer() {
+async fn rejects_every_status_other_than_200() {
     for status in [
         201, 202, 203, 204, 205, 206, 226, 299, 304, 400, 401, 403, 404, 405, 418,
     ] {
-        check_fault(&status.to_string(), &UNAVAILABLE, None, answer(status, &[])).await;
+        check_fault(
+            &status.to_string(),
+            &UNAVAILABLE,
+            None,
+            response(status, &[]),
+        )
+        .await;
     }
     for status in [500, 501, 502, 504, 520, 599] {
-        check_fault(&status.to_string(), &BROKEN, None, answer(status, &[])).await;
+        check_fault(&status.to_string(), &BROKEN, None, response(status, &[])).await;
     }
     for status in [StatusCode::FORBIDDEN, StatusCode::NO_CONTENT] {
         check_fault(status.as_str(), &UNAVAILABLE, None, Fault::Status(status)).await;
@@ -171,26 +184,26 @@ async fn a_status_other_than_200_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_status_other_than_200_spoils_a_good_answer() {
-    let good = |mut response: Response<AnyBody>| {
+async fn rejects_a_valid_body_with_another_status() {
+    let created = |mut response: Response<AnyBody>| {
         *response.status_mut() = StatusCode::CREATED;
         Ok(response)
     };
     check("201", &UNAVAILABLE, None, |app, endpoint| {
-        site_behind(app, endpoint, good)
+        site_behind(app, endpoint, created)
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn does_not_follow_redirects() {
     for status in [301, 302, 303, 307, 308] {
         for location in [
             "http://evil.example/",
             "/oauth2.0/token",
             "https://graph.qq.com/",
         ] {
-            let redirect = answer(status, &[("location", location)]);
+            let redirect = response(status, &[("location", location)]);
             check_fault(
                 &format!("{status} {location}"),
                 &UNAVAILABLE,
@@ -203,13 +216,13 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn who_is_busy_may_say_for_how_long() {
+async fn passes_on_the_retry_after_of_a_busy_qq() {
     for status in [429, 503] {
-        let named = [
+        let cases = [
             ("1", "1"),
             ("7", "7"),
             ("300", "300"),
-            // Not within 5 minutes, or not a number of seconds: our own guess.
+            // Anything but 1 to 300 seconds becomes the default of 5 seconds.
             ("0", "5"),
             ("301", "5"),
             ("-1", "5"),
@@ -219,25 +232,25 @@ async fn who_is_busy_may_say_for_how_long() {
             ("Wed, 21 Oct 2026 07:28:00 GMT", "5"),
             ("", "5"),
         ];
-        for (retry_after, told) in named {
-            let fault = answer(status, &[("retry-after", retry_after)]);
+        for (retry_after, expected) in cases {
+            let fault = response(status, &[("retry-after", retry_after)]);
             let case = format!("{status} {retry_after}");
-            check_fault(&case, &busy(told), None, fault).await;
+            check_fault(&case, &busy(expected), None, fault).await;
         }
-        check_fault("silent", &busy("5"), None, answer(status, &[])).await;
+        check_fault("no retry-after", &busy("5"), None, response(status, &[])).await;
     }
     check_fault("100062", &busy("5"), None, Fault::Code(100062)).await;
 }
 
 #[tokio::test]
-async fn a_page_at_200_is_no_answer() {
-    check_fault("page", &UNAVAILABLE, None, answer(200, &[])).await;
+async fn rejects_an_html_page_with_status_200() {
+    check_fault("page", &UNAVAILABLE, None, response(200, &[])).await;
     let typed = [("content-type", "application/json"), ("retry-after", "7")];
-    check_fault("typed", &UNAVAILABLE, None, answer(200, &typed)).await;
+    check_fault("typed", &UNAVAILABLE, None, response(200, &typed)).await;
 }
 
 #[tokio::test]
-async fn the_content_type_says_nothing() {
+async fn ignores_the_content_type() {
     for content_type in [
         "text/html",
         "application/json",
@@ -257,39 +270,39 @@ async fn the_content_type_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_of_more_than_64_kib_is_no_answer() {
+async fn rejects_bodies_over_64_kib() {
     let json = r#"{"ret":0,"access_token":"T","client_id":"101905280","openid":"A"}"#;
-    let brim = json.to_owned() + &" ".repeat(64 * 1024 - json.len());
-    let giant = brim.clone() + " ";
-    let fault = Response::builder().header("content-length", giant.len());
+    let largest = json.to_owned() + &" ".repeat(64 * 1024 - json.len());
+    let too_large = largest.clone() + " ";
+    let fault = Response::builder().header("content-length", too_large.len());
     check_fault(
         "length",
         &UNAVAILABLE,
         None,
-        fault.body(giant.clone()).unwrap(),
+        fault.body(too_large.clone()).unwrap(),
     )
     .await;
     check_fault(
         "no length",
         &UNAVAILABLE,
         None,
-        Response::new(giant.clone()),
+        Response::new(too_large.clone()),
     )
     .await;
     let error = Response::builder().status(500);
-    check_fault("500", &BROKEN, None, error.body(giant).unwrap()).await;
+    check_fault("500", &BROKEN, None, error.body(too_large).unwrap()).await;
 
     let attempt = Attempt::with(
         |app| app,
         |qq| {
-            qq.reply(Endpoint::Token, brim);
+            qq.reply(Endpoint::Token, largest);
         },
     )
     .await;
     attempt.assert_signed_in("64 KiB", [1, 0, 1]);
 }
 
-/// 1 KiB after the other, for ever. Counts them.
+/// An endless body that counts its chunks of 1 KiB.
 struct Endless(Arc<AtomicUsize>);
 
 impl Body for Endless {
@@ -307,7 +320,7 @@ impl Body for Endless {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_left_after_64_kib() {
+async fn stops_reading_an_endless_body_after_64_kib() {
     check("endless", &UNAVAILABLE, None, |app, endpoint| {
         site_behind(app, endpoint, |_| {
             Ok(Response::new(Endless(Arc::default()).boxed()))
@@ -315,40 +328,39 @@ async fn an_endless_body_is_left_after_64_kib() {
     })
     .await;
 
-    let read = Arc::new(AtomicUsize::new(0));
-    let chunks = Arc::clone(&read);
+    let chunks = Arc::new(AtomicUsize::new(0));
+    let body = Arc::clone(&chunks);
     let service = service_fn(move |_: Request<Full<Bytes>>| {
-        std::future::ready(Ok::<_, Infallible>(Response::new(Endless(Arc::clone(
-            &chunks,
-        )))))
+        let body = Endless(Arc::clone(&body));
+        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
     });
     let error = QqClient::with_service(app(), service).login("code").await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
-    assert_eq!(read.load(Relaxed), 65, "one more than fits");
+    assert_eq!(chunks.load(Relaxed), 65, "one chunk beyond the limit");
 }
 
 #[test]
-fn a_giant_body_takes_no_memory() {
+fn an_endless_body_takes_little_memory() {
     let service = service_fn(|_: Request<Full<Bytes>>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(Endless(Arc::default()))))
     });
     let client = QqClient::with_service(app(), service);
     let memory = allocation_counter::measure(|| {
-        let ended = block_on(client.login("code"));
-        assert_eq!(ended.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
+        let login = block_on(client.login("code"));
+        assert_eq!(login.unwrap_err().kind(), LoginErrorKind::QqUnavailable);
     });
-    assert!(memory.bytes_max > 64 * 1024, "the counter counts");
+    assert!(memory.bytes_max > 64 * 1024, "the counter sees the body");
     assert!(memory.bytes_max < 512 * 1024, "{memory:?}");
     assert!(memory.bytes_current < 4 * 1024, "{memory:?}");
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_answer() {
+async fn rejects_a_truncated_body() {
     check_fault("cut", &BROKEN, None, Fault::CutBody).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_fails_is_no_answer() {
+async fn connection_errors_fail_the_call() {
     let failures: [(&str, Replacement); 3] = [
         ("refused", |_| {
             let page = "http://evil.example/?client_secret=canary-page";
@@ -357,7 +369,7 @@ async fn a_connection_that_fails_is_no_answer() {
         ("reset", |_| {
             Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
         }),
-        ("anything", |_| Err("canary-page".into())),
+        ("other error", |_| Err("canary-page".into())),
     ];
     for (case, failure) in failures {
         check(case, &BROKEN, None, |app, endpoint| {
@@ -368,7 +380,7 @@ async fn a_connection_that_fails_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_never_ready_is_no_answer() {
+async fn a_service_that_fails_to_get_ready_fails_the_login() {
     #[derive(Clone)]
     struct Broken;
 
@@ -382,7 +394,7 @@ async fn a_service_that_is_never_ready_is_no_answer() {
         }
 
         fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
-            panic!("called although it was not ready")
+            panic!("called before it was ready")
         }
     }
 
@@ -395,19 +407,19 @@ async fn a_service_that_is_never_ready_is_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_takes_too_long_is_left_after_5_seconds() {
+async fn a_slow_call_times_out_after_5_seconds() {
     let five = Some(Duration::from_secs(5));
     check_fault("silence", &TIMEOUT, five, Fault::Silence).await;
     let slow = Fault::Latency(Duration::from_millis(5001));
     check_fault("late", &TIMEOUT, five, slow).await;
     for pause in [200, 1000, 4900] {
         let drip = Fault::Drip(Duration::from_millis(pause));
-        check_fault("dripping", &TIMEOUT, five, drip).await;
+        check_fault("drip", &TIMEOUT, five, drip).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_takes_nearly_5_seconds_is_waited_for() {
+async fn a_call_of_nearly_5_seconds_succeeds() {
     for endpoint in CALLS {
         let start = Instant::now();
         let attempt = Attempt::with(
@@ -425,12 +437,15 @@ async fn a_call_that_takes_nearly_5_seconds_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_takes_too_long_is_left_after_10_seconds() {
+async fn a_slow_login_times_out_after_10_seconds() {
     let late = Fault::Latency(Duration::from_millis(4500));
-    for demanded in [false, true] {
+    for profile_required in [false, true] {
         let start = Instant::now();
         let attempt = Attempt::with(
-            |app| app.require_profile(demanded),
+            |app| match profile_required {
+                true => app.require_profile(),
+                false => app,
+            },
             |qq| {
                 qq.ignore_need_openid(true);
                 for endpoint in CALLS {
@@ -439,7 +454,7 @@ async fn a_login_that_takes_too_long_is_left_after_10_seconds() {
             },
         )
         .await;
-        if demanded {
+        if profile_required {
             attempt.assert_failed("late", (504, "qq_timeout"), [1, 1, 1]);
         } else {
             let user = attempt.assert_signed_in("late", [1, 1, 1]);
@@ -450,7 +465,7 @@ async fn a_login_that_takes_too_long_is_left_after_10_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asking_once_more_does_not_buy_more_than_10_seconds() {
+async fn retries_do_not_extend_the_10_seconds_of_a_login() {
     let start = Instant::now();
     let attempt = Attempt::with(
         |app| app,
@@ -458,9 +473,9 @@ async fn asking_once_more_does_not_buy_more_than_10_seconds() {
             let late = Fault::Latency(Duration::from_millis(4900));
             qq.ignore_need_openid(true)
                 .fault(Endpoint::Token, 1, late)
-                .fault(Endpoint::Me, 1, answer(500, &[]))
+                .fault(Endpoint::Me, 1, response(500, &[]))
                 .fault(Endpoint::Me, 1, Fault::Latency(Duration::from_millis(4900)))
-                .fault(Endpoint::UserInfo, 1, answer(500, &[]))
+                .fault(Endpoint::UserInfo, 1, response(500, &[]))
                 .fault(Endpoint::UserInfo, 1, Fault::Silence);
         },
     )
@@ -470,44 +485,39 @@ async fn asking_once_more_does_not_buy_more_than_10_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_sets_times_of_its_own() {
-    let second = Duration::from_secs(1);
-    type Set = fn(QqApp) -> QqApp;
-    let settings: [(Set, u64); 3] = [
-        (|app| app.call_timeout(Duration::from_secs(1)).unwrap(), 1),
-        (|app| app.login_timeout(Duration::from_secs(2)).unwrap(), 2),
-        (
-            |app| {
-                let long = Duration::from_secs(60);
-                app.call_timeout(long).unwrap().login_timeout(long).unwrap()
-            },
-            60,
-        ),
+async fn timeouts_are_configurable() {
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    type Set = fn(QqAppBuilder) -> QqAppBuilder;
+    let cases: [(Set, Duration); 3] = [
+        (|app| app.call_timeout(SECOND), SECOND),
+        (|app| app.login_timeout(2 * SECOND), 2 * SECOND),
+        (|app| app.call_timeout(MINUTE).login_timeout(MINUTE), MINUTE),
     ];
-    for (set, seconds) in settings {
+    for (set, timeout) in cases {
         let start = Instant::now();
         let attempt = Attempt::with(set, |qq| {
             qq.fault(Endpoint::Token, 1, Fault::Silence);
         })
         .await;
         attempt.assert_failed("silence", (504, "qq_timeout"), [1, 0, 0]);
-        let took = second * u32::try_from(seconds).unwrap();
-        assert_eq!(start.elapsed().as_millis(), took.as_millis());
+        assert_eq!(start.elapsed().as_millis(), timeout.as_millis());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_calls_have_5_seconds_too() {
+async fn refresh_and_user_info_time_out_after_5_seconds() {
     let qq = qq();
     let client = QqClient::with_service(app(), qq.clone());
-    let openid = tower_qq_auth::OpenId::new("A").unwrap();
+    let openid = OpenId::new("A").unwrap();
+    let tokens = QqTokens::new("token", Some("token".into()), None);
     qq.fault(Endpoint::Token, usize::MAX, Fault::Silence);
     qq.fault(Endpoint::UserInfo, usize::MAX, Fault::Silence);
     let start = Instant::now();
-    let error = client.refresh("token").await.unwrap_err();
+    let error = client.refresh(&tokens).await.unwrap_err();
     assert_eq!(error.kind(), LoginErrorKind::QqTimeout);
     assert_eq!(start.elapsed().as_millis(), 5000);
-    let error = client.user_info("token", &openid).await.unwrap_err();
+    let error = client.user_info(&tokens, &openid).await.unwrap_err();
     assert_eq!(error.kind(), LoginErrorKind::QqTimeout);
     assert_eq!(start.elapsed().as_millis(), 10_000);
     assert_eq!(qq.calls(Endpoint::Token), 1);
@@ -515,14 +525,14 @@ async fn other_calls_have_5_seconds_too() {
 }
 
 #[tokio::test]
-async fn openid_and_profile_survive_one_failure_that_passes() {
-    let passing: [fn() -> Fault; 4] = [
-        || answer(500, &[]).into(),
-        || answer(502, &[]).into(),
-        || answer(504, &[]).into(),
+async fn openid_and_profile_calls_survive_one_transient_fault() {
+    let transient: [fn() -> Fault; 4] = [
+        || response(500, &[]).into(),
+        || response(502, &[]).into(),
+        || response(504, &[]).into(),
         || Fault::CutBody,
     ];
-    for fault in passing {
+    for fault in transient {
         let attempt = Attempt::with(
             |app| app,
             |qq| {
@@ -532,17 +542,17 @@ async fn openid_and_profile_survive_one_failure_that_passes() {
             },
         )
         .await;
-        let user = attempt.assert_signed_in("passing", [1, 2, 2]);
+        let user = attempt.assert_signed_in("transient fault", [1, 2, 2]);
         assert_eq!(user["profile_complete"], true);
     }
 }
 
 #[tokio::test]
-async fn people_read_a_page_that_says_nothing_of_what_qq_said() {
+async fn the_error_page_shows_nothing_of_the_reply_of_qq() {
     let faults: [fn() -> Fault; 4] = [
-        || answer(200, &[]).into(),
-        || answer(403, &[("set-cookie", "canary-page=1")]).into(),
-        || answer(302, &[("location", "http://evil.example/canary-page")]).into(),
+        || response(200, &[]).into(),
+        || response(403, &[("set-cookie", "canary-page=1")]).into(),
+        || response(302, &[("location", "http://evil.example/canary-page")]).into(),
         || {
             Fault::from(Response::new(
                 r#"{"error":1,"error_description":"canary-page"}"#,
@@ -569,10 +579,10 @@ async fn people_read_a_page_that_says_nothing_of_what_qq_said() {
 }
 
 #[tokio::test]
-async fn all_is_well_when_qq_is_back() {
+async fn logins_work_again_when_qq_recovers() {
     let site = Site::new();
     let mut signed_in = site.signed_in().await;
-    site.qq.fault(Endpoint::Token, 3, answer(502, &[]));
+    site.qq.fault(Endpoint::Token, 3, response(502, &[]));
     for _ in 0..3 {
         let attempt = Attempt::at(&site).await;
         attempt.assert_failed("down", (502, "qq_unavailable"), [1, 0, 0]);

@@ -1,4 +1,4 @@
-//! An app that keeps its own session: ours is neither written nor read.
+//! `without_session`: apps with their own sessions.
 
 use axum::{
     Router,
@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde_json::Value;
-use tower_qq_auth::{QqAuthLayer, QqLogin};
+use tower_qq_auth::{QqAuthLayerBuilder, QqLogin};
 
 use crate::site::{SESSION, Site};
 
@@ -23,7 +23,7 @@ fn site() -> Site {
 }
 
 #[tokio::test]
-async fn a_session_cookie_from_before_signs_nobody_in() {
+async fn ignores_old_session_cookies() {
     let before = Site::new().signed_in().await;
     let mut browser = site().browser();
     browser.jar = before.jar;
@@ -31,7 +31,7 @@ async fn a_session_cookie_from_before_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn the_handler_gets_the_login_and_no_cookie_of_ours_is_set() {
+async fn the_handler_gets_the_login_and_no_session_cookie_is_set() {
     let site = site();
     let mut browser = site.browser();
     let end = browser
@@ -43,7 +43,7 @@ async fn the_handler_gets_the_login_and_no_cookie_of_ours_is_set() {
 }
 
 #[tokio::test]
-async fn the_logout_path_is_the_apps() {
+async fn the_logout_path_belongs_to_the_app() {
     let site = site();
     assert_eq!(
         site.browser().post("/auth/qq/logout").await.status,
@@ -57,11 +57,11 @@ async fn the_logout_path_is_the_apps() {
 }
 
 #[tokio::test]
-async fn the_logout_path_is_the_apps_whatever_it_is_called_and_in_whatever_order_that_is_said() {
-    type Setting = fn(QqAuthLayer) -> QqAuthLayer;
-    let orders: [Setting; 2] = [
-        |layer| layer.logout_path("/bye").unwrap().without_session(),
-        |layer| layer.without_session().logout_path("/bye").unwrap(),
+async fn a_custom_logout_path_belongs_to_the_app_in_any_order_of_settings() {
+    type Settings = fn(QqAuthLayerBuilder) -> QqAuthLayerBuilder;
+    let orders: [Settings; 2] = [
+        |layer| layer.logout_path("/bye").without_session(),
+        |layer| layer.without_session().logout_path("/bye"),
     ];
     for order in orders {
         let bye = |_: &_| Router::new().route("/bye", post(async || "the app's"));
@@ -71,7 +71,7 @@ async fn the_logout_path_is_the_apps_whatever_it_is_called_and_in_whatever_order
 }
 
 #[tokio::test]
-async fn a_login_that_is_forwarded_nowhere_is_not_a_login_of_somebody_else() {
+async fn the_login_extractor_explains_a_missing_forward_callback() {
     let mut browser = Site::new().browser();
     browser.router = browser
         .router
@@ -82,7 +82,7 @@ async fn a_login_that_is_forwarded_nowhere_is_not_a_login_of_somebody_else() {
 }
 
 #[tokio::test]
-async fn an_intent_needs_somebody_to_say_whose_account_it_is() {
+async fn an_intent_needs_the_account_of_hook() {
     let mut browser = site().browser().header("sec-fetch-site", "same-origin");
     let reply = browser
         .get("/auth/qq/login?intent=bind&return_to=/settings")

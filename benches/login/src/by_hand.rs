@@ -1,4 +1,4 @@
-//! What a handler of an app's own does with a code: a client for this login, and three calls one after another.
+//! The usual code of an app without this crate: a client for each login, and three calls in sequence.
 
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ struct Profile {
     nickname: String,
 }
 
-/// The nickname of whom QQ gave this code.
+/// Exchanges a code and returns the nickname of the user.
 pub async fn login(base_url: &str, code: &str) -> reqwest::Result<String> {
     let client = reqwest::Client::new();
     let get = async |path: &str, query: &[(&str, &str)]| {

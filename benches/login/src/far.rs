@@ -1,4 +1,4 @@
-//! A QQ behind TLS, a round trip away: each byte takes half of it, and so does each packet of TCP's own handshake.
+//! A mock behind TLS at a distance: bytes and TCP handshakes take the time of a round trip.
 
 use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
@@ -26,13 +26,14 @@ use tokio_rustls::{
 };
 use tower_qq_auth::mock::MockQq;
 
-const TICKS: Duration = Duration::from_millis(2);
+/// Slept less than the delay, because the timer of the runtime counts whole milliseconds.
+const MARGIN: Duration = Duration::from_millis(2);
 
-/// Who proves that `localhost` is QQ.
+/// The certificate authority that the client trusts.
 pub struct Authority(Issuer<'static, KeyPair>);
 
 impl Authority {
-    /// Writes to this file whom to trust.
+    /// Makes an authority and writes its certificate to this file.
     pub fn new(file: &Path) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([]).expect("no names");
@@ -58,7 +59,7 @@ impl Authority {
     }
 }
 
-/// Serves `qq` by one protocol, `http/1.1` or `h2`; the address.
+/// Serves `qq` by one protocol, `http/1.1` or `h2`, and returns its URL.
 pub async fn serve(
     qq: MockQq,
     authority: &Authority,
@@ -73,13 +74,12 @@ pub async fn serve(
             stream.set_nodelay(true).expect("an option");
             let (acceptor, qq) = (acceptor.clone(), qq.clone());
             tokio::spawn(async move {
-                let stream = acceptor.accept(across(stream, round_trip)).await?;
+                let stream = acceptor.accept(delay(stream, round_trip)).await?;
                 let server = auto::Builder::new(TokioExecutor::new());
                 let served = server
                     .serve_connection(TokioIo::new(stream), TowerToHyperService::new(qq))
                     .await;
-                // The other side leaves as it likes.
-                drop(served);
+                drop(served); // the client may close the connection at any time
                 io::Result::Ok(())
             });
         }
@@ -87,25 +87,25 @@ pub async fn serve(
     format!("https://localhost:{port}")
 }
 
-/// What the far end of this connection sees of it.
-fn across(near: TcpStream, round_trip: Duration) -> impl AsyncRead + AsyncWrite + Unpin {
+/// Returns the far end of a connection on which bytes take half a round trip.
+fn delay(near: TcpStream, round_trip: Duration) -> impl AsyncRead + AsyncWrite + Unpin {
     let (far, between) = duplex(64 * 1024);
     let (from_near, to_near) = near.into_split();
     let (from_far, to_far) = split(between);
-    // The operating system has connected at once; over a distance nothing could be sent before a round trip.
+    // Locally the connection is there at once; at a distance the handshake takes a round trip.
     let connected = Instant::now() + round_trip;
-    tokio::spawn(carry(from_near, to_far, round_trip / 2, connected));
-    tokio::spawn(carry(from_far, to_near, round_trip / 2, connected));
+    tokio::spawn(forward(from_near, to_far, round_trip / 2, connected));
+    tokio::spawn(forward(from_far, to_near, round_trip / 2, connected));
     far
 }
 
-async fn carry(
+async fn forward(
     mut from: impl AsyncRead + Unpin + Send + 'static,
     mut to: impl AsyncWrite + Unpin,
     time: Duration,
     connected: Instant,
 ) -> io::Result<()> {
-    let (sender, mut under_way) = mpsc::unbounded_channel();
+    let (sender, mut in_transit) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -118,10 +118,9 @@ async fn carry(
             }
         }
     });
-    while let Some((arrives, bytes)) = under_way.recv().await {
-        // The timer of the runtime counts whole milliseconds.
-        sleep_until(arrives - TICKS).await;
-        while Instant::now() < arrives {
+    while let Some((arrival, bytes)) = in_transit.recv().await {
+        sleep_until(arrival - MARGIN).await;
+        while Instant::now() < arrival {
             yield_now().await;
         }
         to.write_all(&bytes).await?;

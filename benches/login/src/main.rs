@@ -1,4 +1,4 @@
-//! How long a login takes beside what QQ takes, and what work of ours is in it. `README.md` says how to run it.
+//! How long a login takes: the round trips to QQ, and the work on this machine. See `README.md`.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 use http::Request;
 use tokio::{task::JoinSet, time::sleep};
 use tower::{ServiceExt, service_fn};
-use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
+use tower_qq_auth::{QqApp, QqAppBuilder, QqClient, mock::MockQq};
 
 mod by_hand;
 mod far;
@@ -19,13 +19,13 @@ mod site;
 
 use self::{
     far::Authority,
-    site::{ID, KEY, app, callback, finish, qq, site},
+    site::{CALLBACK, ID, KEY, app, callback, finish, qq, site},
 };
 
-/// How far away QQ is, there and back.
+/// The time to QQ and back.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// The made-up QQ in this process, as slow as this.
+/// Returns a client of the mock in this process, with this latency.
 fn client(app: QqApp, qq: &MockQq, latency: Duration) -> QqClient {
     let qq = qq.clone();
     QqClient::with_service(
@@ -42,23 +42,24 @@ fn client(app: QqApp, qq: &MockQq, latency: Duration) -> QqClient {
     )
 }
 
-/// A login at a QQ that is far away and behind TLS.
+/// A login at a distant QQ behind TLS.
 struct Case {
     name: &'static str,
-    /// What cannot be gone below, in round trips.
+    /// The lowest possible number of round trips.
     limit: u32,
-    settings: fn(QqApp) -> QqApp,
-    by_me: bool,
+    configure: fn(QqAppBuilder) -> QqAppBuilder,
+    /// Whether QQ leaves the openid out of the token reply, so that it takes a call to `/me`.
+    needs_me: bool,
     /// Whether the site has had a login before.
-    again: bool,
+    is_second: bool,
 }
 
 const FIRST: Case = Case {
     name: "openid in the token reply",
     limit: 2,
-    settings: |app| app,
-    by_me: false,
-    again: false,
+    configure: |app| app,
+    needs_me: false,
+    is_second: false,
 };
 
 const CASES: [Case; 6] = [
@@ -66,46 +67,46 @@ const CASES: [Case; 6] = [
     Case {
         name: "openid by `/me`",
         limit: 3,
-        by_me: true,
+        needs_me: true,
         ..FIRST
     },
     Case {
-        name: "UnionID wanted",
-        settings: |app| app.union_id(true),
+        name: "with UnionID",
+        configure: QqAppBuilder::request_union_id,
         ..FIRST
     },
     Case {
-        name: "UnionID wanted, second login",
-        settings: |app| app.union_id(true),
-        again: true,
+        name: "with UnionID, second login",
+        configure: QqAppBuilder::request_union_id,
+        is_second: true,
         ..FIRST
     },
     Case {
-        name: "no connection opened ahead: `warm_up(false)`",
+        name: "`without_warm_up()`",
         limit: 4,
-        settings: |app| app.warm_up(false),
+        configure: QqAppBuilder::without_warm_up,
         ..FIRST
     },
     Case {
-        name: "no connection opened ahead, second login",
-        settings: |app| app.warm_up(false),
-        again: true,
+        name: "`without_warm_up()`, second login",
+        configure: QqAppBuilder::without_warm_up,
+        is_second: true,
         ..FIRST
     },
 ];
 
-/// A quick person at QQ's page.
+/// The time that the user spends on QQ's page, a short one.
 const AT_QQ: Duration = ROUND_TRIP.saturating_mul(8);
 
 impl Case {
-    /// How long the callback takes, of a site that has just been started.
+    /// Measures the callback of a new site.
     async fn callback(&self, authority: &Authority, protocol: &str) -> Duration {
         let qq = qq();
-        qq.ignore_need_openid(self.by_me);
+        qq.ignore_need_openid(self.needs_me);
         let url = far::serve(qq.clone(), authority, protocol, ROUND_TRIP).await;
-        let app = app().base_url(url).expect("a URL");
-        let site = site(QqClient::new((self.settings)(app)));
-        if self.again {
+        let app = (self.configure)(QqApp::builder(ID, KEY, CALLBACK)).base_url(url);
+        let site = site(QqClient::new(app.build().expect("settings")));
+        if self.is_second {
             let callback = callback(&site, &qq).await;
             sleep(AT_QQ).await;
             finish(&site, callback).await;
@@ -118,7 +119,7 @@ impl Case {
     }
 }
 
-/// The same by code of an app's own.
+/// Measures an app that calls QQ itself.
 async fn by_hand(authority: &Authority, protocol: &str) -> Duration {
     let qq = qq();
     let url = far::serve(qq.clone(), authority, protocol, ROUND_TRIP).await;
@@ -131,7 +132,7 @@ async fn by_hand(authority: &Authority, protocol: &str) -> Duration {
     start.elapsed()
 }
 
-/// The least of several times, in round trips.
+/// Returns the least of several times, in round trips.
 async fn round_trips(time: impl AsyncFn() -> Duration) -> f64 {
     let mut least = Duration::MAX;
     for _ in 0..5 {
@@ -140,10 +141,10 @@ async fn round_trips(time: impl AsyncFn() -> Duration) -> f64 {
     least.as_secs_f64() / ROUND_TRIP.as_secs_f64()
 }
 
-/// Microseconds for a login, start and callback, on one thread: ours and the mock's; and the mock's alone.
-async fn work() -> (f64, f64) {
+/// Measures a login, start and callback, on one thread, in microseconds: in total, and the mock alone.
+async fn measure_work() -> (f64, f64) {
     const LOGINS: u32 = 200;
-    let (mut least, mut least_of_mock) = (Duration::MAX, Duration::MAX);
+    let (mut least, mut least_mock) = (Duration::MAX, Duration::MAX);
     for _ in 0..20 {
         let qq = qq();
         let site = site(client(app(), &qq, Duration::ZERO));
@@ -153,21 +154,21 @@ async fn work() -> (f64, f64) {
             finish(&site, callback).await;
         }
         least = least.min(start.elapsed() / LOGINS);
-        least_of_mock = least_of_mock.min(mock_alone(LOGINS).await / LOGINS);
+        least_mock = least_mock.min(measure_mock(LOGINS).await / LOGINS);
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    (micros(least), micros(least_of_mock))
+    (micros(least), micros(least_mock))
 }
 
-/// The calls of as many logins, made by hand.
-async fn mock_alone(logins: u32) -> Duration {
+/// Measures the calls of this many logins to the mock.
+async fn measure_mock(logins: u32) -> Duration {
     let qq = qq();
     let url =
         QqClient::with_service(app(), qq.clone()).authorize_url("0123456789abcdefghijkl", false);
-    let mut took = Duration::ZERO;
+    let mut elapsed = Duration::ZERO;
     for _ in 0..logins {
         let start = Instant::now();
-        let callback = qq.approve(&url).expect("a person agrees");
+        let callback = qq.approve(&url).expect("the user agrees");
         let code = callback
             .split("code=")
             .nth(1)
@@ -189,9 +190,9 @@ async fn mock_alone(logins: u32) -> Duration {
         );
         let profile = get(&qq, &format!("/user/get_user_info?{query}")).await;
         assert!(profile.contains("nickname"), "{profile}");
-        took += start.elapsed();
+        elapsed += start.elapsed();
     }
-    took
+    elapsed
 }
 
 async fn get(qq: &MockQq, path: &str) -> String {
@@ -206,11 +207,11 @@ async fn get(qq: &MockQq, path: &str) -> String {
     String::from_utf8(body.into()).expect("text")
 }
 
-/// Callbacks a second, so many at a time.
-async fn throughput(at_once: usize) -> f64 {
+/// Measures callbacks per second with this many at a time.
+async fn measure_throughput(concurrency: usize) -> f64 {
     let qq = qq();
     let site = site(client(app(), &qq, Duration::ZERO));
-    let logins = at_once.max(1000);
+    let logins = concurrency.max(1000);
     let mut callbacks = Vec::new();
     for _ in 0..logins {
         callbacks.push(callback(&site, &qq).await);
@@ -218,24 +219,24 @@ async fn throughput(at_once: usize) -> f64 {
     let (mut left, start) = (callbacks.into_iter(), Instant::now());
     let mut running = JoinSet::new();
     let site = Arc::new(site);
-    let begin = |running: &mut JoinSet<()>, callback| {
+    let spawn = |running: &mut JoinSet<()>, callback| {
         let site = Arc::clone(&site);
         running.spawn(async move { finish(&*site, callback).await });
     };
-    for callback in left.by_ref().take(at_once) {
-        begin(&mut running, callback);
+    for callback in left.by_ref().take(concurrency) {
+        spawn(&mut running, callback);
     }
     while let Some(ended) = running.join_next().await {
         ended.expect("a login");
         if let Some(callback) = left.next() {
-            begin(&mut running, callback);
+            spawn(&mut running, callback);
         }
     }
     logins as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Bytes of memory for each login that waits for QQ.
-async fn memory() -> f64 {
+/// Measures the memory of a login that waits for QQ, in bytes.
+async fn measure_memory() -> f64 {
     const LOGINS: usize = 5000;
     let qq = qq();
     let site = site(client(app(), &qq, Duration::from_secs(4)));
@@ -243,18 +244,18 @@ async fn memory() -> f64 {
     for _ in 0..LOGINS {
         callbacks.push(callback(&site, &qq).await);
     }
-    let before = resident();
+    let before = resident_memory();
     let mut waiting = JoinSet::new();
     for callback in callbacks {
         let site = site.clone();
         waiting.spawn(async move { drop(site.oneshot(callback).await) });
     }
     sleep(Duration::from_secs(1)).await;
-    (resident() - before) * 1024.0 / LOGINS as f64
+    (resident_memory() - before) * 1024.0 / LOGINS as f64
 }
 
-/// KiB that this process has in memory.
-fn resident() -> f64 {
+/// Returns the resident memory of this process in KiB.
+fn resident_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next());
@@ -266,14 +267,14 @@ fn resident() -> f64 {
 fn main() {
     const TRUSTED: &str = "LOGIN_BENCH_TRUSTED";
     let Some(trusted) = env::var_os(TRUSTED) else {
-        // The built-in client trusts what the system trusts, and that is said before a process begins.
+        // The built-in client reads the trusted certificates of the system when the process starts.
         let file = env::temp_dir().join(format!("login-bench-{}.pem", std::process::id()));
         let status = Command::new(env::current_exe().expect("this program"))
             .env(TRUSTED, &file)
             .env("SSL_CERT_FILE", &file)
             .status();
         let _ = std::fs::remove_file(file);
-        std::process::exit(status.expect("it runs").code().unwrap_or(1));
+        std::process::exit(status.expect("it starts").code().unwrap_or(1));
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -285,18 +286,18 @@ fn main() {
 
 async fn run(authority: &Authority) {
     println!(
-        "memory of a login that waits: {:.0} bytes\n",
-        memory().await
+        "a login that waits for QQ takes {:.0} bytes of memory\n",
+        measure_memory().await
     );
-    let (all, mock) = work().await;
-    println!("a login takes {all:.0} µs, of which the mock takes {mock:.0}\n");
-    println!("| at a time | callbacks a second |\n|---:|---:|");
-    for at_once in [1, 10, 100, 1000] {
+    let (total, mock) = measure_work().await;
+    println!("a login takes {total:.0} µs, of which the mock takes {mock:.0}\n");
+    println!("| at a time | callbacks per second |\n|---:|---:|");
+    for concurrency in [1, 10, 100, 1000] {
         let mut most = 0.0_f64;
         for _ in 0..3 {
-            most = most.max(throughput(at_once).await);
+            most = most.max(measure_throughput(concurrency).await);
         }
-        println!("| {at_once} | {most:.0} |");
+        println!("| {concurrency} | {most:.0} |");
     }
     println!("\n| callback, in round trips of 50 ms | limit | HTTP/1.1 | HTTP/2 |");
     println!("|---|---:|---:|---:|");
@@ -311,5 +312,7 @@ async fn run(authority: &Authority) {
     }
     let time = async |protocol| round_trips(async || by_hand(authority, protocol).await).await;
     let (http1, http2) = (time("http/1.1").await, time("h2").await);
-    println!("| by hand: a client for each login, three calls | 5 | {http1:.2} | {http2:.2} |");
+    println!(
+        "| without the crate: a new client for each login, three calls | 5 | {http1:.2} | {http2:.2} |"
+    );
 }

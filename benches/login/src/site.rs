@@ -1,4 +1,4 @@
-//! A site with QQ login, and the browser that visits it.
+//! A site with QQ login, and its browser.
 
 use std::convert::Infallible;
 
@@ -18,23 +18,29 @@ pub fn qq() -> MockQq {
     MockQq::new(ID, KEY, CALLBACK)
 }
 
-/// A site that answers nothing but logins.
+/// Returns a site that has no pages but those of the layer.
 pub fn site(client: QqClient) -> impl Site {
-    let layer = QqAuthLayer::with_client(client, SessionKeys::generate());
-    let layer = layer.max_logins_in_flight(100_000).expect("a number");
+    let layer = QqAuthLayer::builder(client, SessionKeys::generate())
+        .max_logins_in_flight(100_000)
+        .build()
+        .expect("settings");
     layer.layer(service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(String::new()))
     }))
 }
 
 pub trait Site:
-    Service<Request<()>, Response = Response<Self::Body>, Error = Infallible, Future = Self::Answer>
-    + Clone
+    Service<
+        Request<()>,
+        Response = Response<Self::Body>,
+        Error = Infallible,
+        Future = Self::ResponseFuture,
+    > + Clone
     + Send
     + 'static
 {
     type Body: Send;
-    type Answer: Future<Output = Result<Response<Self::Body>, Infallible>> + Send;
+    type ResponseFuture: Future<Output = Result<Response<Self::Body>, Infallible>> + Send;
 }
 
 impl<S, B> Site for S
@@ -44,19 +50,19 @@ where
     B: Send,
 {
     type Body = B;
-    type Answer = S::Future;
+    type ResponseFuture = S::Future;
 }
 
 fn text<B>(response: &Response<B>, name: HeaderName) -> &str {
     response.headers()[name].to_str().expect("ASCII")
 }
 
-/// The request with which QQ sends somebody back.
+/// Starts a login, approves it at QQ, and returns the request to the callback.
 pub async fn callback(site: &impl Site, qq: &MockQq) -> Request<()> {
     let start = Request::get("/auth/qq/login").body(()).expect("a request");
     let start = site.clone().oneshot(start).await.expect("infallible");
     let location = text(&start, header::LOCATION);
-    let callback = qq.approve(location).expect("a person agrees");
+    let callback = qq.approve(location).expect("the user agrees");
     let cookie = text(&start, header::SET_COOKIE).split(';').next();
     Request::get(callback)
         .header(header::COOKIE, cookie.expect("a pair"))
@@ -64,7 +70,7 @@ pub async fn callback(site: &impl Site, qq: &MockQq) -> Request<()> {
         .expect("a request")
 }
 
-/// The callback ends in a session.
+/// Sends the callback, which must succeed.
 pub async fn finish(site: &impl Site, callback: Request<()>) {
     let end = site.clone().oneshot(callback).await.expect("infallible");
     assert_eq!(text(&end, header::LOCATION), "/");

@@ -1,4 +1,4 @@
-//! Users on top of sessions on the server, both in memory.
+//! Users and sessions in the memory of the server.
 
 use std::convert::Infallible;
 
@@ -8,11 +8,11 @@ use tower_sessions_0_14::{MemoryStore, SessionManagerLayer};
 
 use crate::{
     MINE, PUBLIC, Subject,
-    person::{Person, person},
     tower_sessions::signed_in,
+    user::{User, user},
 };
 
-impl AuthUser for Person {
+impl AuthUser for User {
     type Id = String;
 
     fn id(&self) -> String {
@@ -24,29 +24,29 @@ impl AuthUser for Person {
     }
 }
 
-/// Knows one person.
+/// A backend with one user.
 #[derive(Clone)]
-struct Users(Person);
+struct Users(User);
 
 impl AuthnBackend for Users {
-    type User = Person;
+    type User = User;
     type Credentials = ();
     type Error = Infallible;
 
-    async fn authenticate(&self, (): ()) -> Result<Option<Person>, Infallible> {
+    async fn authenticate(&self, (): ()) -> Result<Option<User>, Infallible> {
         Ok(Some(self.0.clone()))
     }
 
-    async fn get_user(&self, id: &String) -> Result<Option<Person>, Infallible> {
+    async fn get_user(&self, id: &String) -> Result<Option<User>, Infallible> {
         Ok((*id == self.0.openid).then(|| self.0.clone()))
     }
 }
 
 pub async fn subject() -> Subject {
     let sessions = SessionManagerLayer::new(MemoryStore::default());
-    let layer = AuthManagerLayerBuilder::new(Users(person()), sessions).build();
+    let layer = AuthManagerLayerBuilder::new(Users(user()), sessions).build();
     let app = Router::new()
-        .route(PUBLIC, get(async || "for everybody"))
+        .route(PUBLIC, get(async || "public"))
         .route(MINE, get(mine))
         .route("/in", get(sign_in))
         .layer(layer);
@@ -55,9 +55,9 @@ pub async fn subject() -> Subject {
 }
 
 async fn mine(session: AuthSession<Users>) -> String {
-    session.user.expect("somebody").nickname
+    session.user.expect("a user").nickname
 }
 
 async fn sign_in(mut session: AuthSession<Users>) {
-    session.login(&person()).await.expect("a store");
+    session.login(&user()).await.expect("a store");
 }

@@ -1,16 +1,15 @@
-//! Cookies with JSON in them, sealed or signed, which a handler reads by itself.
+//! Encrypted or signed cookies with JSON, which handlers read themselves.
 
 use axum::{Router, extract::FromRef, http::HeaderMap, routing::get};
 use axum_extra::extract::{
     PrivateCookieJar, SignedCookieJar,
     cookie::{Cookie, Key},
 };
-
 use tower::layer::util::Identity;
 
 use crate::{
     MINE, PUBLIC, Subject,
-    person::{Person, person},
+    user::{User, user},
 };
 
 #[derive(Clone)]
@@ -22,19 +21,19 @@ impl FromRef<Keys> for Key {
     }
 }
 
-/// A request's `Cookie` from the `Set-Cookie` of a response.
+/// Returns the cookie that a response sets.
 fn pair(headers: &HeaderMap) -> String {
     let cookie = headers["set-cookie"].to_str().expect("ASCII");
     cookie.split(';').next().expect("a pair").to_owned()
 }
 
 fn cookie() -> Cookie<'static> {
-    Cookie::new("user", serde_json::to_string(&person()).expect("JSON"))
+    Cookie::new("user", serde_json::to_string(&user()).expect("JSON"))
 }
 
 fn nickname(cookie: Option<Cookie<'_>>) -> String {
-    let person: Person = serde_json::from_str(cookie.expect("a cookie").value()).expect("JSON");
-    person.nickname
+    let user: User = serde_json::from_str(cookie.expect("a cookie").value()).expect("JSON");
+    user.nickname
 }
 
 pub fn private() -> Subject {
@@ -45,7 +44,9 @@ pub fn private() -> Subject {
     let app = Router::new()
         .route(
             PUBLIC,
-            get(async |jar: PrivateCookieJar| jar.get("user").map_or("nobody", |_| "somebody")),
+            get(async |jar: PrivateCookieJar| {
+                jar.get("user").map_or("signed out", |_| "signed in")
+            }),
         )
         .route(
             MINE,
@@ -64,7 +65,7 @@ pub fn signed() -> Subject {
     let app = Router::new()
         .route(
             PUBLIC,
-            get(async |jar: SignedCookieJar| jar.get("user").map_or("nobody", |_| "somebody")),
+            get(async |jar: SignedCookieJar| jar.get("user").map_or("signed out", |_| "signed in")),
         )
         .route(
             MINE,

@@ -1,20 +1,21 @@
-//! A signed token in a header, which a handler decodes.
+//! A signed token in a cookie, which handlers decode.
 
 use std::sync::Arc;
 
-use crate::{
-    MINE, PUBLIC, Subject,
-    person::{Person, person},
-};
 use axum::{Router, extract::State, http::HeaderMap, routing::get};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use tower::layer::util::Identity;
 
+use crate::{
+    MINE, PUBLIC, Subject,
+    user::{User, user},
+};
+
 #[derive(Serialize, Deserialize)]
 struct Claims {
     exp: u64,
-    user: Person,
+    user: User,
 }
 
 struct Verifier {
@@ -26,7 +27,7 @@ pub fn subject() -> Subject {
     let secret = b"a secret of at least thirty-two bytes";
     let claims = Claims {
         exp: u64::from(u32::MAX),
-        user: person(),
+        user: user(),
     };
     let token = encode(
         &Header::default(),
@@ -38,7 +39,7 @@ pub fn subject() -> Subject {
         validation: Validation::default(),
     });
     let app = Router::new()
-        .route(PUBLIC, get(async || "for everybody"))
+        .route(PUBLIC, get(async || "public"))
         .route(MINE, get(mine))
         .with_state(verifier)
         .layer(Identity::new());
@@ -52,5 +53,5 @@ async fn mine(State(verifier): State<Arc<Verifier>>, headers: HeaderMap) -> Stri
         .split("; ")
         .find_map(|pair| pair.strip_prefix("jwt="));
     let claims = decode::<Claims>(token.expect("a token"), &verifier.key, &verifier.validation);
-    claims.expect("a good token").claims.user.nickname
+    claims.expect("a valid token").claims.user.nickname
 }

@@ -1,5 +1,5 @@
-//! What a request costs with QQ login around the app, beside what else could keep somebody signed in, and beside the
-//! work that cannot be left out. `README.md` says how to run it.
+//! The cost of a request with QQ login, compared with other ways to keep users signed in and with the
+//! minimal work of a sealed cookie. See `README.md`.
 
 use std::{
     convert::Infallible,
@@ -15,18 +15,18 @@ use tower::{Service, ServiceExt};
 
 mod axum_login;
 mod bare;
-mod floor;
 mod jars;
 mod jwt;
+mod minimum;
 mod ours;
-mod person;
 mod tower_sessions;
+mod user;
 
-/// An app, and the cookie of somebody who is signed in to it.
+/// An app, and the cookie of a user who is signed in to it.
 struct Subject {
     name: &'static str,
-    /// Answers requests, and says how long that took.
-    answer: Box<dyn Fn(Vec<Request<Body>>) -> LocalBoxFuture<Duration>>,
+    /// Handles requests and measures the time.
+    handle: Box<dyn Fn(Vec<Request<Body>>) -> LocalBoxFuture<Duration>>,
     cookie: String,
 }
 
@@ -38,19 +38,19 @@ impl Subject {
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + 'static,
         B: 'static,
     {
-        let answer = move |requests| {
+        let handle = move |requests| {
             let app = app.clone();
-            Box::pin(answer(app, requests)) as LocalBoxFuture<Duration>
+            Box::pin(handle(app, requests)) as LocalBoxFuture<Duration>
         };
         Self {
             name,
-            answer: Box::new(answer),
+            handle: Box::new(handle),
             cookie: cookie.into(),
         }
     }
 }
 
-async fn answer<S, B>(mut app: S, requests: Vec<Request<Body>>) -> Duration
+async fn handle<S, B>(mut app: S, requests: Vec<Request<Body>>) -> Duration
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
 {
@@ -62,7 +62,7 @@ where
     start.elapsed()
 }
 
-/// Requests of one kind: the path that they ask for, and their cookies.
+/// A kind of request.
 struct Case {
     name: &'static str,
     path: &'static str,
@@ -75,8 +75,9 @@ enum Cookies {
     SignedIn,
 }
 
-/// A page that asks for nobody, and one that does.
+/// A page that does not use the session.
 const PUBLIC: &str = "/public";
+/// A page that shows the nickname of the user.
 const MINE: &str = "/mine";
 
 const CASES: [Case; 3] = [
@@ -100,7 +101,7 @@ const CASES: [Case; 3] = [
 const FOREIGN: &str =
     "theme=dark; _ga=GA1.2.1234567890.1700000000; lang=zh-CN; cart=8f14e45fceea167a; seen=1";
 
-/// As many requests are made beforehand and then timed together.
+/// The number of requests that are timed together.
 const BATCH: usize = 200;
 
 impl Case {
@@ -120,14 +121,14 @@ impl Case {
         request.body(Body::empty()).expect("a request")
     }
 
-    /// Nanoseconds a request, over one batch.
+    /// Measures one batch, in nanoseconds per request.
     async fn time(&self, subject: &Subject) -> f64 {
         let requests = (0..BATCH).map(|_| self.request(subject)).collect();
-        (subject.answer)(requests).await.as_nanos() as f64 / BATCH as f64
+        (subject.handle)(requests).await.as_nanos() as f64 / BATCH as f64
     }
 }
 
-/// What browsers send with a page's own requests.
+/// The headers of a browser.
 const BROWSER: [(HeaderName, &str); 5] = [
     (header::HOST, "site.example"),
     (
@@ -148,46 +149,46 @@ fn main() {
 }
 
 async fn run(time: Duration) {
-    let [ours, ours_listed, ours_around] = ours::subjects();
-    let floor = floor::Floor::like(&ours.cookie);
+    let [ours, ours_with_list, ours_outermost] = ours::subjects();
+    let minimum = minimum::Minimum::like(&ours.cookie);
     let subjects = [
         bare::subject(),
         ours,
-        ours_listed,
-        ours_around,
+        ours_with_list,
+        ours_outermost,
         tower_sessions::subject().await,
         axum_login::subject().await,
         jars::private(),
         jars::signed(),
         jwt::subject(),
-        bare::with_a_body(),
+        bare::with_own_body(),
     ];
-    // The least of many batches, and all of them in turn, so that no one has a quiet machine for itself.
-    let mut least = subjects.each_ref().map(|_| [f64::MAX; CASES.len()]);
-    let mut least_floor = f64::MAX;
+    // The best of many batches. The subjects take turns, so that a busy machine slows all of them.
+    let mut best = subjects.each_ref().map(|_| [f64::MAX; CASES.len()]);
+    let mut best_minimum = f64::MAX;
     let end = Instant::now() + time;
     while Instant::now() < end {
-        for (subject, least) in subjects.iter().zip(&mut least) {
-            for (case, least) in CASES.iter().zip(least) {
-                *least = least.min(case.time(subject).await);
+        for (subject, best) in subjects.iter().zip(&mut best) {
+            for (case, best) in CASES.iter().zip(best) {
+                *best = best.min(case.time(subject).await);
             }
         }
-        least_floor = least_floor.min(floor.time(BATCH));
+        best_minimum = best_minimum.min(minimum.time(BATCH));
     }
-    let bare = least[0];
+    let bare = best[0];
     println!(
-        "microseconds a request above the same app with a layer that does nothing, which takes {:.2} to {:.2}\n",
+        "microseconds per request on top of the same app with a layer that does nothing, which takes {:.2} to {:.2}\n",
         bare[0] / 1000.0,
         bare[2] / 1000.0
     );
     println!("| | {} |", CASES.map(|case| case.name).join(" | "));
     println!("|---|{}", "---:|".repeat(CASES.len()));
-    for (subject, least) in subjects.iter().zip(&least).skip(1) {
-        let above = [0, 1, 2].map(|case| format!("{:.3}", (least[case] - bare[case]) / 1000.0));
+    for (subject, best) in subjects.iter().zip(&best).skip(1) {
+        let above = [0, 1, 2].map(|case| format!("{:.3}", (best[case] - bare[case]) / 1000.0));
         println!("| {} | {} |", subject.name, above.join(" | "));
     }
     println!(
-        "| the floor: base64, AES-256-GCM-SIV, postcard, one extension | 0 | 0 | {:.3} |",
-        least_floor / 1000.0
+        "| only opening a sealed cookie: base64, AES-256-GCM-SIV, postcard, one extension | 0 | 0 | {:.3} |",
+        best_minimum / 1000.0
     );
 }

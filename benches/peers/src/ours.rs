@@ -1,30 +1,34 @@
-//! This crate, without and with a list of revoked sessions in memory.
+//! This crate, without and with a revocation list in memory.
 
 use std::convert::Infallible;
 
 use axum::{Router, http::Response, routing::get};
 use tower::{Layer, service_fn};
 use tower_qq_auth::{
-    InMemoryRevocations, OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys,
+    OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, revocation::InMemoryRevocations,
 };
 
 use crate::{
     MINE, PUBLIC, Subject,
-    person::{AVATAR, NICKNAME, OPENID},
+    user::{AVATAR, NICKNAME, OPENID},
 };
 
 pub fn subjects() -> [Subject; 3] {
     let callback = "https://site.example/auth/qq/callback";
-    let settings = QqApp::new("101905280", "app-key", callback).expect("settings");
-    let nobody = service_fn(async |_| Ok::<_, Infallible>(Response::new(String::new())));
-    let client = QqClient::with_service(settings, nobody);
-    let layer = QqAuthLayer::with_client(client, SessionKeys::generate());
-    let listed = layer.clone().revocations(InMemoryRevocations::new());
-    let (around, cookie) = (layer.layer(app()), cookie(&layer));
+    let qq_app = QqApp::new("101905280", "app-key", callback).expect("settings");
+    let unused = service_fn(async |_| Ok::<_, Infallible>(Response::new(String::new())));
+    let client = QqClient::with_service(qq_app, unused);
+    let keys = SessionKeys::generate();
+    let layer = QqAuthLayer::new(client.clone(), keys.clone());
+    let with_list = QqAuthLayer::builder(client, keys)
+        .revocations(InMemoryRevocations::new())
+        .build()
+        .expect("settings");
+    let (outermost, cookie) = (layer.layer(app()), cookie(&layer));
     [
         subject("tower-qq-auth", layer),
-        subject("tower-qq-auth, revocation list in memory", listed),
-        Subject::new("tower-qq-auth, as `qq.layer(app)`", around, cookie),
+        subject("tower-qq-auth, revocation list in memory", with_list),
+        Subject::new("tower-qq-auth, as `qq.layer(app)`", outermost, cookie),
     ]
 }
 
@@ -43,6 +47,6 @@ fn cookie(layer: &QqAuthLayer) -> String {
 
 fn app() -> Router {
     Router::new()
-        .route(PUBLIC, get(async || "for everybody"))
+        .route(PUBLIC, get(async || "public"))
         .route(MINE, get(async |user: QqUser| user.nickname().to_owned()))
 }

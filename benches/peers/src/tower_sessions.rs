@@ -1,4 +1,4 @@
-//! Sessions on the server, in memory.
+//! Sessions in the memory of the server.
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use tower::ServiceExt;
@@ -6,12 +6,12 @@ use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
 use crate::{
     MINE, PUBLIC, Subject,
-    person::{Person, person},
+    user::{User, user},
 };
 
 pub async fn subject() -> Subject {
     let app = Router::new()
-        .route(PUBLIC, get(async || "for everybody"))
+        .route(PUBLIC, get(async || "public"))
         .route(MINE, get(mine))
         .route("/in", get(sign_in))
         .layer(SessionManagerLayer::new(MemoryStore::default()));
@@ -20,15 +20,15 @@ pub async fn subject() -> Subject {
 }
 
 async fn mine(session: Session) -> String {
-    let person = session.get::<Person>("user").await.expect("a store");
-    person.expect("somebody").nickname
+    let user = session.get::<User>("user").await.expect("a store");
+    user.expect("a user").nickname
 }
 
 async fn sign_in(session: Session) {
-    session.insert("user", person()).await.expect("a store");
+    session.insert("user", user()).await.expect("a store");
 }
 
-/// The cookie that the app sets at `/in`.
+/// Signs in at `/in` and returns the cookie.
 pub async fn signed_in(app: &Router) -> String {
     let request = Request::get("/in").body(Body::empty()).expect("a request");
     let response = app.clone().oneshot(request).await.expect("infallible");

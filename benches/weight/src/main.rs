@@ -1,4 +1,4 @@
-//! An app with JSON and an HTTPS client; with the feature `qq` it has QQ login as well.
+//! An app with JSON and an HTTPS client, and with QQ login if the feature `qq` is on.
 
 use axum::{Json, Router, routing::get};
 use serde::Serialize;
@@ -21,10 +21,10 @@ async fn weather() -> Json<Weather> {
 fn with_login(app: Router) -> Router {
     use tower_qq_auth::{QqApp, QqAuthLayer, QqUser, SessionKeys};
 
-    let settings = QqApp::from_env().expect("settings");
+    let qq_app = QqApp::from_env().expect("settings");
     let keys = SessionKeys::from_env().expect("keys");
     app.route("/me", get(async |user: QqUser| user.nickname().to_owned()))
-        .layer(QqAuthLayer::new(settings, keys))
+        .layer(QqAuthLayer::new(qq_app, keys))
 }
 
 #[cfg(not(feature = "qq"))]

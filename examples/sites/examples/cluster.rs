@@ -1,27 +1,28 @@
-//! Two instances of one site that share nothing but their keys and a list of revoked sessions.
+//! Two instances of one site that share their keys and a list of revoked sessions.
 //!
 //! ```text
-//! cargo run --example cluster --features redis
-//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example cluster --features redis
+//! cargo run -p sites --example cluster --features redis
+//! REDIS_URL=redis://127.0.0.1:6379 cargo run -p sites --example cluster --features redis
 //! ```
 //!
-//! Sign in at the one and look at the other: the same person. Sign out at the one: the cookie is worthless at the other.
-//! Without `REDIS_URL` the list is in the memory of this process. `LISTEN` is the address of the first instance, by
-//! default `127.0.0.1:3000`, where QQ sends people back to; the second has another port. With a real app (`QQ_APP_ID`,
-//! `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) further processes with the same settings are further machines.
+//! Sign in at the first instance, and the second one knows you. Sign out at the first one, and the
+//! cookie is void at the second. Without `REDIS_URL` the list is in the memory of this process.
+//! `LISTEN` is the address of the first instance, which has the callback; the second one gets a free
+//! port. With a real app (`QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) you can
+//! start more processes with the same settings on other machines.
 
-use std::{env, error::Error, process::ExitCode};
+use std::{env, error::Error};
 
 use axum::{Json, Router, extract::State, response::Response, routing::get, routing::post};
 use http::StatusCode;
+use sites::{Server, page, user_card};
 use tokio::net::TcpListener;
-use tower_qq_auth::{InMemoryRevocations, QqAuthLayer, QqUser, RedisRevocations};
+use tower_qq_auth::{
+    QqAuthLayer, QqUser,
+    revocation::{InMemoryRevocations, RedisRevocations},
+};
 
-mod common;
-
-use common::{Server, page, person};
-
-/// One instance.
+/// Returns one instance of the site.
 fn site(qq: QqAuthLayer, name: &'static str) -> Router {
     Router::new()
         .route("/", get(async move |user: Option<QqUser>| home(name, user)))
@@ -33,25 +34,25 @@ fn site(qq: QqAuthLayer, name: &'static str) -> Router {
 }
 
 fn home(name: &str, user: Option<QqUser>) -> Response {
-    let who = match user {
-        None => "<p><a class=\"button\" href=\"/auth/qq/login\">QQ 登录 <span lang=\"en\">Sign in with QQ</span></a></p>"
+    let content = match user {
+        None => r#"<p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#
             .into(),
         Some(user) => {
-            let person = person(user.nickname(), user.avatar(), "");
+            let card = user_card(user.nickname(), user.avatar(), "");
             format!(
-                "{person}<form method=\"post\" action=\"/auth/qq/logout\">\
-                 <button>退出登录 <span lang=\"en\">Sign out</span></button></form>\
-                 <form method=\"post\" action=\"/leave-everywhere\">\
-                 <button>退出所有设备 <span lang=\"en\">Sign out everywhere</span></button></form>"
+                r#"{card}<form method="post" action="/auth/qq/logout">
+<button>退出登录 <span lang="en">Sign out</span></button></form>
+<form method="post" action="/leave-everywhere">
+<button>退出所有设备 <span lang="en">Sign out everywhere</span></button></form>"#
             )
         }
     };
     page(&format!(
-        "<p>实例 <span lang=\"en\">instance</span> {name}</p>{who}"
+        r#"<p>实例 <span lang="en">instance</span> {name}</p>{content}"#
     ))
 }
 
-/// The app's part of it: whoever asks is signed out wherever they are signed in.
+/// Revokes all sessions of the user, on every device.
 async fn leave_everywhere(user: QqUser, State(qq): State<QqAuthLayer>) -> StatusCode {
     match qq.revoke_user(user.openid()).await {
         Ok(()) => StatusCode::NO_CONTENT,
@@ -60,31 +61,26 @@ async fn leave_everywhere(user: QqUser, State(qq): State<QqAuthLayer>) -> Status
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
+    let layer = || QqAuthLayer::builder(server.client(), server.keys());
     let redis = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
-    let [first, second] = match redis {
-        // Each with a connection and a cache of its own, as on two machines.
-        Some(url) => [
-            server.qq().revocations(RedisRevocations::cached(&url)?),
-            server.qq().revocations(RedisRevocations::cached(&url)?),
-        ],
+    let (first, second) = match redis {
+        // One connection and one cache for each instance, as on two machines.
+        Some(url) => (
+            layer().revocations(RedisRevocations::new(&url)?),
+            layer().revocations(RedisRevocations::new(&url)?),
+        ),
         None => {
             let list = InMemoryRevocations::new();
-            [
-                server.qq().revocations(list.clone()),
-                server.qq().revocations(list),
-            ]
+            (layer().revocations(list.clone()), layer().revocations(list))
         }
     };
-    // The same host, for the same cookies: browsers keep no ports apart.
-    let listener = TcpListener::bind((server.host(), 0)).await?;
-    common::say(&format!("second        http://{}/", listener.local_addr()?))?;
-    let second = common::with_style(site(second, "B"));
+    let (first, second) = (first.build()?, second.build()?);
+    // Both instances get the same cookies: browsers do not separate them by port.
+    let listener = TcpListener::bind((server.ip(), 0)).await?;
+    println!("second        http://{}/", listener.local_addr()?);
+    let second = sites::with_style(site(second, "B"));
     tokio::spawn(async move { axum::serve(listener, second).await });
     server.serve(site(first, "A")).await
 }

@@ -1,13 +1,13 @@
-//! A site that asks one of QQ's APIs in the name of whoever is signed in, and refreshes the tokens for that.
+//! A site that calls one of QQ's APIs for the signed-in user and refreshes the tokens.
 //!
 //! ```text
-//! cargo run --example open_api
+//! cargo run -p sites --example open_api
 //! ```
 //!
-//! `LISTEN` and the variables of QQ are those of the quickstart. Another API than `get_user_info` has to be granted to
-//! the QQ app first and named in `QqApp::scope`.
+//! It reads `LISTEN` and the variables of QQ like the quickstart. QQ has to grant any other API than
+//! `get_user_info` to the app first; name it in `QqAppBuilder::scope`.
 
-use std::{error::Error, process::ExitCode};
+use std::error::Error;
 
 use axum::{
     Json, Router,
@@ -16,29 +16,35 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use tower_qq_auth::{LoginError, LoginErrorKind, LoginRequired, QqClient, QqTokens, QqUser};
+use sites::{Server, page};
+use tower_qq_auth::{
+    LoginError, LoginErrorKind, LoginRequired, QqAuthLayer, QqClient, QqTokens, QqUser,
+};
 
-mod common;
-
-type Reply = Result<Response, Response>;
-
-/// What QQ says of the person now, not at the login.
-async fn profile(State(qq): State<QqClient>, user: QqUser, tokens: QqTokens) -> Reply {
-    let (path, token) = ("/user/get_user_info", tokens.access_token());
-    let reply = qq.open_api(path, token, user.openid(), &[]).await;
-    Ok(Json(reply.map_err(no_answer)?).into_response())
+/// Returns the profile as it is now, not as it was at the login.
+async fn profile(
+    State(qq): State<QqClient>,
+    user: QqUser,
+    tokens: QqTokens,
+) -> Result<Response, Response> {
+    let reply = qq
+        .open_api("/user/get_user_info", &tokens, user.openid(), &[])
+        .await
+        .map_err(failure)?;
+    Ok(Json(reply).into_response())
 }
 
-/// New tokens in place of those that run out. As a part of the response they go into the session.
-async fn refresh(State(qq): State<QqClient>, tokens: QqTokens) -> Reply {
-    let used_up = tokens.refresh_token();
-    let used_up = used_up.ok_or_else(|| LoginRequired.into_response())?;
-    let fresh = qq.refresh(used_up).await.map_err(no_answer)?;
-    Ok((fresh, Redirect::to("/profile")).into_response())
+/// Exchanges the tokens for new ones. As part of the response they replace those in the session.
+async fn refresh(
+    State(qq): State<QqClient>,
+    tokens: QqTokens,
+) -> Result<(QqTokens, Redirect), Response> {
+    let fresh = qq.refresh(&tokens).await.map_err(failure)?;
+    Ok((fresh, Redirect::to("/profile")))
 }
 
-/// Where QQ does not take the tokens any more, a login brings others. Anything else may pass.
-fn no_answer(error: LoginError) -> Response {
+/// If QQ no longer accepts the tokens, a login brings new ones. Other errors may pass.
+fn failure(error: LoginError) -> Response {
     tracing::warn!("{error}");
     match error.kind() {
         LoginErrorKind::CodeRejected => LoginRequired.into_response(),
@@ -47,21 +53,22 @@ fn no_answer(error: LoginError) -> Response {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
-    let server = common::Server::from_env().await?;
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::from_env().await?;
+    let qq = QqAuthLayer::builder(server.client(), server.keys())
+        .keep_tokens() // sealed in the session cookie
+        .build()?;
     let site = Router::new()
-        .route("/", get(async || common::page(HOME)))
+        .route("/", get(async || page(HOME)))
         .route("/profile", get(profile))
         .route("/refresh", post(refresh))
         .with_state(server.client())
-        .layer(server.qq().keep_tokens()); // sealed in the session cookie
+        .layer(qq);
     server.serve(site).await
 }
 
-const HOME: &str = "<p>用 QQ 的令牌调用接口。<br><span lang=\"en\">Asks an API of QQ with the tokens of a login.</span></p>\
-    <p><a href=\"/profile\">/profile</a></p>\
-    <form method=\"post\" action=\"/refresh\"><button>刷新令牌 <span lang=\"en\">Refresh</span></button></form>";
+const HOME: &str = r#"<p>用登录得到的令牌调用 QQ 的接口。<br>
+<span lang="en">Calls an API of QQ with the tokens of a login.</span></p>
+<p><a href="/profile">/profile</a></p>
+<form method="post" action="/refresh">
+<button>刷新令牌 <span lang="en">Refresh</span></button></form>"#;

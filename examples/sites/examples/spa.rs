@@ -1,14 +1,14 @@
-//! A JSON API and one page with a script, which shows a login where the API says that somebody is needed.
+//! A JSON API and a single-page app that shows a login button when the API needs a user.
 //!
 //! ```text
-//! cargo run --example spa
+//! cargo run -p sites --example spa
 //! ```
 //!
-//! The page asks `/api/me`. Signed out, the answer is 401 with `login_url`; the page makes a button of it that comes
-//! back to the path it was on. A session that ends in the middle shows at the next call, in the same way. `LISTEN` and
-//! the variables of QQ are those of the quickstart.
+//! The page requests `/api/me`. Without a session the response is 401 with a `login_url`, which the
+//! page turns into a button that leads back to the current path. When a session ends, the next call
+//! shows it in the same way. It reads `LISTEN` and the variables of QQ like the quickstart.
 
-use std::{error::Error, process::ExitCode};
+use std::error::Error;
 
 use axum::{
     Json, Router,
@@ -17,15 +17,14 @@ use axum::{
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
+use sites::Server;
 use tower_qq_auth::{QqAuthLayer, QqUser};
 
-mod common;
-
-/// The site. Every path that is not of the API is the page's own, and so is what is on it.
+/// Returns the site. The page handles every path outside the API itself.
 fn site(qq: QqAuthLayer) -> Router {
     Router::new()
         .route("/api/me", get(me))
-        .route("/api/notes", post(save))
+        .route("/api/notes", post(save_note))
         .route("/api/{*rest}", any(StatusCode::NOT_FOUND))
         .route("/app.js", get(script))
         .fallback(get(page))
@@ -41,8 +40,8 @@ struct Note {
     text: String,
 }
 
-/// `Json` takes `application/json` only, which another site cannot send with somebody's cookie unless it is allowed to.
-async fn save(user: QqUser, Json(note): Json<Note>) -> Json<Note> {
+/// `Json` accepts `application/json` only, so no other site can send a note with the user's cookie.
+async fn save_note(user: QqUser, Json(note): Json<Note>) -> Json<Note> {
     tracing::info!("{} saved a note", user.openid());
     Json(note)
 }
@@ -57,17 +56,13 @@ async fn script() -> impl IntoResponse {
     (headers, include_str!("spa/app.js"))
 }
 
-/// Scripts, styles and calls of this site alone, and no HTML made of text.
+/// Scripts, styles and calls of this site only, and no HTML made from text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
-    let server = common::Server::from_env().await?;
-    let site = site(server.qq());
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::from_env().await?;
+    let site = site(QqAuthLayer::new(server.client(), server.keys()));
     server.serve(site).await
 }

@@ -1,58 +1,45 @@
-//! A site with a users table: each login is written down before it counts, the first one goes to a page of welcome, and
-//! somebody who is banned is refused.
+//! A site with a users table. It records each login before it counts, welcomes new users, and refuses
+//! banned ones.
 //!
 //! ```text
-//! DATABASE_URL=sqlite:users.db cargo run --example sqlite_users
+//! DATABASE_URL=sqlite:users.db cargo run -p sites --example sqlite_users
 //! sqlite3 users.db "UPDATE users SET banned = TRUE WHERE id = 1"
 //! ```
 //!
-//! Without `DATABASE_URL` the table is in memory. `LISTEN` and the variables of QQ are those of the quickstart.
+//! Without `DATABASE_URL` the table is in memory. It reads `LISTEN` and the variables of QQ like the
+//! quickstart.
 
-use std::{env, error::Error, process::ExitCode, str::FromStr};
+use std::{env, error::Error, str::FromStr};
 
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
+use sites::{Server, page, user_card};
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 use tower_qq_auth::{OpenId, QqAuthLayer, QqLogin, QqUser, Verdict};
 
-mod common;
-
-use common::{Server, page, person};
-
 const TABLE: &str = "\
     CREATE TABLE IF NOT EXISTS users (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         openid TEXT NOT NULL UNIQUE,
         nickname TEXT,
-        picture TEXT,
+        avatar TEXT,
         logins INTEGER NOT NULL DEFAULT 1,
         banned INTEGER NOT NULL DEFAULT FALSE
     ) STRICT";
 
-/// The site. The hook has the pool, and so have the pages.
-fn site(qq: QqAuthLayer, pool: SqlitePool) -> Router {
-    let users = pool.clone();
-    let qq = qq.on_login(move |login, _head| admit(users.clone(), login));
-    Router::new()
-        .route("/", get(home))
-        .route("/welcome", get(welcome))
-        .with_state(pool)
-        .layer(qq)
-}
-
-/// Writes a login down and says what becomes of it. If this fails, nobody is signed in.
-async fn admit(pool: SqlitePool, login: QqLogin) -> Result<Verdict, sqlx::Error> {
+/// Records a login and decides about it. If this fails, the user is not signed in.
+async fn admit(pool: &SqlitePool, login: QqLogin) -> Result<Verdict, sqlx::Error> {
     let user = login.user();
-    // QQ does not always give a profile. What it does not tell this time stays as it was.
+    // QQ does not always return a profile: keep the values of the last one then.
     let nickname = user.profile_complete().then(|| user.nickname());
     let mut transaction = pool.begin().await?;
     let (logins, banned): (i64, bool) = sqlx::query_as(
-        "INSERT INTO users (openid, nickname, picture) VALUES (?, ?, ?)
+        "INSERT INTO users (openid, nickname, avatar) VALUES (?, ?, ?)
          ON CONFLICT (openid) DO UPDATE SET
              nickname = coalesce(excluded.nickname, nickname),
-             picture = coalesce(excluded.picture, picture),
+             avatar = coalesce(excluded.avatar, avatar),
              logins = logins + 1
          RETURNING logins, banned",
     )
@@ -63,18 +50,16 @@ async fn admit(pool: SqlitePool, login: QqLogin) -> Result<Verdict, sqlx::Error>
     .await?;
     if banned {
         transaction.rollback().await?;
-        let reason = "这个账号已被停用。This account is closed.";
-        return Ok(Verdict::Refuse(reason.into()));
+        return Ok(Verdict::refuse("这个账号已被停用。This account is closed."));
     }
     transaction.commit().await?;
     Ok(match logins {
-        1 => Verdict::AllowTo("/welcome".into()),
-        _ => Verdict::Allow,
+        1 => Verdict::allow().redirect_to("/welcome"),
+        _ => Verdict::allow(),
     })
 }
 
-/// Public. The session says who it is, the table says what the site knows of them: a ban counts at once, not at the
-/// next login.
+/// Public. Looks the user up at every request, so that a ban takes effect at once.
 async fn home(
     State(pool): State<SqlitePool>,
     user: Option<QqUser>,
@@ -87,55 +72,61 @@ async fn home(
         None => None,
     };
     Ok(page(&match known {
-        None => "<p>你还没有登录。<br><span lang=\"en\">You are not signed in.</span></p>\
-             <p><a class=\"button\" href=\"/auth/qq/login\">QQ 登录 <span lang=\"en\">Sign in with QQ</span></a></p>"
-            .into(),
-        Some((id, nickname, picture)) => {
+        None => SIGNED_OUT.into(),
+        Some((id, nickname, avatar)) => {
             let id = format!("用户编号 user id {id}");
-            let person = person(&nickname.unwrap_or_default(), picture.as_deref(), &id);
+            let card = user_card(&nickname.unwrap_or_default(), avatar.as_deref(), &id);
             format!(
-                "{person}<form method=\"post\" action=\"/auth/qq/logout\">\
-                 <button>退出登录 <span lang=\"en\">Sign out</span></button></form>"
+                r#"{card}<form method="post" action="/auth/qq/logout">
+<button>退出登录 <span lang="en">Sign out</span></button></form>"#
             )
         }
     }))
 }
 
-/// Id, nickname and picture of somebody who is not banned.
+const SIGNED_OUT: &str = r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
+<p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#;
+
+/// Returns the id, nickname and avatar of a user who is not banned.
 async fn find(
     pool: &SqlitePool,
     openid: &OpenId,
 ) -> Result<Option<(i64, Option<String>, Option<String>)>, sqlx::Error> {
-    sqlx::query_as("SELECT id, nickname, picture FROM users WHERE openid = ? AND NOT banned")
+    sqlx::query_as("SELECT id, nickname, avatar FROM users WHERE openid = ? AND NOT banned")
         .bind(openid.as_str())
         .fetch_optional(pool)
         .await
 }
 
-/// Where the first login ends.
+/// Greets a user after the first login.
 async fn welcome(_: QqUser) -> Response {
     page(
-        "<p>欢迎第一次来到本站！<br><span lang=\"en\">Welcome! This is your first visit.</span></p>\
-         <p><a class=\"button\" href=\"/\">继续 <span lang=\"en\">Go on</span></a></p>",
+        r#"<p>欢迎第一次来到本站！<br><span lang="en">Welcome! This is your first visit.</span></p>
+<p><a class="button" href="/">继续 <span lang="en">Continue</span></a></p>"#,
     )
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
-    let pool = database()
+    let pool = open_database()
         .await
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
-    let site = site(server.qq(), pool);
+    let users = pool.clone();
+    let qq = QqAuthLayer::builder(server.client(), server.keys())
+        .on_login(async move |login, _head| Ok(admit(&users, login).await?))
+        .build()?;
+    let site = Router::new()
+        .route("/", get(home))
+        .route("/welcome", get(welcome))
+        .with_state(pool)
+        .layer(qq);
     server.serve(site).await
 }
 
-/// One connection, which stays: what is in memory goes with it, and SQLite writes one thing at a time anyway.
-async fn database() -> Result<SqlitePool, sqlx::Error> {
+/// Uses one connection and keeps it: a database in memory is lost with its connection, and SQLite
+/// writes one thing at a time anyway.
+async fn open_database() -> Result<SqlitePool, sqlx::Error> {
     let url = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite::memory:".into());
     let pool = SqlitePoolOptions::new()
         .max_connections(1)

@@ -1,22 +1,21 @@
-//! An app that tests its login: all of it, or only what its handlers do for somebody who is signed in.
+//! An app and its tests: of the whole login, and of handlers for a signed-in user.
 //!
 //! ```text
-//! cargo test --example testing
-//! cargo run --example testing
+//! cargo test -p sites --example testing
+//! cargo run -p sites --example testing
 //! ```
 //!
-//! In an app of its own the tests need two dev-dependencies: `tower` with the feature `util`, and `tower-qq-auth` with
-//! `mock`. No test opens a connection.
+//! In your own app the tests need two dev-dependencies: `tower` with the feature `util`, and
+//! `tower-qq-auth` with `mock`. No test opens a connection.
 
-use std::{error::Error, process::ExitCode};
+use std::error::Error;
 
 use axum::{Router, extract::Path, routing::get};
 use http::StatusCode;
+use sites::Server;
 use tower_qq_auth::{QqAuthLayer, QqUser};
 
-mod common;
-
-/// The app. It takes the layer as an argument, so that a test can bring another one.
+/// Returns the app. It takes the layer as an argument, so that tests can pass their own.
 fn app(qq: QqAuthLayer) -> Router {
     Router::new()
         .route("/", get(home))
@@ -30,7 +29,7 @@ async fn home(user: Option<QqUser>) -> String {
     })
 }
 
-/// Everybody has a drawer, and nobody looks into another's.
+/// Every user has a drawer, which no other user may open.
 async fn drawer(user: QqUser, Path(owner): Path<String>) -> Result<&'static str, StatusCode> {
     match user.openid().as_str() == owner {
         true => Ok("socks"),
@@ -39,13 +38,9 @@ async fn drawer(user: QqUser, Path(owner): Path<String>) -> Result<&'static str,
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
-    let server = common::Server::from_env().await?;
-    let app = app(server.qq());
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::from_env().await?;
+    let app = app(QqAuthLayer::new(server.client(), server.keys()));
     server.serve(app).await
 }
 
@@ -68,17 +63,14 @@ mod tests {
     const KEY: &str = "app-key";
     const CALLBACK: &str = "https://site.example/auth/qq/callback";
 
-    /// A QQ in memory, and a layer that asks it.
-    fn qq() -> (MockQq, QqAuthLayer) {
+    /// Returns a mock in memory and a layer that calls it.
+    fn mock_and_layer() -> (MockQq, QqAuthLayer) {
         let qq = MockQq::new(ID, KEY, CALLBACK);
         let client = QqClient::with_service(QqApp::new(ID, KEY, CALLBACK).unwrap(), qq.clone());
-        (
-            qq,
-            QqAuthLayer::with_client(client, SessionKeys::generate()),
-        )
+        (qq, QqAuthLayer::new(client, SessionKeys::generate()))
     }
 
-    /// A browser goes there, with this cookie.
+    /// Requests a page as a browser with this cookie.
     async fn visit(app: &Router, uri: &str, cookie: &str) -> Response {
         let request = Request::get(uri)
             .header(header::ACCEPT, "text/html")
@@ -87,8 +79,8 @@ mod tests {
         app.clone().oneshot(request).await.unwrap()
     }
 
-    /// Starts a login, and gives the callback that QQ sends the first person to, and the cookie that goes with it.
-    async fn callback(app: &Router, qq: &MockQq) -> (String, String) {
+    /// Starts a login and approves it at QQ. Returns the callback URL and the cookie of the login.
+    async fn start_login(app: &Router, qq: &MockQq) -> (String, String) {
         let start = visit(app, "/auth/qq/login?return_to=/?page=2", "").await;
         let callback = qq.approve(location(&start)).unwrap();
         (callback, cookie(&start))
@@ -98,10 +90,10 @@ mod tests {
         response.headers()[header::LOCATION].to_str().unwrap()
     }
 
-    /// The first cookie that a response sets: after a login, that of the session.
+    /// Returns the first cookie of a response: after a login, the session.
     fn cookie(response: &Response) -> String {
-        let set = response.headers()[header::SET_COOKIE].to_str().unwrap();
-        set.split(';').next().unwrap().to_owned()
+        let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
     }
 
     async fn text(response: Response) -> String {
@@ -112,11 +104,11 @@ mod tests {
     // The whole login.
 
     #[tokio::test]
-    async fn a_login_ends_where_it_began_and_home_greets_by_name() {
-        let (qq, layer) = qq();
+    async fn a_login_returns_to_its_page_and_the_home_page_greets_by_name() {
+        let (qq, layer) = mock_and_layer();
         let app = app(layer);
-        let (callback, pending) = callback(&app, &qq).await;
-        let end = visit(&app, &callback, &pending).await;
+        let (callback, login) = start_login(&app, &qq).await;
+        let end = visit(&app, &callback, &login).await;
         assert_eq!(location(&end), "/?page=2");
         let home = visit(&app, "/", &cookie(&end)).await;
         let name = &qq.people()[0].nickname;
@@ -124,36 +116,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_signed_in_while_qq_fails_and_the_next_login_is_good() {
-        let (qq, layer) = qq();
+    async fn a_login_fails_while_qq_is_down_and_the_next_one_succeeds() {
+        let (qq, layer) = mock_and_layer();
         let app = app(layer);
         qq.fault(Endpoint::Token, 1, Fault::Status(StatusCode::BAD_GATEWAY));
-        let (first, pending) = callback(&app, &qq).await;
-        let failed = visit(&app, &first, &pending).await;
+        let (first, login) = start_login(&app, &qq).await;
+        let failed = visit(&app, &first, &login).await;
         assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
         let home = visit(&app, "/", &cookie(&failed)).await;
         assert_eq!(text(home).await, "sign in: /auth/qq/login");
 
-        let (second, pending) = callback(&app, &qq).await;
-        let end = visit(&app, &second, &pending).await;
+        let (second, login) = start_login(&app, &qq).await;
+        let end = visit(&app, &second, &login).await;
         assert_eq!(end.status(), StatusCode::SEE_OTHER);
     }
 
     #[tokio::test]
-    async fn a_person_who_cancels_is_told_so() {
-        let (qq, layer) = qq();
+    async fn a_cancelled_login_ends_with_403() {
+        let (qq, layer) = mock_and_layer();
         let app = app(layer);
         let start = visit(&app, "/auth/qq/login", "").await;
-        let cancelled = qq.cancel(location(&start)).unwrap();
-        let end = visit(&app, &cancelled, &cookie(&start)).await;
+        let callback = qq.cancel(location(&start)).unwrap();
+        let end = visit(&app, &callback, &cookie(&start)).await;
         assert_eq!(end.status(), StatusCode::FORBIDDEN);
     }
 
-    // The short way: a session of anybody, by the layer's own seal. No login, no QQ.
+    // Handlers only: the layer seals a session for any user, without a login.
 
     #[tokio::test]
-    async fn a_drawer_is_for_its_owner() {
-        let (qq, layer) = qq();
+    async fn only_its_owner_opens_a_drawer() {
+        let (qq, layer) = mock_and_layer();
         let app = app(layer.clone());
         let user = QqUser::new(OpenId::new("ANN").unwrap()).with_nickname("Ann");
         let ann = layer.session_cookie(&user, None).unwrap();
@@ -165,9 +157,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drawer_sends_strangers_to_the_login_and_back() {
-        let (_, layer) = qq();
-        let stranger = visit(&app(layer.clone()), "/drawers/ANN", "").await;
-        assert_eq!(location(&stranger), layer.login_url("/drawers/ANN"));
+    async fn a_drawer_sends_signed_out_browsers_to_the_login_and_back() {
+        let (_, layer) = mock_and_layer();
+        let response = visit(&app(layer.clone()), "/drawers/ANN", "").await;
+        assert_eq!(location(&response), layer.login_url("/drawers/ANN"));
     }
 }

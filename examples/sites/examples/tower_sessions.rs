@@ -1,14 +1,15 @@
-//! A site with accounts and a session of its own (tower-sessions): QQ is one way to sign in, and can be added to an
-//! account that came another way.
+//! A site with its own accounts and sessions (tower-sessions). QQ is one way to sign in, and can be
+//! added to an account that started with another.
 //!
 //! ```text
-//! cargo run --example tower_sessions
+//! cargo run -p sites --example tower_sessions
 //! ```
 //!
-//! The layer sets no session cookie here; it hands each login that succeeded on to `callback`. `LISTEN` and the
-//! variables of QQ are those of the quickstart, and the path of `QQ_REDIRECT_URI` is `/auth/qq/callback`.
+//! The layer sets no session cookie here. It forwards each successful login to `callback`. It reads
+//! `LISTEN` and the variables of QQ like the quickstart; the path of `QQ_REDIRECT_URI` has to be
+//! `/auth/qq/callback`.
 
-use std::{error::Error, process::ExitCode, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use axum::{
     Extension, Form, Router,
@@ -17,38 +18,13 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use sites::{Server, page, user_card};
 use tokio::sync::Mutex;
 use tower_http::csrf::CsrfLayer;
 use tower_qq_auth::{LoginRequired, OpenId, QqAuthLayer, QqLogin, QqUser};
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, cookie::SameSite, session};
 
-mod common;
-
-use common::{Server, page, person};
-
-/// The site. The session is outside of the layer, which asks whose it is.
-fn site(qq: QqAuthLayer, is_https: bool) -> Router {
-    // A new session id at each sign-in: whoever has the same id has the same account.
-    let qq = qq
-        .without_session()
-        .account_of(|head| Some(head.extensions.get::<Session>()?.id()?.to_string()));
-    // Not `Strict`, the default: the callback comes by way of QQ, and would come without the cookie.
-    let sessions = SessionManagerLayer::new(MemoryStore::default())
-        .with_secure(is_https)
-        .with_same_site(SameSite::Lax);
-    Router::new()
-        .route("/", get(home))
-        .route("/members", get(members))
-        .route("/auth/qq/callback", get(callback))
-        .route("/local", post(local))
-        .route("/logout", post(logout))
-        .with_state(Accounts::default())
-        .layer(CsrfLayer::new())
-        .layer(qq)
-        .layer(sessions)
-}
-
-/// Back from QQ, which said who this is. Whatever goes wrong before, the layer answers.
+/// Finishes a login that QQ confirmed. If anything fails before, the layer responds.
 async fn callback(
     State(accounts): State<Accounts>,
     session: Session,
@@ -58,25 +34,26 @@ async fn callback(
     if login.intent() == Some("bind") {
         let openid = login.user().openid();
         if !accounts.bind(me?.id, openid).await {
-            let taken = "<p>这个 QQ 已属于另一个账号。<br>\
-                <span lang=\"en\">This QQ belongs to another account.</span></p><p><a href=\"/\">/</a></p>";
-            return Err((StatusCode::CONFLICT, page(taken)).into_response());
+            return Err((StatusCode::CONFLICT, page(TAKEN)).into_response());
         }
     } else {
-        let id = accounts.of_qq(login.user()).await;
-        sign_in(&session, id).await.map_err(broken)?;
+        let id = accounts.find_or_add(login.user()).await;
+        sign_in(&session, id).await.map_err(store_failed)?;
     }
     Ok(Redirect::to(login.return_to()).into_response())
 }
 
-/// The other way to sign in: a name, and a new account at each time.
+const TAKEN: &str = r#"<p>这个 QQ 已绑定到另一个账号。<br>
+<span lang="en">This QQ belongs to another account.</span></p><p><a href="/">/</a></p>"#;
+
+/// The other way to sign in: a name, which makes a new account each time.
 async fn local(
     State(accounts): State<Accounts>,
     session: Session,
     Form(form): Form<Local>,
 ) -> Result<Redirect, Response> {
     let id = accounts.add(form.name).await;
-    sign_in(&session, id).await.map_err(broken)?;
+    sign_in(&session, id).await.map_err(store_failed)?;
     Ok(Redirect::to("/"))
 }
 
@@ -86,7 +63,7 @@ struct Local {
 }
 
 async fn logout(session: Session) -> Result<Redirect, Response> {
-    session.flush().await.map_err(broken)?;
+    session.flush().await.map_err(store_failed)?;
     Ok(Redirect::to("/"))
 }
 
@@ -94,30 +71,34 @@ async fn home(me: Result<Me, Response>) -> Response {
     let Ok(me) = me else {
         return page(SIGNED_OUT);
     };
-    let (qq, bind) = match &me.account.qq {
+    let (about, bind) = match &me.account.openid {
         Some(openid) => (format!("openid {openid}"), ""),
         None => ("没有绑定 QQ · no QQ yet".into(), BIND),
     };
-    let person = person(&me.account.name, None, &qq);
+    let card = user_card(&me.account.name, None, &about);
     page(&format!(
-        "{person}{bind}<p><a href=\"/members\">/members</a></p>\
-         <form method=\"post\" action=\"/logout\">\
-         <button>退出登录 <span lang=\"en\">Sign out</span></button></form>"
+        r#"{card}{bind}<p><a href="/members">/members</a></p>
+<form method="post" action="/logout">
+<button>退出登录 <span lang="en">Sign out</span></button></form>"#
     ))
 }
 
-/// Needs somebody: anybody else is sent to the login and comes back, or gets 401.
+/// Protected: browsers without an account are sent to the login and come back, programs get 401.
 async fn members(me: Me) -> Response {
-    page(&person(&me.account.name, None, "会员专区 · members only"))
+    page(&user_card(
+        &me.account.name,
+        None,
+        "会员专区 · members only",
+    ))
 }
 
-/// The account that the session belongs to, as the app knows it.
+/// The account of the session.
 struct Me {
     id: usize,
     account: Account,
 }
 
-/// The guard: for [`LoginRequired`] the layer sends people to the login, whoever keeps the session.
+/// Asks for a login by [`LoginRequired`], which the layer turns into a redirect.
 impl FromRequestParts<Accounts> for Me {
     type Rejection = Response;
 
@@ -125,7 +106,7 @@ impl FromRequestParts<Accounts> for Me {
         let session = Session::from_request_parts(parts, accounts)
             .await
             .map_err(IntoResponse::into_response)?;
-        let id: Option<usize> = session.get(ACCOUNT).await.map_err(broken)?;
+        let id: Option<usize> = session.get(ACCOUNT).await.map_err(store_failed)?;
         let id = id.ok_or_else(|| LoginRequired.into_response())?;
         let account = accounts.get(id).await;
         let account = account.ok_or_else(|| LoginRequired.into_response())?;
@@ -135,25 +116,25 @@ impl FromRequestParts<Accounts> for Me {
 
 const ACCOUNT: &str = "account";
 
-/// Under a new id: nobody who knew the old one comes along.
+/// Changes the session id, so that an id from before the login is worthless.
 async fn sign_in(session: &Session, id: usize) -> Result<(), session::Error> {
     session.cycle_id().await?;
     session.insert(ACCOUNT, id).await
 }
 
-fn broken(error: session::Error) -> Response {
+fn store_failed(error: session::Error) -> Response {
     tracing::error!("the session store failed: {error}");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// The accounts of the app, where a real one has a database. An account's id is its place.
+/// The accounts of the app, which a real one keeps in a database. The id is the index.
 #[derive(Clone, Default)]
 struct Accounts(Arc<Mutex<Vec<Account>>>);
 
 #[derive(Clone)]
 struct Account {
     name: String,
-    qq: Option<OpenId>,
+    openid: Option<OpenId>,
 }
 
 impl Accounts {
@@ -163,55 +144,67 @@ impl Accounts {
 
     async fn add(&self, name: String) -> usize {
         let mut accounts = self.0.lock().await;
-        accounts.push(Account { name, qq: None });
+        accounts.push(Account { name, openid: None });
         accounts.len() - 1
     }
 
-    /// The account of somebody with this QQ; a new one if there is none.
-    async fn of_qq(&self, user: &QqUser) -> usize {
+    /// Returns the account of this QQ user, a new one at the first login.
+    async fn find_or_add(&self, user: &QqUser) -> usize {
         let mut accounts = self.0.lock().await;
-        holder(&accounts, user.openid()).unwrap_or_else(|| {
+        find(&accounts, user.openid()).unwrap_or_else(|| {
             accounts.push(Account {
                 name: user.nickname().into(),
-                qq: Some(user.openid().clone()),
+                openid: Some(user.openid().clone()),
             });
             accounts.len() - 1
         })
     }
 
-    /// Adds a QQ to an account, unless it belongs to another one.
+    /// Adds a QQ user to an account. Returns whether no other account has it.
     async fn bind(&self, id: usize, openid: &OpenId) -> bool {
         let mut accounts = self.0.lock().await;
-        let free = holder(&accounts, openid).is_none_or(|holder| holder == id);
-        if free {
-            accounts[id].qq = Some(openid.clone());
+        let is_free = find(&accounts, openid).is_none_or(|owner| owner == id);
+        if is_free {
+            accounts[id].openid = Some(openid.clone());
         }
-        free
+        is_free
     }
 }
 
-fn holder(accounts: &[Account], openid: &OpenId) -> Option<usize> {
-    let mut qqs = accounts.iter().map(|account| account.qq.as_ref());
-    qqs.position(|qq| qq == Some(openid))
+fn find(accounts: &[Account], openid: &OpenId) -> Option<usize> {
+    let mut openids = accounts.iter().map(|account| account.openid.as_ref());
+    openids.position(|found| found == Some(openid))
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    common::main(run()).await
-}
-
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
-    let site = site(server.qq(), server.is_https());
+    let qq = QqAuthLayer::builder(server.client(), server.keys())
+        .without_session()
+        // `sign_in` changes the session id, so the same id means the same account.
+        .account_of(|head| Some(head.extensions.get::<Session>()?.id()?.to_string()))
+        .build()?;
+    // Not `Strict`, the default: the callback comes from QQ, without `Strict` cookies.
+    let sessions = SessionManagerLayer::new(MemoryStore::default())
+        .with_secure(server.is_https())
+        .with_same_site(SameSite::Lax);
+    let site = Router::new()
+        .route("/", get(home))
+        .route("/members", get(members))
+        .route("/auth/qq/callback", get(callback))
+        .route("/local", post(local))
+        .route("/logout", post(logout))
+        .with_state(Accounts::default())
+        .layer(CsrfLayer::new())
+        .layer(qq)
+        .layer(sessions); // outermost, because `account_of` reads the session
     server.serve(site).await
 }
 
-const BIND: &str = "<p><a class=\"button\" href=\"/auth/qq/login?intent=bind&amp;return_to=/\">\
-    绑定 QQ <span lang=\"en\">Add QQ</span></a></p>";
+const BIND: &str = r#"<p><a class="button" href="/auth/qq/login?intent=bind&amp;return_to=/">绑定 QQ <span lang="en">Add QQ</span></a></p>"#;
 
-const SIGNED_OUT: &str = "\
-    <p>你还没有登录。<br><span lang=\"en\">You are not signed in.</span></p>\
-    <p><a class=\"button\" href=\"/auth/qq/login\">QQ 登录 <span lang=\"en\">Sign in with QQ</span></a></p>\
-    <form method=\"post\" action=\"/local\">\
-    <p><label>或者只用一个名字 <span lang=\"en\">Or just a name</span> <input name=\"name\" required></label></p>\
-    <button>登录 <span lang=\"en\">Sign in</span></button></form>";
+const SIGNED_OUT: &str = r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
+<p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>
+<form method="post" action="/local">
+<p><label>或者只用一个名字 <span lang="en">Or just a name</span> <input name="name" required></label></p>
+<button>登录 <span lang="en">Sign in</span></button></form>"#;

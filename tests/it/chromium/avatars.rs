@@ -1,4 +1,4 @@
-//! Where QQ keeps the pictures of people, as far as a browser can tell that is sent here instead.
+//! The host of QQ's avatars, at which every user has the same one.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::aws_lc_rs::default_provider, pki_types::PrivatePkcs8KeyDer},
 };
 
-const PICTURE: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100\" height=\"100\">\
+const AVATAR: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100\" height=\"100\">\
     <rect width=\"100\" height=\"100\" fill=\"#7db8e8\"/><circle cx=\"50\" cy=\"40\" r=\"18\" fill=\"#fff\"/>\
     <circle cx=\"50\" cy=\"100\" r=\"36\" fill=\"#fff\"/></svg>";
 
-/// The port at which everybody has the same picture.
+/// Starts the server and returns its port.
 pub(super) async fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = acceptor();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(acceptor.clone(), stream));
+            tokio::spawn(respond(acceptor.clone(), stream));
         }
     });
     port
@@ -42,17 +42,17 @@ fn acceptor() -> TlsAcceptor {
     Arc::new(config).into()
 }
 
-/// Whatever is asked, in one piece.
-async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> Option<()> {
+/// Answers any request with the avatar.
+async fn respond(acceptor: TlsAcceptor, stream: TcpStream) -> Option<()> {
     let mut stream = BufStream::new(acceptor.accept(stream).await.ok()?);
     let mut head = String::new();
     // Up to the empty line.
     while stream.read_line(&mut head).await.ok()? > 2 {}
-    let length = PICTURE.len();
-    let answer = format!(
+    let length = AVATAR.len();
+    let response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: image/svg+xml\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n{PICTURE}"
+         Connection: close\r\n\r\n{AVATAR}"
     );
-    stream.write_all(answer.as_bytes()).await.ok()?;
+    stream.write_all(response.as_bytes()).await.ok()?;
     stream.shutdown().await.ok()
 }

@@ -1,26 +1,32 @@
-//! A real Chromium, driven through chromedriver: WebDriver, which is JSON over HTTP.
+//! A window of a real Chromium, driven through chromedriver.
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{Method, StatusCode};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    key::Key,
+    wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle},
+};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{runtime::Handle, task::block_in_place, time::timeout};
+use url::{ParseError, Url};
 
 use super::avatars;
 
-/// How a browser differs from any other.
+/// The ways in which browsers differ from each other.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
-    /// What it sends as `Accept-Language`.
+    /// The languages in `Accept-Language`.
     pub(super) languages: &'static str,
     pub(super) is_phone: bool,
     pub(super) blocks_cookies: bool,
@@ -37,197 +43,191 @@ pub(super) const ENGLISH: Settings = Settings {
     ..CHINESE
 };
 
-/// A browser of our own with its driver, on ports that were free. Both end with it.
+/// A window of a new browser, which exits when the window is dropped.
 pub(super) struct Window {
-    driver: Child,
-    /// What the browser writes.
-    files: PathBuf,
-    /// Host and port of the driver.
-    address: String,
-    session: String,
-    client: reqwest::Client,
+    client: Client,
+    _driver: Driver,
 }
 
 impl Window {
-    /// `None`, loudly, where it is not installed; where it must be, a failure.
+    /// Opens a window, or skips the test if the browser is not installed.
     pub(super) async fn open(settings: Settings) -> Option<Self> {
-        let (chromium, driver) = (installed("chromium")?, installed("chromedriver")?);
-        static OPENED: AtomicUsize = AtomicUsize::new(0);
-        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let (chromium, chromedriver) = (find_program("chromium")?, find_program("chromedriver")?);
+        let (driver, url) = Driver::start(&chromedriver);
+        let capabilities = capabilities(settings, &chromium, avatars::serve().await);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&url)
+            .await
+            .unwrap();
+        Some(Self {
+            client,
+            _driver: driver,
+        })
+    }
+
+    pub(super) async fn goto(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub(super) async fn back(&self) {
+        self.client.back().await.unwrap();
+    }
+
+    pub(super) async fn reload(&self) {
+        self.client.refresh().await.unwrap();
+    }
+
+    pub(super) async fn url(&self) -> String {
+        self.client.current_url().await.unwrap().into()
+    }
+
+    /// Returns the visible text of the page.
+    pub(super) async fn text(&self) -> String {
+        let text = self.run("return document.body.innerText").await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Clicks an element and waits until its page has been left.
+    pub(super) async fn click(&self, selector: &str) {
+        let element = self.client.find(Locator::Css(selector)).await.unwrap();
+        element.click().await.unwrap();
+        let leave = async { while element.tag_name().await.is_ok() {} };
+        let left = timeout(Duration::from_secs(20), leave).await;
+        left.unwrap_or_else(|_| panic!("{selector} does not lead to another page"));
+    }
+
+    pub(super) async fn press(&self, key: Key) {
+        let value = key.into();
+        let press = KeyActions::new("keyboard".into())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.client.perform_actions(press).await.unwrap();
+    }
+
+    /// Runs a script, which the content security policy of the page does not affect.
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    pub(super) async fn current_tab(&self) -> WindowHandle {
+        self.client.window().await.unwrap()
+    }
+
+    /// Opens another tab and switches to it.
+    pub(super) async fn open_tab(&self) {
+        let tab = self.client.new_window(true).await.unwrap();
+        self.switch_to(tab.handle).await;
+    }
+
+    pub(super) async fn switch_to(&self, tab: WindowHandle) {
+        self.client.switch_to_window(tab).await.unwrap();
+    }
+
+    /// Sets a `name=value` for the site whose page is shown.
+    pub(super) async fn set_cookie(&self, pair: &str) {
+        let (name, value) = pair.split_once('=').unwrap();
+        let url = self.url().await;
+        let cookie =
+            json!({ "name": name, "value": value, "url": url, "path": "/", "httpOnly": true });
+        // Not `Client::add_cookie`: chromedriver refuses the `null` that it sends for no domain.
+        self.send("Network.setCookie", cookie).await;
+    }
+
+    /// Emulates a screen of this size in CSS pixels and a preference for light or dark pages.
+    pub(super) async fn emulate(&self, width: u32, height: u32, is_dark: bool) {
+        let is_phone = width < 600;
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone });
+        self.send("Emulation.setDeviceMetricsOverride", size).await;
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let media = json!({ "features": features });
+        self.send("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Returns what the window shows, as a PNG.
+    pub(super) async fn screenshot(&self) -> Vec<u8> {
+        self.client.screenshot().await.unwrap()
+    }
+
+    async fn send(&self, method: &'static str, params: Value) {
+        let command = DevTools { method, params };
+        self.client.issue_cmd(command).await.unwrap();
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // The driver closes the browser with the session. A task would no longer run at the end of
+        // a test, so block, which needs `#[tokio::test(flavor = "multi_thread")]`.
+        let close = self.client.clone().close();
+        let _ = block_in_place(|| Handle::current().block_on(close));
+    }
+}
+
+/// A command of the Chrome DevTools Protocol, for what WebDriver lacks.
+#[derive(Debug)]
+struct DevTools {
+    method: &'static str,
+    params: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base_url: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        let session = session.unwrap();
+        base_url.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _url: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.method, "params": self.params });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+/// A running chromedriver; fantoccini starts none.
+struct Driver {
+    process: Child,
+    /// The directory of the browser's profile.
+    files: PathBuf,
+}
+
+impl Driver {
+    /// Starts chromedriver on a free port and returns it with its URL.
+    fn start(program: &Path) -> (Self, String) {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let files = env::temp_dir().join(format!("chromium-{}-{number}", process::id()));
         fs::create_dir_all(&files).unwrap();
-        let mut driver = Command::new(driver)
+        let process = Command::new(program)
             .arg("--port=0")
             .env("TMPDIR", &files)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let port = port(&mut driver);
-        let mut window = Self {
-            driver,
-            files,
-            address: format!("127.0.0.1:{port}"),
-            session: String::new(),
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
-        };
-        let capabilities = capabilities(settings, &chromium, avatars::serve().await);
-        let begun = window.ask(Method::POST, "/session", capabilities).await;
-        window.session = begun["sessionId"].as_str().unwrap().to_owned();
-        Some(window)
-    }
-
-    pub(super) async fn goto(&self, url: &str) {
-        self.command("/url", json!({ "url": url })).await;
-    }
-
-    pub(super) async fn back(&self) {
-        self.command("/back", json!({})).await;
-    }
-
-    pub(super) async fn reload(&self) {
-        self.command("/refresh", json!({})).await;
-    }
-
-    pub(super) async fn url(&self) -> String {
-        text_of(self.known("/url").await)
-    }
-
-    /// All that can be read on the page.
-    pub(super) async fn text(&self) -> String {
-        text_of(self.run("return document.body.innerText").await)
-    }
-
-    /// Clicks what this selector finds, as a person does, and waits for the page that it leads to.
-    pub(super) async fn click(&self, selector: &str) {
-        let found = json!({ "using": "css selector", "value": selector });
-        let found = self.command("/element", found).await;
-        let id = found.as_object().unwrap().values().next().unwrap();
-        let element = self.path(&format!("/element/{}", id.as_str().unwrap()));
-        let click = format!("{element}/click");
-        self.ask(Method::POST, &click, json!({})).await;
-        let is_there = format!("{element}/name");
-        let gone = async {
-            while let (StatusCode::OK, _) = self.answer(Method::GET, &is_there, Value::Null).await {
-            }
-        };
-        let gone = timeout(Duration::from_secs(20), gone).await;
-        gone.unwrap_or_else(|_| panic!("{selector} leads nowhere"));
-    }
-
-    /// Presses one key and lets it go.
-    pub(super) async fn press(&self, key: char) {
-        let actions = [
-            json!({ "type": "keyDown", "value": key }),
-            json!({ "type": "keyUp", "value": key }),
-        ];
-        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
-        self.command("/actions", json!({ "actions": [keyboard] }))
-            .await;
-    }
-
-    /// What a script gives. It is not the page's own, so that no policy of the page forbids it.
-    pub(super) async fn run(&self, script: &str) -> Value {
-        let script = json!({ "script": script, "args": [] });
-        self.command("/execute/sync", script).await
-    }
-
-    /// The tab that is looked at.
-    pub(super) async fn tab(&self) -> Value {
-        self.known("/window").await
-    }
-
-    /// Opens another tab and looks at it.
-    pub(super) async fn open_tab(&self) {
-        let opened = self.command("/window/new", json!({ "type": "tab" })).await;
-        self.look_at(&opened["handle"]).await;
-    }
-
-    pub(super) async fn look_at(&self, tab: &Value) {
-        self.command("/window", json!({ "handle": tab })).await;
-    }
-
-    /// Sets a `name=value` for the site whose page is shown.
-    pub(super) async fn set_cookie(&self, pair: &str) {
-        let (name, value) = pair.split_once('=').unwrap();
-        let cookie = json!({ "name": name, "value": value, "path": "/", "httpOnly": true });
-        self.command("/cookie", json!({ "cookie": cookie })).await;
-    }
-
-    /// How wide the window is, in CSS pixels, and whether the person likes it dark.
-    pub(super) async fn look(&self, width: u32, height: u32, is_dark: bool) {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.cdp("Emulation.setDeviceMetricsOverride", size).await;
-        let scheme = if is_dark { "dark" } else { "light" };
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.cdp(
-            "Emulation.setEmulatedMedia",
-            json!({ "features": features }),
-        )
-        .await;
-    }
-
-    /// What is shown, as a PNG.
-    pub(super) async fn picture(&self) -> Vec<u8> {
-        let picture = text_of(self.known("/screenshot").await);
-        BASE64_STANDARD.decode(picture).unwrap()
-    }
-
-    async fn cdp(&self, command: &str, parameters: Value) {
-        let command = json!({ "cmd": command, "params": parameters });
-        self.command("/goog/cdp/execute", command).await;
-    }
-
-    async fn known(&self, path: &str) -> Value {
-        self.ask(Method::GET, &self.path(path), Value::Null).await
-    }
-
-    async fn command(&self, path: &str, body: Value) -> Value {
-        self.ask(Method::POST, &self.path(path), body).await
-    }
-
-    fn path(&self, path: &str) -> String {
-        format!("/session/{}{path}", self.session)
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
-        let (status, value) = self.answer(method, path, body).await;
-        assert!(status.is_success(), "{path}: {value}");
-        value
-    }
-
-    async fn answer(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
-        let url = format!("http://{}{path}", self.address);
-        let mut request = self.client.request(method, url);
-        if !body.is_null() {
-            request = request.body(body.to_string());
-        }
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        (status, answer["value"].take())
+        let mut driver = Self { process, files };
+        let stdout = BufReader::new(driver.process.stdout.take().unwrap());
+        let mut ports = stdout.lines().map_while(Result::ok).filter_map(|line| {
+            let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let port = ports.next().expect("chromedriver prints its port");
+        (driver, format!("http://127.0.0.1:{port}"))
     }
 }
 
-/// The browser is the driver's to end, so it has to be asked, also by a test that failed.
-impl Drop for Window {
+impl Drop for Driver {
     fn drop(&mut self) {
-        if let Ok(mut stream) = TcpStream::connect(&self.address) {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-            let (path, host) = (self.path(""), &self.address);
-            let _ = write!(
-                stream,
-                "DELETE {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-            );
-            let _ = stream.read(&mut [0; 64]);
-        }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-        let _ = fs::remove_dir_all(&self.files);
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        // Processes of the browser may still write to its profile for a moment.
+        let is_in_use = |error: io::Error| error.kind() == io::ErrorKind::DirectoryNotEmpty;
+        while fs::remove_dir_all(&self.files).is_err_and(is_in_use) {}
     }
 }
 
-fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Value {
+fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Capabilities {
     let hosts =
         format!("MAP thirdqq.qlogo.cn:443 127.0.0.1:{avatars}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
     let language = settings.languages.split(',').next().unwrap();
@@ -236,7 +236,8 @@ fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Value {
         "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage", "--hide-scrollbars", "--no-proxy-server", "--ignore-certificate-errors",
+            "--disable-dev-shm-usage", "--hide-scrollbars", "--no-proxy-server",
+            "--ignore-certificate-errors",
             format!("--lang={language}"), format!("--host-resolver-rules={hosts}"),
         ],
         "prefs": {
@@ -251,38 +252,27 @@ fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Value {
             "clientHints": { "platform": "Android", "mobile": true },
         });
     }
-    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } })
+    Capabilities::from_iter([
+        ("browserName".to_owned(), json!("chrome")),
+        ("goog:chromeOptions".to_owned(), options),
+    ])
 }
 
-fn installed(program: &str) -> Option<PathBuf> {
+fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path)
-        .map(|folder| folder.join(program))
+        .map(|folder| folder.join(name))
         .find(|program| program.exists());
     if found.is_none() {
-        missing(&format!(
-            "{program} is not installed (apt-get install chromium chromium-driver)"
+        skip(&format!(
+            "{name} is not installed (apt-get install chromium chromium-driver)"
         ));
     }
     found
 }
 
-/// Says what a test is skipped for; where everything has to be there, fails.
-pub(super) fn missing(what: &str) {
-    assert!(env::var_os("CI").is_none(), "{what}");
-    eprintln!("SKIPPED: {what}");
-}
-
-/// Where the driver says that it listens.
-fn port(driver: &mut Child) -> u16 {
-    let said = BufReader::new(driver.stdout.take().unwrap());
-    let mut ports = said.lines().map_while(Result::ok).filter_map(|line| {
-        let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
-        port.trim_end_matches('.').parse().ok()
-    });
-    ports.next().expect("chromedriver says where it listens")
-}
-
-fn text_of(value: Value) -> String {
-    value.as_str().unwrap().to_owned()
+/// Prints why a test is skipped. In CI, where no test may be skipped, panics.
+pub(super) fn skip(reason: &str) {
+    assert!(env::var_os("CI").is_none(), "{reason}");
+    eprintln!("SKIPPED: {reason}");
 }

@@ -1,20 +1,20 @@
-//! What is counted, and under which labels.
+//! Metric names and labels.
 
 use std::sync::{Arc, Mutex};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use super::{
+    canaries::{SECRETS, assert_hidden},
     matrix,
-    planted::{ALL, assert_hidden},
 };
 
-/// Every name with its labels.
+/// Records every metric name with its labels.
 #[derive(Default)]
 struct Labels(Mutex<String>);
 
 impl Labels {
-    fn note(&self, key: &Key) {
+    fn record(&self, key: &Key) {
         self.0.lock().unwrap().push_str(&format!("{key:?} {key}\n"));
     }
 }
@@ -24,21 +24,21 @@ impl Recorder for Labels {
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.note(key);
+        self.record(key);
         Counter::noop()
     }
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.note(key);
+        self.record(key);
         Gauge::noop()
     }
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.note(key);
+        self.record(key);
         Histogram::noop()
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_label_holds_a_secret() {
+async fn no_metric_label_contains_a_secret() {
     let labels = Arc::new(Labels::default());
     let _guard = metrics::set_default_local_recorder(&*labels);
     matrix().await;
@@ -50,5 +50,5 @@ async fn no_label_holds_a_secret() {
     ] {
         assert!(labels.contains(known), "{known}");
     }
-    assert_hidden(&labels, ALL);
+    assert_hidden(&labels, SECRETS);
 }

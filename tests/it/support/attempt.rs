@@ -1,29 +1,29 @@
-//! One login of a new browser, and all that came of it.
+//! One login in a new browser, and its outcome.
 
 use serde_json::Value;
 use tower_qq_auth::{
-    QqApp,
+    QqAppBuilder,
     mock::{Endpoint, MockQq},
 };
 
 use crate::site::{Reply, SESSION, Site};
 
-/// Calls to token, `/me` and profile.
+/// The number of calls to each step: token, openid and profile.
 pub(crate) type Calls = [usize; 3];
 
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    /// The answer to the callback.
+    /// The response to the callback.
     pub(crate) reply: Reply,
-    /// Who the site takes the browser for afterwards; `null` for nobody.
+    /// The user who is signed in afterwards, or `null`.
     pub(crate) user: Value,
     pub(crate) calls: Calls,
 }
 
 impl Attempt {
-    /// A login at a QQ that is `prepare`d first, with the settings that `app` makes.
+    /// Runs a login on a site with the settings of `app`, after `prepare` has set up the mock.
     pub(crate) async fn with(
-        app: impl FnOnce(QqApp) -> QqApp,
+        app: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
         prepare: impl FnOnce(&MockQq),
     ) -> Self {
         let site = Site::with(app, |layer| layer);
@@ -31,6 +31,7 @@ impl Attempt {
         Self::at(&site).await
     }
 
+    /// Runs a login on `site`.
     pub(crate) async fn at(site: &Site) -> Self {
         let before = calls(&site.qq);
         let mut browser = site.browser().program();
@@ -38,7 +39,7 @@ impl Attempt {
         assert_eq!(
             browser.pending_logins(),
             0,
-            "the login is used up: {reply:?}"
+            "the login cookie is cleared: {reply:?}"
         );
         let after = calls(&site.qq);
         Self {
@@ -48,17 +49,18 @@ impl Attempt {
         }
     }
 
-    /// Fails unless the login failed like this, after these calls, and left no session.
+    /// Fails unless the login failed with this status and code, after these calls and without a
+    /// session.
     #[track_caller]
     pub(crate) fn assert_failed(&self, case: &str, (status, code): (u16, &str), calls: Calls) {
-        let told = self.reply.problem()["code"].clone();
-        let seen = (self.reply.status.as_u16(), told.as_str(), self.calls);
-        assert_eq!(seen, (status, Some(code), calls), "{case}");
+        let found = self.reply.problem()["code"].clone();
+        let outcome = (self.reply.status.as_u16(), found.as_str(), self.calls);
+        assert_eq!(outcome, (status, Some(code), calls), "{case}");
         self.reply.assert_failed(status, code);
         assert_eq!(self.user, Value::Null, "{case}");
     }
 
-    /// Fails unless the login succeeded after these calls. Gives the user.
+    /// Fails unless the login succeeded after these calls. Returns the user.
     #[track_caller]
     pub(crate) fn assert_signed_in(&self, case: &str, calls: Calls) -> &Value {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! An example as a stranger runs it: a process, a socket, a browser that follows redirects.
+//! Runs the examples as processes, and visits them with a browser that follows redirects.
 
 use std::{
     net::SocketAddr,
@@ -23,21 +23,21 @@ use crate::site::{APP_ID, APP_KEY};
 
 const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
 
-/// The keys of a site [at a QQ](Running::at_qq).
+/// The session keys of the site that [`Running::at_qq`] starts.
 pub(crate) fn session_keys() -> SessionKeys {
     let byte = |at| u8::from_str_radix(&SESSION_KEY[at..at + 2], 16).unwrap();
     let bytes: Vec<_> = (0..SESSION_KEY.len()).step_by(2).map(byte).collect();
     SessionKeys::new(&bytes).unwrap()
 }
 
-/// The program, with nothing in its environment but this.
+/// Returns the command that runs an example with this environment and nothing else in it.
 pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
     let test = std::env::current_exe().unwrap();
     let target: PathBuf = test.ancestors().nth(2).unwrap().into();
     let program = target.join("examples").join(name);
     assert!(
         program.exists(),
-        "build it first: cargo build --example {name}"
+        "{name} is not built: run `cargo build --workspace --all-features --examples`"
     );
     let mut command = Command::new(program);
     command.env_clear().envs(environment.iter().copied());
@@ -48,7 +48,7 @@ pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// A running site, and the lines that it printed up to the one that starts like this.
+/// A running example, and the lines that it has printed so far.
 pub(crate) struct Running {
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -69,9 +69,9 @@ impl Running {
         }
     }
 
-    /// One that signs people in at the QQ at this address, and the address of its site, when it is there.
+    /// Starts a site whose QQ is at `base_url`, and returns it with its address once it listens.
     pub(crate) async fn at_qq(base_url: &str, more: &[(&str, &str)]) -> (Self, SocketAddr) {
-        // The port of the site is not known before it listens, and QQ wants to know it: ask for one and give it back.
+        // The redirect URI names the port before the site listens: reserve one and release it.
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let site = free.local_addr().unwrap();
         drop(free);
@@ -91,29 +91,29 @@ impl Running {
         (running, site)
     }
 
-    /// The number that the system has given it.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id().unwrap()
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status if the process has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().unwrap()
     }
 
-    /// The next line of its log that holds this.
+    /// Waits for the next log line that contains `part` and returns it.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         loop {
             let mut line = String::new();
             let read = self.stderr.read_line(&mut line).await.unwrap();
-            assert_ne!(read, 0, "it ended: {:?}", self.ended());
+            assert_ne!(read, 0, "the process ended: {:?}", self.ended());
             if line.contains(part) {
                 return line;
             }
         }
     }
 
-    /// The next printed line that starts like this, without that.
+    /// Waits for the next printed line that starts with `start` and returns the rest of it.
     pub(crate) async fn printed(&mut self, start: &str) -> String {
         loop {
             let mut line = String::new();
@@ -121,7 +121,7 @@ impl Running {
             assert_ne!(
                 read,
                 0,
-                "it ended ({:?}) and printed {:?}",
+                "the process ended ({:?}) and printed {:?}",
                 self.process.try_wait(),
                 self.lines
             );
@@ -134,23 +134,23 @@ impl Running {
     }
 }
 
-/// The redirect URI of a site at this address.
+/// Returns the redirect URI of a site at this address.
 pub(crate) fn callback_at(site: SocketAddr) -> String {
     format!("http://{site}/auth/qq/callback")
 }
 
 pub(crate) fn browser() -> Client {
-    people().cookie_store(true).build().unwrap()
+    client_builder().cookie_store(true).build().unwrap()
 }
 
-/// A browser, and every cookie that it is ever told to set.
+/// Returns a browser and a record of the cookies that responses set in it.
 pub(crate) fn recorded_browser() -> (Client, Arc<Cookies>) {
     let cookies = Arc::new(Cookies::default());
-    let browser = people().cookie_provider(Arc::clone(&cookies));
+    let browser = client_builder().cookie_provider(Arc::clone(&cookies));
     (browser.build().unwrap(), cookies)
 }
 
-fn people() -> ClientBuilder {
+fn client_builder() -> ClientBuilder {
     Client::builder().no_proxy()
 }
 
@@ -161,7 +161,7 @@ pub(crate) struct Cookies {
 }
 
 impl Cookies {
-    /// Every `Set-Cookie` so far that begins like this.
+    /// Returns every `Set-Cookie` value so far that starts with `start`.
     pub(crate) fn set(&self, start: &str) -> Vec<String> {
         let set = self.set.lock().unwrap();
         set.iter()
@@ -186,7 +186,7 @@ impl CookieStore for Cookies {
     }
 }
 
-/// Goes to a page, as by a link on another page of the same site.
+/// Opens a page as if by a link on the same site.
 pub(crate) async fn page(browser: &Client, url: &str) -> Response {
     browser
         .get(url)
@@ -197,13 +197,13 @@ pub(crate) async fn page(browser: &Client, url: &str) -> Response {
         .unwrap()
 }
 
-/// The link of this person on the mock's page, clicked.
-pub(crate) async fn choose(browser: &Client, mock: Response, person: usize) -> Response {
+/// Clicks the link of a user on the mock's page.
+pub(crate) async fn choose(browser: &Client, mock: Response, user: usize) -> Response {
     let url = mock.url().clone();
     let body = mock.text().await.unwrap();
     let link = body
         .split("href=\"?")
-        .nth(1 + person)
+        .nth(1 + user)
         .unwrap()
         .split('"')
         .next()

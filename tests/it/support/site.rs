@@ -1,4 +1,4 @@
-//! A site with QQ login, the browsers that visit it, and the QQ behind it: all in memory.
+//! A site with QQ login, browsers that visit it, and a mock QQ, all in memory.
 
 use std::{
     collections::BTreeMap,
@@ -14,15 +14,20 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
+use tower_qq_auth::{
+    QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqUser, SessionKeys,
+    mock::MockQq,
+};
 
 pub(crate) const APP_ID: &str = "101905280";
 pub(crate) const APP_KEY: &str = "canary-app-key";
 pub(crate) const CALLBACK: &str = "https://site.example/auth/qq/callback";
+/// The name of the session cookie.
 pub(crate) const SESSION: &str = "__Host-qq_session";
+/// The prefix of the names of login cookies.
 pub(crate) const LOGIN: &str = "__Host-qq_login_";
 
-/// A site that runs at <https://site.example>, with a clock of its own.
+/// The site at <https://site.example>.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) qq: MockQq,
@@ -30,6 +35,7 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
 }
 
+/// A clock that moves only when a test moves it.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Mutex<SystemTime>>);
 
@@ -58,25 +64,35 @@ pub(crate) fn qq() -> MockQq {
 }
 
 pub(crate) fn app() -> QqApp {
-    QqApp::new(APP_ID, APP_KEY, CALLBACK).unwrap()
+    app_builder().build().unwrap()
 }
 
-/// The same bytes at every call: what one test seals another site of that test can open.
+/// The usual app, for tests that change its settings.
+pub(crate) fn app_builder() -> QqAppBuilder {
+    QqApp::builder(APP_ID, APP_KEY, CALLBACK)
+}
+
+/// The same keys at every call, so that all sites of a test can open each other's cookies.
 pub(crate) fn keys() -> SessionKeys {
     SessionKeys::new(b"canary-session-key 0123456789abcdef").unwrap()
 }
 
 pub(crate) fn layer(qq: &MockQq) -> QqAuthLayer {
-    QqAuthLayer::with_client(QqClient::with_service(app(), qq.clone()), keys())
+    builder(qq).build().unwrap()
 }
 
-/// The pages of the site, as yet without the layer.
+/// The usual layer, for tests that change its settings.
+pub(crate) fn builder(qq: &MockQq) -> QqAuthLayerBuilder {
+    QqAuthLayer::builder(QqClient::with_service(app(), qq.clone()), keys())
+}
+
+/// The pages of the site, without the layer.
 pub(crate) fn pages() -> Router {
     Router::new()
         .route(
             "/",
             get(async |user: Option<QqUser>| {
-                user.map_or("nobody".into(), |user| user.nickname().to_owned())
+                user.map_or("signed out".into(), |user| user.nickname().to_owned())
             }),
         )
         .route("/whoami", get(async |user: Option<QqUser>| Json(user)))
@@ -97,34 +113,36 @@ impl Site {
     }
 
     pub(crate) fn with(
-        app: impl FnOnce(QqApp) -> QqApp,
-        layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
+        app: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
+        layer: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
     ) -> Self {
         Self::build(app, |_| pages(), layer)
     }
 
-    /// A site with more pages than the usual ones.
+    /// A site with the usual pages and `more`.
     pub(crate) fn with_pages(
         more: impl FnOnce(&MockQq) -> Router,
-        layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
+        layer: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
     ) -> Self {
         Self::build(|app| app, |qq| pages().merge(more(qq)), layer)
     }
 
     fn build(
-        app: impl FnOnce(QqApp) -> QqApp,
+        app: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
         pages: impl FnOnce(&MockQq) -> Router,
-        layer: impl FnOnce(QqAuthLayer) -> QqAuthLayer,
+        layer: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
     ) -> Self {
         let (qq, clock) = (qq(), Clock::new());
-        let client = QqClient::with_service(app(self::app()), qq.clone());
+        let app = app(app_builder()).build().unwrap();
+        let client = QqClient::with_service(app, qq.clone());
         let time = clock.clone();
-        let built = QqAuthLayer::with_client(client, keys()).clock(move || time.now());
-        let router = pages(&qq).layer(layer(built));
+        let builder = QqAuthLayer::builder(client, keys()).clock(move || time.now());
+        let layer = layer(builder).build().unwrap();
+        let router = pages(&qq).layer(layer);
         Self { qq, router, clock }
     }
 
-    /// A new browser that has never been here.
+    /// A new browser without cookies.
     pub(crate) fn browser(&self) -> Browser {
         Browser {
             router: self.router.clone(),
@@ -136,7 +154,7 @@ impl Site {
         }
     }
 
-    /// A browser in which somebody is signed in.
+    /// A browser in which the first user of the mock is signed in.
     pub(crate) async fn signed_in(&self) -> Browser {
         let mut browser = self.browser();
         let end = browser.sign_in(&self.qq, "/auth/qq/login").await;
@@ -145,7 +163,7 @@ impl Site {
     }
 }
 
-/// A browser as far as cookies go. It follows no redirect by itself.
+/// A browser with a cookie jar. It does not follow redirects.
 #[derive(Clone)]
 pub(crate) struct Browser {
     pub(crate) router: Router,
@@ -154,7 +172,7 @@ pub(crate) struct Browser {
     pub(crate) headers: HeaderMap,
 }
 
-/// A whole response.
+/// A response with its complete body.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -170,7 +188,7 @@ impl Browser {
         self
     }
 
-    /// A program instead of a person.
+    /// Makes this client a program, which accepts JSON instead of HTML.
     pub(crate) fn program(self) -> Self {
         self.header("accept", "application/json")
     }
@@ -223,28 +241,30 @@ impl Browser {
         }
     }
 
-    /// Starts a login, chooses the first person at QQ, and gives the callback that QQ sends the browser to.
+    /// Starts a login, approves it as the first user of the mock, and returns the callback that QQ
+    /// redirects to.
     pub(crate) async fn callback_from(&mut self, qq: &MockQq, login: &str) -> String {
-        // A person clicks, whatever this browser asks for otherwise: a program would get the address as JSON.
-        let mut person = self.clone().header("accept", "text/html");
-        let start = person.get(login).await;
-        self.jar = person.jar;
+        // A program would get the authorize URL as JSON instead of a redirect.
+        let mut clicking = self.clone().header("accept", "text/html");
+        let start = clicking.get(login).await;
+        self.jar = clicking.jar;
         path(&qq.approve(start.location()).unwrap())
     }
 
-    /// A whole login; the reply is that of the callback.
+    /// Completes a login and returns the response to its callback.
     pub(crate) async fn sign_in(&mut self, qq: &MockQq, login: &str) -> Reply {
         let callback = self.callback_from(qq, login).await;
         self.get(&callback).await
     }
 
-    /// Who the site takes this browser for.
+    /// Returns the signed-in user as JSON, or `null`.
     pub(crate) async fn whoami(&mut self) -> serde_json::Value {
         let reply = self.get("/whoami").await;
         assert_eq!(reply.status, StatusCode::OK);
         serde_json::from_str(&reply.body).unwrap()
     }
 
+    /// Counts the login cookies in the jar.
     pub(crate) fn pending_logins(&self) -> usize {
         self.jar
             .keys()
@@ -275,14 +295,14 @@ impl Reply {
             .collect()
     }
 
-    /// The failure that it tells of, as programs see it.
+    /// Parses the problem JSON of a failure.
     #[track_caller]
     pub(crate) fn problem(&self) -> serde_json::Value {
         assert_eq!(self.header("content-type"), "application/problem+json");
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// Fails unless it is this failure, told to a program, and starts no session.
+    /// Fails unless this is the problem JSON of the given failure, without a session cookie.
     #[track_caller]
     pub(crate) fn assert_failed(&self, status: u16, code: &str) {
         let problem = self.problem();
@@ -300,19 +320,19 @@ impl Reply {
     }
 }
 
-/// For properties, which are not asynchronous themselves.
+/// Runs a future in a property, whose body is not async.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().build().unwrap().block_on(future)
 }
 
-/// Path and query of a URL.
+/// Returns the path and query of a URL.
 pub(crate) fn path(url: &str) -> String {
     let uri: http::Uri = url.parse().unwrap();
     uri.path_and_query().unwrap().to_string()
 }
 
-/// The value of a parameter in a URL, as it stands there.
+/// Returns the value of a query parameter, still percent-encoded.
 #[track_caller]
 pub(crate) fn param<'u>(url: &'u str, name: &str) -> &'u str {
     let query = url.split_once('?').unwrap().1;

@@ -1,4 +1,4 @@
-//! A site on a free port of this machine, and a browser that visits it over real sockets.
+//! A site on a free local port, and a browser that visits it over real sockets.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -12,11 +12,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tower::{BoxError, Service};
-use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, mock::MockQq};
+use tower_qq_auth::{QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient, mock::MockQq};
 
 use crate::site::{APP_ID, APP_KEY, Clock, Reply, keys, path};
 
-/// What it takes to serve a site whose redirect URI names the port it has.
+/// Everything needed to serve a site whose redirect URI names the port of its listener.
 pub(crate) struct Local {
     pub(crate) listener: TcpListener,
     pub(crate) layer: QqAuthLayer,
@@ -27,21 +27,25 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) async fn new() -> Self {
-        Self::with(|app| app).await
+        Self::with(|app| app, |layer| layer).await
     }
 
-    pub(crate) async fn with(app: impl FnOnce(QqApp) -> QqApp) -> Self {
+    pub(crate) async fn with(
+        app: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
+        layer: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let callback = format!("http://{address}/auth/qq/callback");
         let qq = MockQq::new(APP_ID, APP_KEY, &callback);
-        let app = app(QqApp::new(APP_ID, APP_KEY, &callback).unwrap());
+        let app = app(QqApp::builder(APP_ID, APP_KEY, &callback));
+        let client = QqClient::with_service(app.build().unwrap(), qq.clone());
         let clock = Clock::new();
         let time = clock.clone();
-        let client = QqClient::with_service(app, qq.clone());
+        let builder = QqAuthLayer::builder(client, keys()).clock(move || time.now());
         Self {
             listener,
-            layer: QqAuthLayer::with_client(client, keys()).clock(move || time.now()),
+            layer: layer(builder).build().unwrap(),
             qq,
             clock,
             browser: Browser::at(address),
@@ -49,7 +53,7 @@ impl Local {
     }
 }
 
-/// Serves it with plain hyper, until the test ends.
+/// Serves `service` with plain hyper until the test ends.
 pub(crate) fn serve<S, B>(listener: TcpListener, service: S)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -67,7 +71,7 @@ where
     });
 }
 
-/// A browser that opens a connection for each request. It follows no redirect by itself.
+/// A browser that opens a connection for each request. It does not follow redirects.
 pub(crate) struct Browser {
     address: SocketAddr,
     jar: BTreeMap<String, String>,
@@ -79,12 +83,13 @@ impl Browser {
         Self { address, jar }
     }
 
-    /// A new browser at the same site.
+    /// Returns a new browser for the same site.
     pub(crate) fn another(&self) -> Self {
         Self::at(self.address)
     }
 
-    /// Sends a request with these lines after those of every request, and leaves the answer in the connection.
+    /// Sends a request with additional header lines and returns the connection, from which the
+    /// response is still to be read.
     pub(crate) async fn send(&self, path: &str, more: &str) -> TcpStream {
         self.send_by("GET", path, more).await
     }
@@ -108,7 +113,7 @@ impl Browser {
         self.visit("GET", path).await
     }
 
-    /// Sends an empty form.
+    /// Submits an empty form.
     pub(crate) async fn post(&mut self, path: &str) -> Reply {
         self.visit("POST", path).await
     }
@@ -138,20 +143,21 @@ impl Browser {
         reply
     }
 
-    /// Starts a login, chooses the first person at QQ, and gives the callback that QQ sends the browser to.
+    /// Starts a login, approves it as the first user of the mock, and returns the callback that QQ
+    /// redirects to.
     pub(crate) async fn callback_from(&mut self, qq: &MockQq, login: &str) -> String {
         let start = self.get(login).await;
         path(&qq.approve(start.location()).unwrap())
     }
 
-    /// A whole login; the reply is that of the callback.
+    /// Completes a login and returns the response to its callback.
     pub(crate) async fn sign_in(&mut self, qq: &MockQq, login: &str) -> Reply {
         let callback = self.callback_from(qq, login).await;
         self.get(&callback).await
     }
 }
 
-/// Reads a connection up to the end of the head and not a byte further.
+/// Reads the head of a response and not a byte beyond it.
 pub(crate) async fn head(connection: &mut TcpStream) -> Reply {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

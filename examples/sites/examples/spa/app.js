@@ -1,19 +1,20 @@
-// One page for every path. What it shows comes from the API; a 401 says where the login is.
+// One page for every path. The API supplies its content, and a 401 the login URL.
 
-const [here, who, write, draft, told] = ["here", "who", "write", "draft", "told"].map((id) => document.getElementById(id));
+const ids = ["path", "user", "form", "draft", "status"];
+const [pathText, userArea, form, draft, statusText] = ids.map((id) => document.getElementById(id));
 const path = location.pathname + location.search + location.hash;
-here.textContent = path;
+pathText.textContent = path;
 
-// The answer, or nothing where it was one of those that the page itself deals with.
+// Returns the body of a successful response. Shows any other outcome and returns nothing.
 async function api(url, options) {
   try {
-    const answer = await fetch(url, options);
-    const body = await answer.json();
-    if (answer.ok) return body;
-    if (answer.status === 401) showLogin(body.login_url);
-    else told.textContent = body.detail ?? `status ${answer.status}`;
+    const response = await fetch(url, options);
+    const body = await response.json();
+    if (response.ok) return body;
+    if (response.status === 401) showLogin(body.login_url);
+    else statusText.textContent = body.detail ?? `status ${response.status}`;
   } catch {
-    told.textContent = "That did not work. Try again.";
+    statusText.textContent = "Something went wrong. Please try again.";
   }
 }
 
@@ -21,48 +22,48 @@ function element(name, properties) {
   return Object.assign(document.createElement(name), properties);
 }
 
-// Nobody is signed in, or not any more. The login comes back to this very path.
-function showLogin(login) {
-  const href = `${login}?return_to=${encodeURIComponent(path)}`;
-  who.replaceChildren(element("a", { className: "button", href, textContent: "Sign in with QQ" }));
-  write.hidden = true;
+// The session is missing or has ended. The login leads back to this path.
+function showLogin(loginUrl) {
+  const href = `${loginUrl}?return_to=${encodeURIComponent(path)}`;
+  userArea.replaceChildren(element("a", { className: "button", href, textContent: "Sign in with QQ" }));
+  form.hidden = true;
 }
 
-async function show() {
+async function showUser() {
   const user = await api("/api/me");
   if (!user) return;
   const name = element("b", { textContent: user.nickname || "QQ user" });
-  const out = element("button", { textContent: "Sign out", onclick: signOut });
-  who.replaceChildren(element("p", { textContent: "hello, " }), element("p"));
-  who.firstChild.append(name);
-  who.lastChild.append(out);
-  write.hidden = false;
+  const button = element("button", { textContent: "Sign out", onclick: signOut });
+  userArea.replaceChildren(element("p", { textContent: "hello, " }), element("p"));
+  userArea.firstChild.append(name);
+  userArea.lastChild.append(button);
+  form.hidden = false;
 }
 
-// The answer leads to a page, which is not needed: the API says who is there now.
+// The response redirects to a page, which is not needed here.
 async function signOut() {
-  keep("");
+  setDraft("");
   await fetch("/auth/qq/logout", { method: "POST", redirect: "manual" }).catch(() => {});
-  await show();
+  await showUser();
 }
 
-// What was written outlives a session that ended in the middle, and the login after it.
-function keep(text) {
+// The draft survives the end of a session and the login that follows.
+function setDraft(text) {
   draft.value = text;
   sessionStorage.setItem("draft", text);
-  told.textContent = "";
+  statusText.textContent = "";
 }
-keep(sessionStorage.getItem("draft") ?? "");
-draft.oninput = () => keep(draft.value);
+setDraft(sessionStorage.getItem("draft") ?? "");
+draft.oninput = () => setDraft(draft.value);
 
-write.onsubmit = async (event) => {
+form.onsubmit = async (event) => {
   event.preventDefault();
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ text: draft.value });
-  const saved = await api("/api/notes", { method: "POST", headers, body });
-  if (!saved) return;
-  keep("");
-  told.textContent = `saved: ${saved.text}`;
+  const note = await api("/api/notes", { method: "POST", headers, body });
+  if (!note) return;
+  setDraft("");
+  statusText.textContent = `saved: ${note.text}`;
 };
 
-show();
+showUser();

@@ -1,4 +1,4 @@
-//! What nobody can leave out who keeps this session in a sealed cookie.
+//! The least work that a session in a sealed cookie needs.
 
 use std::{hint::black_box, time::Instant};
 
@@ -7,38 +7,38 @@ use axum::http::Extensions;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::person::{Person, person};
+use crate::user::{User, user};
 
-/// As long as what our cookie holds.
+/// As long as the content of our cookie.
 #[derive(Serialize, Deserialize)]
 struct Session {
     version: u8,
     id: [u8; 16],
     user_id: [u8; 16],
-    began: u64,
+    started: u64,
     renewed: u64,
-    user: Person,
+    user: User,
     tokens: Option<()>,
 }
 
-pub struct Floor {
+pub struct Minimum {
     key: RandomizedNonceKey,
     value: String,
 }
 
 const CONTEXT: &[u8] = b"session\n__Host-qq_session\n101905280";
 
-impl Floor {
-    /// The work on a cookie as long as this one.
+impl Minimum {
+    /// Prepares a cookie as long as this one.
     pub fn like(cookie: &str) -> Self {
         let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, &[7; 32]).expect("a key");
         let session = Session {
             version: 1,
             id: [1; 16],
             user_id: [2; 16],
-            began: 1_800_000_000_000,
+            started: 1_800_000_000_000,
             renewed: 1_800_000_000_000,
-            user: person(),
+            user: user(),
             tokens: None,
         };
         let mut sealed = postcard::to_allocvec(&session).expect("postcard");
@@ -49,15 +49,11 @@ impl Floor {
         bytes.append(&mut sealed);
         let value = BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let (_, ours) = cookie.split_once('=').expect("a cookie");
-        assert_eq!(
-            value.len(),
-            ours.len(),
-            "the floor does the work on as many bytes"
-        );
+        assert_eq!(value.len(), ours.len(), "both cookies have the same length");
         Self { key, value }
     }
 
-    /// Nanoseconds for each of so many cookies.
+    /// Opens this many cookies and returns the nanoseconds per cookie.
     pub fn time(&self, batch: usize) -> f64 {
         let mut extensions: Vec<_> = (0..batch).map(|_| Extensions::new()).collect();
         let start = Instant::now();

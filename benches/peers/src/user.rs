@@ -1,9 +1,9 @@
-//! Who is signed in, wherever the session is kept.
+//! The signed-in user of every subject.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Person {
+pub struct User {
     pub openid: String,
     pub unionid: Option<String>,
     pub nickname: String,
@@ -16,8 +16,8 @@ pub const NICKNAME: &str = "小明同学";
 pub const AVATAR: &str =
     "https://thirdqq.qlogo.cn/ek_qqapp/AQDbPBW9pJ3l4fEBTRrkEqJzqfy8N3Z1qnBkUqGtZbnZ/100";
 
-pub fn person() -> Person {
-    Person {
+pub fn user() -> User {
+    User {
         openid: OPENID.into(),
         unionid: None,
         nickname: NICKNAME.into(),

@@ -1,4 +1,4 @@
-//! Planted values, where they are caught, and how they are looked for.
+//! Secret values to plant, a log to capture, and the search for the values in any encoding.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::json;
 use tower_qq_auth::{
-    QqApp, SessionKeys,
+    QqApp, QqAppBuilder, SessionKeys,
     mock::{Endpoint, MockQq},
 };
 use tracing::{Dispatch, level_filters::LevelFilter, subscriber::DefaultGuard};
@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::site::{APP_ID, CALLBACK};
 
-// Made so that the encoded forms differ from the raw ones.
+// Each value differs from its encoded forms.
 pub(crate) const KEY: &str = "canary/app+key=&%";
 pub(crate) const CODE: &str = "canary/code+=&%";
 pub(crate) const ACCESS: &str = "canary/access+token=&%";
@@ -30,9 +30,10 @@ pub(crate) const PAGE: &str = "canary/page of a firewall";
 pub(crate) const PASSWORD: &str = "canary-redis-password";
 pub(crate) const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
 
-pub(crate) const ALL: &[&str] = &[KEY, CODE, ACCESS, REFRESH, SESSION_KEY, OLD_KEY, PAGE];
+/// Every secret that a login involves.
+pub(crate) const SECRETS: &[&str] = &[KEY, CODE, ACCESS, REFRESH, SESSION_KEY, OLD_KEY, PAGE];
 
-/// Everything that is logged on this thread while it lives, at every level and from every crate.
+/// Captures what this thread logs, at every level and from every crate, until it is dropped.
 pub(crate) struct Log {
     lines: Lines,
     _guard: DefaultGuard,
@@ -43,7 +44,8 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn start() -> Self {
-        // With two subscribers alive, a log statement that runs first in a thread without one is not switched off.
+        // A log statement that first runs on a thread without a subscriber is disabled for good,
+        // unless two subscribers exist.
         static OTHER: LazyLock<Dispatch> = LazyLock::new(|| subscriber(Lines::default()));
         LazyLock::force(&OTHER);
         let lines = Lines::default();
@@ -82,43 +84,43 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
-/// Fails if one of these is in the text, as it is or in one of the forms it may travel in.
+/// Fails if the text contains a secret, in any encoding.
 #[track_caller]
 pub(crate) fn assert_hidden(text: &str, secrets: &[&str]) {
-    let text = &Haystack::of(text);
+    let text = Haystack::new(text);
     let secrets: HashSet<_> = secrets.iter().collect();
     for secret in secrets {
-        if let Some(form) = text.finds(secret) {
-            panic!("{secret} can be read as {form} in {}", text.plain);
+        if let Some(form) = text.find(secret) {
+            panic!("{secret} is readable as {form} in {}", text.plain);
         }
     }
-    // The safety net: a part of one, or one in a form that nobody thought of.
+    // Catches parts of secrets, and encodings that are missing below.
     for part in ["canary", "Canary", "CANARY"] {
-        if let Some(form) = text.finds(part) {
-            panic!("a part of a secret can be read as {form} in {}", text.plain);
+        if let Some(form) = text.find(part) {
+            panic!("a part of a secret is readable as {form} in {}", text.plain);
         }
     }
 }
 
-/// A text, and what it says once percent-encoding is taken off: any spelling of that, once and twice.
+/// A text to search, also percent-decoded once and twice.
 struct Haystack {
     plain: String,
     decoded: [String; 2],
 }
 
 impl Haystack {
-    fn of(text: &str) -> Self {
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let once = decoded(text);
-        let twice = decoded(&once);
+    fn new(text: &str) -> Self {
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let once = decode(text);
+        let twice = decode(&once);
         Self {
             plain: text.to_owned(),
             decoded: [once, twice],
         }
     }
 
-    /// The form in which it says this.
-    fn finds(&self, secret: &str) -> Option<String> {
+    /// Returns the form in which the text contains the secret, if any.
+    fn find(&self, secret: &str) -> Option<String> {
         let forms = [
             secret.to_owned(),
             secret.replace('/', "\\/"),
@@ -132,13 +134,14 @@ impl Haystack {
         let texts = [&self.plain, once, twice];
         forms
             .into_iter()
-            .chain(in_base64(secret))
+            .chain(base64_forms(secret))
             .find(|form| texts.iter().any(|text| text.contains(form)))
     }
 }
 
-/// What base64 of any text around it would hold of this: by its place among the three bytes of a group, and by alphabet.
-fn in_base64(secret: &str) -> impl Iterator<Item = String> {
+/// Iterates over the base64 forms of a secret inside a longer text, which depend on the offset in
+/// its group of three bytes and on the alphabet.
+fn base64_forms(secret: &str) -> impl Iterator<Item = String> {
     let spellings = [
         secret.to_owned(),
         utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
@@ -147,7 +150,7 @@ fn in_base64(secret: &str) -> impl Iterator<Item = String> {
         (0..3).flat_map(move |offset| {
             let text = format!("{}{secret}", &"..."[..offset]);
             let encoded = BASE64_STANDARD_NO_PAD.encode(&text);
-            // The first and the last character may depend on the neighbours.
+            // The first and the last character depend on the text around the secret.
             let (first, last) = ((offset * 8).div_ceil(6), text.len() * 8 / 6);
             let inner = encoded[first..last].to_owned();
             let url_safe = inner.replace('+', "-").replace('/', "_");
@@ -161,8 +164,8 @@ pub(crate) fn keys() -> SessionKeys {
     SessionKeys::parse(&keys.join(",")).unwrap()
 }
 
-pub(crate) fn secret_app() -> QqApp {
-    QqApp::new(APP_ID, KEY, CALLBACK).unwrap().union_id(true)
+pub(crate) fn secret_app() -> QqAppBuilder {
+    QqApp::builder(APP_ID, KEY, CALLBACK).request_union_id()
 }
 
 pub(crate) fn secret_qq() -> MockQq {
@@ -179,7 +182,7 @@ pub(crate) fn token() -> String {
     .to_string()
 }
 
-/// The mock does not know the code of these tests: it says what it is told to say.
+/// Schedules the replies of one login, because the mock does not know `CODE`.
 pub(crate) fn plant(qq: &MockQq) {
     let me = json!({ "client_id": APP_ID, "openid": OPENID, "unionid": "UID_1" });
     qq.reply(Endpoint::Token, token())
@@ -188,7 +191,7 @@ pub(crate) fn plant(qq: &MockQq) {
 }
 
 #[test]
-fn what_is_looked_for_is_found_in_every_form() {
+fn finds_a_secret_in_every_encoding() {
     use base64::prelude::BASE64_URL_SAFE;
     for before in ["", "a", "ab", "abc", "é"] {
         let text = format!("{before}{KEY}{before}");
@@ -207,8 +210,8 @@ fn what_is_looked_for_is_found_in_every_form() {
         ];
         for spelling in spellings {
             let spelling = format!("x={spelling}&y");
-            assert!(Haystack::of(&spelling).finds(KEY).is_some(), "{spelling}");
+            assert!(Haystack::new(&spelling).find(KEY).is_some(), "{spelling}");
         }
-        assert!(Haystack::of(&text).finds(CODE).is_none());
+        assert!(Haystack::new(&text).find(CODE).is_none());
     }
 }

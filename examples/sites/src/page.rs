@@ -1,0 +1,81 @@
+//! The pages of the examples with axum.
+
+use std::error::Error;
+
+use axum::{
+    Router,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use html_escape::{encode_double_quoted_attribute, encode_text};
+use http::header;
+
+use crate::Server;
+
+impl Server {
+    /// Prints the URLs and serves the site, its style and the mock.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the listener fails.
+    pub async fn serve(self, site: Router) -> Result<(), Box<dyn Error>> {
+        let (listener, mock) = self.announce();
+        let mut site = with_style(site);
+        if let Some(mock) = mock {
+            site = site.nest_service("/mock-qq", mock);
+        }
+        axum::serve(listener, site).await?;
+        Ok(())
+    }
+}
+
+/// Returns a page with this HTML. Caches do not keep it: it shows who is signed in.
+pub fn page(content: &str) -> Response {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    (headers, Html(PAGE.replace("{content}", content))).into_response()
+}
+
+/// Returns the HTML for a user. The arguments are plain text.
+pub fn user_card(nickname: &str, avatar: Option<&str>, about: &str) -> String {
+    let avatar = avatar.map_or_else(String::new, |url| {
+        let url = encode_double_quoted_attribute(url);
+        format!(r#"<img src="{url}" alt="" referrerpolicy="no-referrer">"#)
+    });
+    let name = match nickname {
+        "" => "QQ 用户".into(),
+        nickname => encode_text(nickname),
+    };
+    let about = encode_text(about);
+    format!(
+        r#"<p class="user">{avatar}<span>你好，<b>{name}</b><br><small>{about}</small></span></p>"#
+    )
+}
+
+/// Adds the stylesheet of the pages to a site.
+pub fn with_style(site: Router) -> Router {
+    site.route("/style.css", get(style))
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8")];
+    (headers, include_str!("style.css"))
+}
+
+/// No scripts, forms to this site only, avatars from any https host: QQ has several.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src https:; form-action 'self'; \
+    base-uri 'none'; frame-ancestors 'none'";
+
+const PAGE: &str = r#"<!doctype html>
+<html lang="zh-CN">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>QQ 登录 · tower-qq-auth</title>
+<link rel="stylesheet" href="/style.css">
+</head>
+<body><main><h1>tower-qq-auth</h1>{content}</main></body>
+</html>
+"#;
