@@ -136,7 +136,7 @@ mod passed_through {
         measure(bencher, "/", &cookie, ANYTHING, StatusCode::OK);
     }
 
-    /// 256 KiB of cookies whose names resemble the session cookie more and more.
+    /// 256 KiB of cookies, with names from unlike to equal to that of the session cookie.
     #[divan::bench(args = ["s=1; ", "__Host-qq_sessio=1; ", "__Host-qq_session; ", "__Host-qq_session=1; "])]
     fn many_cookies(bencher: Bencher<'_, '_>, cookie: &str) {
         let cookies = cookie.repeat((256 << 10) / cookie.len());

@@ -6,12 +6,13 @@
 //!
 //! It reads `QQ_APP_ID`, `QQ_APP_KEY` or `QQ_APP_KEY_FILE`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY` and
 //! `QQ_BASE_URL`, opens QQ's login page, and requests a token with a made-up code. It prints no
-//! secret, and exits with 1 if anything is wrong. To try it without an app, start the quickstart and
-//! check its mock:
+//! secret, and exits with 1 if anything is wrong. To try it without an app, start the quickstart
+//! and check its mock:
 //!
 //! ```text
 //! QQ_APP_ID=101905280 QQ_APP_KEY=made-up-app-key QQ_SESSION_KEY=$(openssl rand -hex 32) \
-//! QQ_REDIRECT_URI=http://127.0.0.1:3000/auth/qq/callback QQ_BASE_URL=http://127.0.0.1:3000/mock-qq \
+//! QQ_REDIRECT_URI=http://127.0.0.1:3000/auth/qq/callback \
+//! QQ_BASE_URL=http://127.0.0.1:3000/mock-qq \
 //! cargo run --example doctor
 //! ```
 

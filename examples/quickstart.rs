@@ -26,6 +26,39 @@ use tokio::net::TcpListener;
 use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
 use tracing_subscriber::EnvFilter;
 
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("cannot listen on LISTEN={listen}: {error}"))?;
+    let address = listener.local_addr()?;
+
+    let mut site = Router::new()
+        .route("/", get(home))
+        .route("/whoami", get(whoami))
+        .route("/me", get(me));
+    let qq = if is_configured() {
+        let (app, keys) = (QqApp::from_env()?, SessionKeys::from_env()?);
+        println!("listening     {address}");
+        println!("callback      {}", app.redirect_uri());
+        QqAuthLayer::new(app, keys)
+    } else {
+        let (client, mock) = mock_qq(address)?;
+        site = site.nest_service("/mock-qq", mock);
+        QqAuthLayer::new(client, SessionKeys::generate())
+    };
+    // Add the layer last: it does not see routes that are added later.
+    axum::serve(listener, site.layer(qq)).await?;
+    Ok(())
+}
+
 /// Public: shows the user, if any.
 async fn home(user: Option<QqUser>) -> impl IntoResponse {
     let content = match user {
@@ -49,19 +82,22 @@ async fn home(user: Option<QqUser>) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, "no-store")], Html(page))
 }
 
-/// Escapes the nickname and the avatar, which are text from outside.
+/// Escapes the nickname and the avatar URL, which may contain any text.
 fn greeting(user: &QqUser) -> String {
     let avatar = user.avatar().map_or_else(String::new, |url| {
         let url = encode_double_quoted_attribute(url);
         format!(r#"<img src="{url}" alt="" referrerpolicy="no-referrer">"#)
     });
+    let name = match user.nickname() {
+        "" => "QQ 用户".into(), // QQ does not always return a profile
+        nickname => encode_text(nickname),
+    };
+    let openid = user.openid();
     format!(
-        r#"<p class="user">{avatar}<span>你好，<b>{}</b><br><small>openid {}</small></span></p>
+        r#"<p class="user">{avatar}<span>你好，<b>{name}</b><br><small>openid {openid}</small></span></p>
 <p><a href="/me">/me</a> · <a href="/whoami">/whoami</a></p>
 <form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#,
-        encode_text(user.nickname()),
-        user.openid(),
+<button>退出登录 <span lang="en">Sign out</span></button></form>"#
     )
 }
 
@@ -73,42 +109,6 @@ async fn whoami(user: Option<QqUser>) -> Json<Option<QqUser>> {
 /// Protected: browsers without a session are sent to the login and come back, programs get 401.
 async fn me(user: QqUser) -> Json<QqUser> {
     Json(user)
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
-    let listener = TcpListener::bind(&listen)
-        .await
-        .map_err(|error| format!("cannot listen on LISTEN={listen}: {error}"))?;
-    let address = listener.local_addr()?;
-
-    let mut site = Router::new()
-        .route("/", get(home))
-        .route("/whoami", get(whoami))
-        .route("/me", get(me));
-    let qq = if is_configured() {
-        let (app, keys) = (QqApp::from_env()?, SessionKeys::from_env()?);
-        println!("listening     {address}");
-        println!(
-            "callback      {}   (register exactly this)",
-            app.redirect_uri()
-        );
-        QqAuthLayer::new(app, keys)
-    } else {
-        let (client, mock) = mock_qq(address)?;
-        site = site.nest_service("/mock-qq", mock);
-        QqAuthLayer::new(client, SessionKeys::generate())
-    };
-    // Add the layer last: it does not see routes that are added later.
-    axum::serve(listener, site.layer(qq)).await?;
-    Ok(())
 }
 
 fn is_configured() -> bool {

@@ -8,12 +8,10 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{
-    login::QqLogin,
-    login_required::{LoginRequired, NO_LAYER},
-    tokens::QqTokens,
-    user::QqUser,
-};
+use crate::login::QqLogin;
+use crate::login_required::{LoginRequired, NO_LAYER};
+use crate::tokens::QqTokens;
+use crate::user::QqUser;
 
 /// The signed-in user. Signed-out browsers are sent to the login, other clients get 401.
 impl<S: Sync> FromRequestParts<S> for QqUser {

@@ -13,11 +13,10 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{
-    login_required::{LoginRequired, NO_LAYER},
-    service::{body::ResponseBody, readiness::release},
-    user::QqUser,
-};
+use crate::login_required::{LoginRequired, NO_LAYER};
+use crate::service::body::ResponseBody;
+use crate::service::readiness::release;
+use crate::user::QqUser;
 
 /// Middleware that requires a signed-in user: see [`RequireQqUser`](crate::RequireQqUser).
 #[derive(Clone, Debug)]

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::{config::ConfigError, language::Language, local_path::is_local_url};
+use crate::config::ConfigError;
+use crate::language::Language;
+use crate::local_path::is_local_url;
 
 /// Returns a link that starts a login, as accessible HTML: text, no picture, no script.
 ///

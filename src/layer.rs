@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::{
-    config::ConfigError, qq::client::QqClient, service::middleware::QqAuth,
-    session::sessions::TooLarge, site::Site, tokens::QqTokens, user::QqUser,
-};
+use crate::config::ConfigError;
+use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
-use crate::{revocation::check::RevocationError, user::OpenId};
+use crate::revocation::check::RevocationError;
+use crate::service::middleware::QqAuth;
+use crate::session::sessions::TooLarge;
+use crate::site::Site;
+use crate::tokens::QqTokens;
+#[cfg(feature = "revocation")]
+use crate::user::OpenId;
+use crate::user::QqUser;
 
 /// Signs users in with QQ around any service: see the [crate's page](crate) for an example.
 ///

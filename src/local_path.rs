@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode;
 
-/// How deep escapes may be nested.
+/// Limit of nested escapes.
 const MAX_DEPTH: usize = 4;
 
 /// Characters that browsers rewrite in a path, so that no request has them.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::{tokens::QqTokens, user::QqUser};
+use crate::tokens::QqTokens;
+use crate::user::QqUser;
 
 /// The result of a login: the user, QQ's whole profile, and the tokens.
 #[derive(Clone, Debug)]

@@ -11,16 +11,13 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    clock::{CLOCK_SKEW, as_millis, unix_millis},
-    random::{random_bytes, url_safe},
-    return_to::ReturnTo,
-    session::{
-        cookie::{self, CookieScope},
-        keys::SessionKeys,
-        seal::Seal,
-    },
-};
+use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
+use crate::random::{random_bytes, url_safe};
+use crate::return_to::ReturnTo;
+use crate::session::cookie;
+use crate::session::cookie::CookieScope;
+use crate::session::keys::SessionKeys;
+use crate::session::seal::Seal;
 
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Logins that one browser can have under way.
@@ -42,7 +39,7 @@ pub(crate) struct LoginStates {
     app_id: String,
 }
 
-/// What a login is for.
+/// The destination and the purpose of a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LoginState {
     pub(crate) return_to: ReturnTo,
@@ -77,7 +74,7 @@ pub(crate) struct ReturnedLogin {
 
 /// The error for a state that does not belong to this browser, or no longer. The destination is known
 /// if the login merely expired.
-pub(crate) struct InvalidState(pub(crate) Option<ReturnTo>);
+pub(crate) struct UnknownState(pub(crate) Option<ReturnTo>);
 
 impl LoginStates {
     pub(crate) fn new(keys: &SessionKeys, scope: CookieScope, app_id: &str) -> Self {
@@ -120,26 +117,26 @@ impl LoginStates {
         headers: &HeaderMap,
         state: &str,
         now: SystemTime,
-    ) -> Result<ReturnedLogin, InvalidState> {
-        let invalid = InvalidState(None);
+    ) -> Result<ReturnedLogin, UnknownState> {
+        let unknown = UnknownState(None);
         if state.len() != ID_LEN + SECRET_LEN || !state.bytes().all(is_state_byte) {
-            return Err(invalid);
+            return Err(unknown);
         }
         let (id, secret) = state.split_at(ID_LEN);
         let name = format!("{}{id}", self.prefix);
         let value = cookie::find(headers, &Finder::new(&name));
         let Some(login) = value.and_then(|value| self.unseal(&name, value)) else {
-            return Err(invalid);
+            return Err(unknown);
         };
         let expected = url_safe(&login.secret);
         if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
-            return Err(invalid);
+            return Err(unknown);
         }
         let now = unix_millis(now);
         let is_in_future = login.started > now.saturating_add(as_millis(CLOCK_SKEW));
         let is_expired = now >= login.started.saturating_add(as_millis(LIFETIME));
         if is_in_future || is_expired {
-            return Err(InvalidState(Some(login.state.return_to)));
+            return Err(UnknownState(Some(login.state.return_to)));
         }
         Ok(ReturnedLogin {
             state: login.state,

@@ -1,6 +1,7 @@
 //! The texts of the layer's pages, in Chinese and English.
 
-use crate::{error::LoginErrorKind, language::Language};
+use crate::error::LoginErrorKind;
+use crate::language::Language;
 
 /// The texts of one page.
 pub(crate) struct Message {

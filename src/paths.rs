@@ -1,9 +1,7 @@
 //! The paths that the layer answers.
 
-use crate::{
-    config::ConfigError,
-    local_path::{REWRITTEN, is_local_path},
-};
+use crate::config::ConfigError;
+use crate::local_path::{REWRITTEN, is_local_path};
 
 /// Defaults of the layer's own paths. No redirect URI may have them, so that a layer with default
 /// settings can always be built.

@@ -3,11 +3,9 @@
 use http::{Uri, uri::Authority};
 use percent_encoding::percent_decode_str;
 
-use crate::{
-    config::ConfigError,
-    local_path::REWRITTEN,
-    paths::{LOGIN_PATH, LOGOUT_PATH},
-};
+use crate::config::ConfigError;
+use crate::local_path::REWRITTEN;
+use crate::paths::{LOGIN_PATH, LOGOUT_PATH};
 
 const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
 

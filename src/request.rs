@@ -1,4 +1,4 @@
-//! What a request says about itself.
+//! Reading a request: its head, its client, its origin, its query.
 
 pub(crate) mod head;
 pub(crate) mod origin;

@@ -2,10 +2,8 @@
 
 use http::header;
 
-use crate::{
-    hooks::failure_page::{Failure, FailurePage},
-    request::requester::Requester,
-};
+use crate::hooks::failure_page::{Failure, FailurePage};
+use crate::request::requester::Requester;
 
 pub(crate) mod headers;
 mod page;

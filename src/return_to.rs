@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{local_path::is_local_url, paths::Paths, request::query::header_safe};
+use crate::local_path::is_local_url;
+use crate::paths::Paths;
+use crate::request::query::header_safe;
 
 const MAX_LEN: usize = 2048;
 

@@ -9,20 +9,17 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::{
-    paths::Route,
-    request::{
-        head::RequestHead,
-        requester::{Client, is_prefetch, language},
-    },
-    respond::response::{method_not_allowed, no_content},
-    session::current::{CurrentSession, SessionStatus},
-    site::Site,
-};
+use crate::paths::Route;
+use crate::request::head::RequestHead;
+use crate::request::requester::{Client, is_prefetch, language};
+use crate::respond::response::{method_not_allowed, no_content};
+use crate::session::current::{CurrentSession, SessionStatus};
+use crate::site::Site;
 
 mod account;
 pub(crate) mod action;
 mod callback;
+mod code;
 pub(crate) mod context;
 mod events;
 mod failure;

@@ -9,7 +9,9 @@ use std::time::Duration;
 #[cfg(feature = "revocation")]
 use std::time::SystemTime;
 
-use crate::{clock::as_millis, tokens::QqTokens, user::QqUser};
+use crate::clock::as_millis;
+use crate::tokens::QqTokens;
+use crate::user::QqUser;
 
 pub(crate) mod cookie;
 pub(crate) mod current;

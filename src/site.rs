@@ -4,21 +4,19 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use tokio::sync::Semaphore;
 
-use crate::{
-    clock::Clock,
-    hooks::{account_of::AccountOf, failure_page::FailurePage, on_login::OnLogin},
-    login_state::LoginStates,
-    paths::Paths,
-    qq::client::QqClient,
-    request::query::{Query, encode},
-    return_to::ReturnTo,
-    revocation::check::Revocations,
-    session::{
-        Session,
-        current::{CurrentSession, SessionStatus},
-        sessions::Sessions,
-    },
-};
+use crate::clock::Clock;
+use crate::hooks::account_of::AccountOf;
+use crate::hooks::failure_page::FailurePage;
+use crate::hooks::on_login::OnLogin;
+use crate::login_state::LoginStates;
+use crate::paths::Paths;
+use crate::qq::client::QqClient;
+use crate::request::query::{Query, encode};
+use crate::return_to::ReturnTo;
+use crate::revocation::check::Revocations;
+use crate::session::Session;
+use crate::session::current::{CurrentSession, SessionStatus};
+use crate::session::sessions::Sessions;
 
 pub(crate) struct Site {
     pub(crate) client: QqClient,
@@ -32,9 +30,9 @@ pub(crate) struct Site {
     pub(crate) on_login: Option<OnLogin>,
     pub(crate) account_of: Option<AccountOf>,
     pub(crate) failure_page: Option<FailurePage>,
-    /// Whether the app answers the callback of a login that succeeded.
+    /// The app answers the callback of a login that succeeded.
     pub(crate) forwards_callback: bool,
-    /// Whether a login starts a session of the layer, instead of one of the app.
+    /// A login starts a session of the layer, not of the app.
     pub(crate) keeps_sessions: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Any `Cookie` headers, one a line; `GOOD` stands for a value that was sealed for somebody.
+//! Any `Cookie` headers, one per line; `GOOD` stands for a valid session.
 
 #![no_main]
 
@@ -6,19 +6,19 @@ use std::sync::OnceLock;
 
 use http::Uri;
 use libfuzzer_sys::fuzz_target;
-use tower_qq_auth_fuzz::{OPENID, SESSION, on_stage, replaced};
+use tower_qq_auth_fuzz::{OPENID, SESSION, replace, with_harness};
 
 static GOOD: OnceLock<String> = OnceLock::new();
 
-fuzz_target!(|headers: &[u8]| on_stage(|stage| {
-    let good = GOOD.get_or_init(|| stage.session());
-    let headers = replaced(headers, b"GOOD", good.as_bytes());
+fuzz_target!(|headers: &[u8]| with_harness(|harness| {
+    let good = GOOD.get_or_init(|| harness.session());
+    let headers = replace(headers, b"GOOD", good.as_bytes());
     let headers: Vec<_> = headers.split(|&byte| byte == b'\n').collect();
-    let page = stage.get(Uri::from_static("/"), &headers);
+    let page = harness.get(Uri::from_static("/"), &headers);
     if let Some(user) = page.user {
         assert_eq!(user, OPENID);
         let name = SESSION.as_bytes();
-        let named = |header: &&[u8]| header.windows(name.len()).any(|window| window == name);
-        assert!(headers.iter().any(named));
+        let has_name = |header: &&[u8]| header.windows(name.len()).any(|window| window == name);
+        assert!(headers.iter().any(has_name));
     }
 }));

@@ -5,22 +5,22 @@
 use bytes::Bytes;
 use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
-use tower_qq_auth_fuzz::{PROFILE, TOKEN, ok, on_stage};
+use tower_qq_auth_fuzz::{PROFILE, TOKEN, ok, with_harness};
 
-fuzz_target!(|body: &[u8]| on_stage(|stage| {
-    let said = (StatusCode::OK, Bytes::copy_from_slice(body));
-    stage.qq_says([ok(TOKEN), said, ok(PROFILE)]);
-    let (answer, user) = stage.login();
+fuzz_target!(|body: &[u8]| with_harness(|harness| {
+    let me = (StatusCode::OK, Bytes::copy_from_slice(body));
+    harness.set_replies([ok(TOKEN), me, ok(PROFILE)]);
+    let (reply, user) = harness.login();
     assert!(
-        [303, 400, 502, 503].contains(&answer.status.as_u16()),
-        "{answer:?}"
+        [303, 400, 502, 503].contains(&reply.status.as_u16()),
+        "{reply:?}"
     );
     if let Some(user) = user {
         let holds = |text: &str| {
             body.windows(text.len())
                 .any(|window| window == text.as_bytes())
         };
-        // Escapes can spell both otherwise.
+        // JSON escapes can hide both.
         assert!(holds(&user) || holds("\\u"), "{user}");
         assert!(holds("101905280") || holds("\\u"));
     }

@@ -1,12 +1,12 @@
-//! A whole login against a QQ that answers anything: three replies (token, `/me`, profile) with `\n%\n` between them,
-//! each a body, or a status and a blank line before it.
+//! A whole login with any replies of QQ: token, `/me` and profile, separated by `\n%\n`. Each is a
+//! body, or a status, a blank line and a body.
 
 #![no_main]
 
 use bytes::Bytes;
 use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
-use tower_qq_auth_fuzz::{Replies, on_stage};
+use tower_qq_auth_fuzz::{Replies, with_harness};
 
 fn replies(mut input: &[u8]) -> Replies {
     std::array::from_fn(|_| {
@@ -23,15 +23,15 @@ fn replies(mut input: &[u8]) -> Replies {
     })
 }
 
-fuzz_target!(|input: &[u8]| on_stage(|stage| {
-    stage.qq_says(replies(input));
-    let before = stage.calls();
-    let (answer, user) = stage.login();
-    // The token once; `/me` and the profile twice at most.
-    assert!((1..=5).contains(&(stage.calls() - before)));
+fuzz_target!(|input: &[u8]| with_harness(|harness| {
+    harness.set_replies(replies(input));
+    let before = harness.calls();
+    let (reply, user) = harness.login();
+    // One call for the token, up to two each for `/me` and the profile.
+    assert!((1..=5).contains(&(harness.calls() - before)));
     assert!(
-        [303, 400, 502, 503].contains(&answer.status.as_u16()),
-        "{answer:?}"
+        [303, 400, 502, 503].contains(&reply.status.as_u16()),
+        "{reply:?}"
     );
-    assert_eq!(user.is_some(), answer.status == StatusCode::SEE_OTHER);
+    assert_eq!(user.is_some(), reply.status == StatusCode::SEE_OTHER);
 }));

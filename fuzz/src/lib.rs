@@ -1,4 +1,4 @@
-//! A site with QQ login and the QQ behind it, all in memory: what the targets throw their inputs at.
+//! A site with QQ login and a scripted QQ, both in memory, for the fuzz targets.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
-use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, ResponseBody, SessionKeys};
+use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, service::ResponseBody};
 
 const APP_ID: &str = "101905280";
 pub const CALLBACK: &str = "https://site.example/auth/qq/callback";
@@ -23,10 +23,10 @@ pub const TOKEN: &str = r#"{"access_token":"T0KEN","expires_in":"7776000"}"#;
 pub const ME: &str = r#"{"client_id":"101905280","openid":"CC7F5CEFEFC0EBAB9B07EB481AEBC29C"}"#;
 pub const PROFILE: &str = r#"{"ret":0,"msg":"","nickname":"N"}"#;
 
-type Answered = Response<ResponseBody<Full<Bytes>>>;
-type Site = BoxCloneSyncService<Request<Full<Bytes>>, Answered, Infallible>;
+type SiteResponse = Response<ResponseBody<Full<Bytes>>>;
+type Site = BoxCloneSyncService<Request<Full<Bytes>>, SiteResponse, Infallible>;
 
-/// What QQ answers: status and body at token, `/me` and profile.
+/// The replies of QQ: status and body for token, `/me` and profile.
 pub type Replies = [(StatusCode, Bytes); 3];
 
 #[derive(Default)]
@@ -35,63 +35,63 @@ struct Qq {
     calls: usize,
 }
 
-pub struct Stage {
+pub struct Harness {
     runtime: Runtime,
     site: Site,
     qq: Arc<Mutex<Qq>>,
 }
 
-/// A login under way: what the browser holds and what QQ sends it back with.
-pub struct Started {
+/// A login in progress: its cookie in the browser, and the state in its callback.
+pub struct StartedLogin {
     pub cookie: (String, String),
     pub state: String,
 }
 
-/// What the site answered.
+/// A response of the site.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// The openid of whoever the app took the request for.
+    /// The openid of the user that the app saw.
     pub user: Option<String>,
 }
 
 thread_local! {
-    static STAGE: Stage = Stage::new();
+    static HARNESS: Harness = Harness::new();
 }
 
-/// Runs on the one stage of this thread.
-pub fn on_stage(act: impl FnOnce(&Stage)) {
-    STAGE.with(|stage| {
-        stage.qq.lock().unwrap().replies = [TOKEN, ME, PROFILE].map(ok);
-        act(stage);
+/// Runs a test case with the harness of this thread.
+pub fn with_harness(test: impl FnOnce(&Harness)) {
+    HARNESS.with(|harness| {
+        harness.set_replies([TOKEN, ME, PROFILE].map(ok));
+        test(harness);
     });
 }
 
-/// A reply with status 200.
+/// Returns a reply with status 200.
 pub fn ok(body: &'static str) -> (StatusCode, Bytes) {
     (StatusCode::OK, Bytes::from_static(body.as_bytes()))
 }
 
-/// `text` with every `mark` replaced.
-pub fn replaced(text: &[u8], mark: &[u8], by: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
+/// Replaces every `mark` in `text`.
+pub fn replace(text: &[u8], mark: &[u8], by: &[u8]) -> Vec<u8> {
+    let mut output = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.windows(mark.len()).position(|window| window == mark) {
-        whole.extend_from_slice(&rest[..at]);
-        whole.extend_from_slice(by);
+        output.extend_from_slice(&rest[..at]);
+        output.extend_from_slice(by);
         rest = &rest[at + mark.len()..];
     }
-    whole.extend_from_slice(rest);
-    whole
+    output.extend_from_slice(rest);
+    output
 }
 
-impl Stage {
+impl Harness {
     fn new() -> Self {
         let qq = Arc::new(Mutex::new(Qq::default()));
-        let asked = Arc::clone(&qq);
+        let upstream_qq = Arc::clone(&qq);
         let upstream = service_fn(move |request: Request<Full<Bytes>>| {
-            let mut qq = asked.lock().unwrap();
+            let mut qq = upstream_qq.lock().unwrap();
             qq.calls += 1;
             let (status, body) = match request.uri().path() {
                 "/oauth2.0/token" => qq.replies[0].clone(),
@@ -104,7 +104,7 @@ impl Stage {
         });
         let app = QqApp::new(APP_ID, "app-key", CALLBACK).unwrap();
         let keys = SessionKeys::new(b"session-key 0123456789abcdefghijkl").unwrap();
-        let layer = QqAuthLayer::with_client(QqClient::with_service(app, upstream), keys);
+        let layer = QqAuthLayer::new(QqClient::with_service(app, upstream), keys);
         let pages = service_fn(async |request: Request<Full<Bytes>>| {
             let mut response = Response::new(Full::default());
             if let Some(user) = request.extensions().get::<QqUser>() {
@@ -119,17 +119,17 @@ impl Stage {
         }
     }
 
-    /// How many calls QQ has had.
+    /// Returns the number of calls to QQ so far.
     pub fn calls(&self) -> usize {
         self.qq.lock().unwrap().calls
     }
 
-    pub fn qq_says(&self, replies: Replies) {
+    pub fn set_replies(&self, replies: Replies) {
         self.qq.lock().unwrap().replies = replies;
     }
 
-    /// A page of the site, or a path of the layer's; without cookies that no header can hold.
-    pub fn get(&self, uri: Uri, cookies: &[&[u8]]) -> Answer {
+    /// Sends a GET with these `Cookie` headers, except for those that are no valid header value.
+    pub fn get(&self, uri: Uri, cookies: &[&[u8]]) -> Reply {
         let mut request = Request::get(uri).body(Full::default()).unwrap();
         for cookie in cookies {
             if let Ok(cookie) = HeaderValue::from_bytes(cookie) {
@@ -139,76 +139,74 @@ impl Stage {
         let site = self.site.clone();
         let Ok(response) = self.runtime.block_on(site.oneshot(request));
         let user = response.extensions().get::<QqUser>();
-        let answer = Answer {
+        let reply = Reply {
             status: response.status(),
             user: user.map(|user| user.openid().to_string()),
             headers: response.headers().clone(),
         };
-        assert_ne!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-        for cookie in answer.headers.get_all(header::SET_COOKIE) {
-            assert!(cookie.len() <= 4096, "{answer:?}");
+        assert_ne!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+        for cookie in reply.headers.get_all(header::SET_COOKIE) {
+            assert!(cookie.len() <= 4096, "{reply:?}");
         }
-        answer
+        reply
     }
 
     /// Starts a login with this `return_to`.
-    pub fn start(&self, return_to: &[u8]) -> Started {
+    pub fn start_login(&self, return_to: &[u8]) -> StartedLogin {
         let return_to = percent_encode(return_to, NON_ALPHANUMERIC);
         let uri = format!("/auth/qq/login?return_to={return_to}");
-        let answer = self.get(uri.parse().unwrap(), &[]);
-        let url = answer.headers[header::LOCATION].to_str().unwrap();
+        let reply = self.get(uri.parse().unwrap(), &[]);
+        let url = reply.headers[header::LOCATION].to_str().unwrap();
         let state = url
             .split(['?', '&'])
             .find_map(|it| it.strip_prefix("state="));
-        let (name, value) = answer.cookie(LOGIN).unwrap();
-        Started {
+        let (name, value) = reply.cookie(LOGIN).unwrap();
+        StartedLogin {
             cookie: (name.into(), value.into()),
             state: state.unwrap().into(),
         }
     }
 
-    /// The answer to the callback of a login that went as QQ says.
-    pub fn finish(&self, login: &Started) -> Answer {
+    /// Sends the callback of a login.
+    pub fn finish_login(&self, login: &StartedLogin) -> Reply {
         let uri = format!("/auth/qq/callback?code=C0DE&state={}", login.state);
         let (name, value) = &login.cookie;
-        let answer = self.get(
+        let reply = self.get(
             uri.parse().unwrap(),
             &[format!("{name}={value}").as_bytes()],
         );
-        let signed_in = answer.cookie(SESSION).is_some();
+        let is_signed_in = reply.cookie(SESSION).is_some();
         assert_eq!(
-            signed_in,
-            answer.status == StatusCode::SEE_OTHER,
-            "{answer:?}"
+            is_signed_in,
+            reply.status == StatusCode::SEE_OTHER,
+            "{reply:?}"
         );
-        let consumed = answer.headers.get_all(header::SET_COOKIE);
-        let consumed = consumed
-            .iter()
-            .any(|it| it.as_bytes().starts_with(LOGIN.as_bytes()));
-        assert!(consumed, "the login is used up: {answer:?}");
-        answer
+        let mut cookies = reply.headers.get_all(header::SET_COOKIE).into_iter();
+        let is_removed = cookies.any(|it| it.as_bytes().starts_with(LOGIN.as_bytes()));
+        assert!(is_removed, "the login cookie is not removed: {reply:?}");
+        reply
     }
 
-    /// The sealed session of a new login.
+    /// Returns the sealed session of a new login.
     pub fn session(&self) -> String {
-        let answer = self.finish(&self.start(b"/"));
-        answer.cookie(SESSION).unwrap().1.to_owned()
+        let reply = self.finish_login(&self.start_login(b"/"));
+        reply.cookie(SESSION).unwrap().1.to_owned()
     }
 
-    /// The answer to a login, and who is signed in after it.
-    pub fn login(&self) -> (Answer, Option<String>) {
-        let answer = self.finish(&self.start(b"/"));
-        let known = answer.cookie(SESSION).map(|(name, value)| {
+    /// Runs a login and returns the reply to its callback and the user afterwards.
+    pub fn login(&self) -> (Reply, Option<String>) {
+        let reply = self.finish_login(&self.start_login(b"/"));
+        let user = reply.cookie(SESSION).map(|(name, value)| {
             let cookie = format!("{name}={value}");
             let page = self.get(Uri::from_static("/"), &[cookie.as_bytes()]);
-            page.user.expect("a session just made is good")
+            page.user.expect("a new session is valid")
         });
-        (answer, known)
+        (reply, user)
     }
 }
 
-impl Answer {
-    /// Name and value of the cookie set whose name starts like this.
+impl Reply {
+    /// Returns the name and value of the first cookie whose name starts with `name`.
     pub fn cookie(&self, name: &str) -> Option<(&str, &str)> {
         let cookies = self.headers.get_all(header::SET_COOKIE).into_iter();
         let mut pairs = cookies.filter_map(|cookie| {

@@ -12,14 +12,16 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::panics::catch_panic;
-use crate::{error::LoginError, language::Language, messages::Message};
+use crate::error::LoginError;
+use crate::language::Language;
+use crate::messages::Message;
 
 /// A failure to show to a user, for [`failure_page`](crate::QqAuthLayerBuilder::failure_page).
 #[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     pub(crate) error: &'a LoginError,
     pub(crate) language: Language,
-    /// Whether the request had any cookie.
+    /// `true` if the request had any cookie.
     pub(crate) sends_cookies: bool,
     pub(crate) retry: Retry<'a>,
 }

@@ -3,10 +3,8 @@
 use std::{fmt, fs, time::Duration};
 
 use super::app::{QqApp, QqPage};
-use crate::{
-    config::{ConfigError, ConfigErrors, variable},
-    redirect_uri::{RedirectUri, absolute_url, is_loopback},
-};
+use crate::config::{ConfigError, ConfigErrors, variable};
+use crate::redirect_uri::{RedirectUri, absolute_url, is_loopback};
 
 const ID: &str = "app id (QQ_APP_ID)";
 const KEY: &str = "app key (QQ_APP_KEY)";

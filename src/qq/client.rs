@@ -15,7 +15,8 @@ use super::{
 };
 #[cfg(feature = "reqwest")]
 use super::{http_client, warm_up};
-use crate::error::{LoginError, LoginErrorKind::Misconfigured, Step};
+use crate::error::LoginErrorKind::Misconfigured;
+use crate::error::{LoginError, Step};
 
 /// A client of QQ's API for one [`QqApp`].
 ///

@@ -5,7 +5,8 @@
 use self::Meaning::{
     Busy, Misconfigured, NotApproved, NotGranted, Other, Rejected, UnionIdNotGranted,
 };
-use crate::{error::LoginErrorKind, language::Language};
+use crate::error::LoginErrorKind;
+use crate::language::Language;
 
 /// One of QQ's error numbers: what happened, who can mend it, and how.
 ///

@@ -9,11 +9,10 @@ use super::{
     reply::Reply,
     response::{accept, count, unreadable},
 };
-use crate::{
-    error::{LoginError, LoginErrorKind::AudienceMismatch, Step},
-    tokens::QqTokens,
-    user::{OpenId, UnionId},
-};
+use crate::error::LoginErrorKind::AudienceMismatch;
+use crate::error::{LoginError, Step};
+use crate::tokens::QqTokens;
+use crate::user::{OpenId, UnionId};
 
 pub(super) struct Identity {
     pub(super) openid: OpenId,

@@ -4,16 +4,11 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{client::QqClient, identity::Identity, profile};
-use crate::{
-    error::{
-        LoginError,
-        LoginErrorKind::{CodeRejected, QqUnavailable},
-        Step,
-    },
-    login::QqLogin,
-    tokens::QqTokens,
-    user::OpenId,
-};
+use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
+use crate::error::{LoginError, Step};
+use crate::login::QqLogin;
+use crate::tokens::QqTokens;
+use crate::user::OpenId;
 
 impl QqClient {
     /// Logs in with the code that came to the callback: token, openid, profile.

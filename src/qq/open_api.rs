@@ -9,11 +9,10 @@ use super::{
     reply::{Reply, integer},
     response::{accept, count, unreadable},
 };
-use crate::{
-    error::{LoginError, LoginErrorKind::Misconfigured, Step},
-    tokens::QqTokens,
-    user::{OpenId, QqUser},
-};
+use crate::error::LoginErrorKind::Misconfigured;
+use crate::error::{LoginError, Step};
+use crate::tokens::QqTokens;
+use crate::user::{OpenId, QqUser};
 
 impl QqClient {
     /// Calls one of QQ's other APIs and returns the whole reply.

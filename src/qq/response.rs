@@ -9,15 +9,10 @@ use super::{
     reply::Reply,
     upstream::{UpstreamError, UpstreamResponse},
 };
-use crate::{
-    error::{
-        LoginError,
-        LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable},
-        Step,
-    },
-    language::Language,
-    meter,
-};
+use crate::error::LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable};
+use crate::error::{LoginError, Step};
+use crate::language::Language;
+use crate::meter;
 
 /// Counts a call by its result, which the status alone does not tell: QQ refuses with status 200.
 pub(super) fn count<T>(

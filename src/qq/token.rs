@@ -10,11 +10,10 @@ use super::{
     reply::{Reply, integer},
     response::{accept, count, unreadable},
 };
-use crate::{
-    error::{LoginError, LoginErrorKind::CodeRejected, Step},
-    tokens::QqTokens,
-    user::OpenId,
-};
+use crate::error::LoginErrorKind::CodeRejected;
+use crate::error::{LoginError, Step};
+use crate::tokens::QqTokens;
+use crate::user::OpenId;
 
 impl QqClient {
     /// Exchanges the refresh token for new tokens. It is used up; the new tokens contain its successor.

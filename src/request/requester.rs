@@ -21,11 +21,11 @@ impl Requester {
     }
 }
 
-/// What the layer looks for in every request.
+/// The facts that the layer needs of every request.
 #[derive(Clone, Copy)]
 pub(crate) struct Client {
     pub(crate) requester: Requester,
-    /// Whether the request has any cookie, of the layer or not.
+    /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
 }
 

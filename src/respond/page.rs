@@ -11,7 +11,9 @@ use super::{
     headers::is_common,
     response::{OwnResponse, with_type},
 };
-use crate::{hooks::failure_page::Failure, html::escape, language::Language};
+use crate::hooks::failure_page::Failure;
+use crate::html::escape;
+use crate::language::Language;
 
 /// The layer's own page.
 pub(super) fn default(failure: &Failure<'_>) -> OwnResponse {

@@ -13,7 +13,7 @@ use super::subject::Subject;
 /// Cached sessions; 100,000 take about 20 MB.
 const CAPACITY: u64 = 100_000;
 
-/// How long a list that failed is not called, so that not every request waits for it.
+/// Pause after a failed call, so that not every request waits for a list that is down.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// A call that took this long and was dropped counts as failed.

@@ -13,16 +13,13 @@ use super::{
     list::{ErasedList, RevocationList, UnreadableEntry},
     subject::Subject,
 };
-use crate::{
-    clock::CLOCK_SKEW,
-    config::ConfigError,
-    session::{
-        Session,
-        current::SessionStatus::{self, Revoked, Unverified, Valid},
-        sessions::Sessions,
-    },
-    user::OpenId,
-};
+use crate::clock::CLOCK_SKEW;
+use crate::config::ConfigError;
+use crate::session::Session;
+use crate::session::current::SessionStatus;
+use crate::session::current::SessionStatus::{Revoked, Unverified, Valid};
+use crate::session::sessions::Sessions;
+use crate::user::OpenId;
 
 /// The longest time that a list has to keep an entry, whatever the lifetime of a session.
 const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -235,7 +232,7 @@ impl Revocations {
 }
 
 struct FailedCall {
-    /// Whether the list as a whole is unavailable.
+    /// `false` if only this entry is unreadable.
     is_outage: bool,
     text: String,
 }

@@ -17,7 +17,7 @@ use super::subject::Subject;
 /// [`InMemoryRevocations`](super::InMemoryRevocations) serves one machine, `RedisRevocations`
 /// several. Set it with [`revocations`](crate::QqAuthLayerBuilder::revocations).
 pub trait RevocationList: Send + Sync + 'static {
-    /// Whether the list lives in this process and answers without waiting. By default `false`.
+    /// `true` for a list in this process that answers without waiting. By default `false`.
     ///
     /// The layer asks a local list at every signed-in request, without a cache in between.
     const IS_LOCAL: bool = false;

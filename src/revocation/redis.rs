@@ -30,12 +30,10 @@ use super::{
     list::{RevocationList, UnreadableEntry},
     subject::Subject,
 };
-use crate::{
-    clock::{as_millis, unix_millis},
-    config::ConfigError,
-};
+use crate::clock::{as_millis, unix_millis};
+use crate::config::ConfigError;
 
-/// How long Redis may take to accept a connection or to answer.
+/// Time limit for a connection and for an answer.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Stores `max(stored + 1, given)` for the longer of both lifetimes, and returns what is stored. An

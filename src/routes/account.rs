@@ -3,16 +3,12 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::user::parts_for_hook;
-use crate::{
-    error::{
-        LoginError,
-        LoginErrorKind::{Misconfigured, Refused},
-    },
-    request::head::RequestHead,
-    session::current::CurrentSession,
-    site::Site,
-    user::QqUser,
-};
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::{Misconfigured, Refused};
+use crate::request::head::RequestHead;
+use crate::session::current::CurrentSession;
+use crate::site::Site;
+use crate::user::QqUser;
 
 /// Returns whether the app's own hook knows an account for this request.
 pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentSession) -> bool {

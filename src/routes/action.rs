@@ -1,4 +1,4 @@
-//! What happens to a request.
+//! The three ways a request can go.
 
 use std::{future::Future, pin::Pin};
 

@@ -17,37 +17,30 @@ use tower::BoxError;
 use super::{
     account::{account_digest, has_account},
     action::Action,
+    code::code,
     context::{CompletedLogin, RequestContext},
     events::{AbandonGuard, login_failed, login_succeeded},
     failure::Reporter,
     user::parts_for_hook,
 };
-use crate::{
-    error::{
-        LoginError,
-        LoginErrorKind::{
-            Cancelled, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded,
-            QqTimeout, Refused,
-        },
-    },
-    hooks::{
-        failure_page::Retry,
-        on_login::{AcceptedLogin, RefusedLogin, Verdict},
-        panics::catch_panic,
-    },
-    login::QqLogin,
-    login_state::{self, Intent, LoginState},
-    meter::InFlight,
-    request::{
-        head::RequestHead,
-        query::{Param, Query},
-        requester::Client,
-    },
-    respond::response::{OwnResponse, see_other, with_cookie},
-    return_to::ReturnTo,
-    session::{Session, current::CurrentSession},
-    site::Site,
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::{
+    CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
 };
+use crate::hooks::failure_page::Retry;
+use crate::hooks::on_login::{AcceptedLogin, RefusedLogin, Verdict};
+use crate::hooks::panics::catch_panic;
+use crate::login::QqLogin;
+use crate::login_state::{Intent, LoginState, UnknownState};
+use crate::meter::InFlight;
+use crate::request::head::RequestHead;
+use crate::request::query::Query;
+use crate::request::requester::Client;
+use crate::respond::response::{OwnResponse, see_other, with_cookie};
+use crate::return_to::ReturnTo;
+use crate::session::Session;
+use crate::session::current::CurrentSession;
+use crate::site::Site;
 
 /// The `Retry-After` of logins beyond the limit.
 const OVERLOADED_FOR: Duration = Duration::from_secs(2);
@@ -63,7 +56,7 @@ pub(super) fn finish_login(
     let login = site.login_states.open(head.headers, token, site.now());
     let (state, removal, error) = match login {
         Ok(login) => (login.state, Some(login.removal), None),
-        Err(login_state::InvalidState(return_to)) => {
+        Err(UnknownState(return_to)) => {
             let detail = "the state belongs to no login of this browser";
             let state = LoginState {
                 return_to: return_to.unwrap_or_else(ReturnTo::home),
@@ -279,35 +272,4 @@ fn check_hook(verdict: Option<Result<Verdict, BoxError>>) -> Result<Verdict, Log
             Err(LoginError::new(QqTimeout, detail))
         }
     }
-}
-
-/// Returns the authorization code of a callback whose state is valid.
-fn code<'q>(query: &'q Query<'_>) -> Result<&'q str, LoginError> {
-    let invalid = |detail| Err(LoginError::new(InvalidCallback, detail));
-    let code = match query.get("code") {
-        Param::Invalid => return invalid("the code is repeated or not text"),
-        code => code.once(),
-    };
-    let is_cancelled = match query.get("usercancel") {
-        Param::Missing => false,
-        Param::Once(number) => number != "0",
-        Param::Invalid => true,
-    };
-    let has_error = ["error", "error_description", "msg"]
-        .iter()
-        .any(|name| *query.get(name) != Param::Missing);
-    let is_number = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
-    if is_cancelled || has_error || code.is_some_and(is_number) {
-        let detail = "the user cancelled, or qq reported an error";
-        return Err(LoginError::new(Cancelled, detail));
-    }
-    match code {
-        Some(code) if is_code(code) => Ok(code),
-        Some(_) => invalid("the code is not one of qq's"),
-        None => invalid("the code is missing"),
-    }
-}
-
-fn is_code(code: &str) -> bool {
-    (1..=256).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic())
 }

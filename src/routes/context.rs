@@ -5,33 +5,26 @@ use std::{sync::Arc, time::Duration};
 use http::{Extensions, HeaderValue, Response, StatusCode, header, uri::PathAndQuery};
 
 use super::user::set_user;
-use crate::{
-    clock::unix_millis,
-    error::{
-        LoginError,
-        LoginErrorKind::{LoginRequired, SessionUnverified},
-    },
-    hooks::failure_page::{Failure, Retry},
-    language::Language,
-    login::QqLogin,
-    login_required,
-    request::{
-        head::RequestHead,
-        origin::path_on_site,
-        requester::{Client, Requester, language},
-    },
-    respond::{
-        failure,
-        headers::forbid_caching,
-        response::{OwnResponse, see_other, with_cookie},
-    },
-    return_to::ReturnTo,
-    session::{current::CurrentSession, sessions::TooLarge},
-    site::Site,
-    tokens::QqTokens,
-};
+use crate::clock::unix_millis;
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::{LoginRequired, SessionUnverified};
+use crate::hooks::failure_page::{Failure, Retry};
+use crate::language::Language;
+use crate::login::QqLogin;
+use crate::login_required;
+use crate::request::head::RequestHead;
+use crate::request::origin::path_on_site;
+use crate::request::requester::{Client, Requester, language};
+use crate::respond::failure;
+use crate::respond::headers::forbid_caching;
+use crate::respond::response::{OwnResponse, see_other, with_cookie};
+use crate::return_to::ReturnTo;
+use crate::session::current::CurrentSession;
+use crate::session::sessions::TooLarge;
+use crate::site::Site;
+use crate::tokens::QqTokens;
 
-/// What the layer remembers of a request while the app handles it.
+/// The facts of a request that the layer keeps while the app handles it.
 pub(crate) struct RequestContext {
     site: Arc<Site>,
     current: CurrentSession,

@@ -4,16 +4,12 @@
 
 use std::time::Instant;
 
-use crate::{
-    error::{
-        LoginError,
-        LoginErrorKind::{
-            AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
-        },
-    },
-    login::QqLogin,
-    meter,
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::{
+    AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
 };
+use crate::login::QqLogin;
+use crate::meter;
 
 /// Measures from the arrival of the request that ends a login.
 #[derive(Clone, Copy)]

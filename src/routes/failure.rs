@@ -1,18 +1,15 @@
 //! Reporting a failed login to the client and, under the same support code, to the operator.
 
 use super::events::{LoginTimer, login_failed};
-use crate::{
-    error::LoginError,
-    hooks::failure_page::{Failure, Retry},
-    language::Language,
-    random::random_bytes,
-    request::{
-        head::RequestHead,
-        requester::{Client, language},
-    },
-    respond::{failure, response::OwnResponse},
-    site::Site,
-};
+use crate::error::LoginError;
+use crate::hooks::failure_page::{Failure, Retry};
+use crate::language::Language;
+use crate::random::random_bytes;
+use crate::request::head::RequestHead;
+use crate::request::requester::{Client, language};
+use crate::respond::failure;
+use crate::respond::response::OwnResponse;
+use crate::site::Site;
 
 /// The client of a request to one of the layer's own paths.
 #[derive(Clone, Copy)]

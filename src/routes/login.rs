@@ -4,21 +4,18 @@
 //! start it, and it remembers the account.
 
 use super::{account::account_digest, failure::Reporter};
-use crate::{
-    error::{LoginError, LoginErrorKind::Refused},
-    hooks::failure_page::Retry,
-    login_state::{Intent, LoginState},
-    qq::app::QqPage,
-    request::{
-        head::RequestHead,
-        origin::Origin,
-        query::{Param, Query},
-        requester::{Client, accepts_json, is_phone},
-    },
-    respond::response::{OwnResponse, json, see_other, with_cookie},
-    session::current::CurrentSession,
-    site::Site,
-};
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::Refused;
+use crate::hooks::failure_page::Retry;
+use crate::login_state::{Intent, LoginState};
+use crate::qq::app::QqPage;
+use crate::request::head::RequestHead;
+use crate::request::origin::Origin;
+use crate::request::query::{Param, Query};
+use crate::request::requester::{Client, accepts_json, is_phone};
+use crate::respond::response::{OwnResponse, json, see_other, with_cookie};
+use crate::session::current::CurrentSession;
+use crate::site::Site;
 
 pub(super) fn start(
     site: &Site,

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use super::{action::Action, failure::Reporter};
-use crate::{
-    error::{LoginError, LoginErrorKind::CrossSite},
-    hooks::failure_page::Retry,
-    request::{head::RequestHead, origin::Origin, query::Query, requester::Client},
-    respond::response::{see_other, with_cookie},
-    session::current::CurrentSession,
-    site::Site,
-};
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::CrossSite;
+use crate::hooks::failure_page::Retry;
+use crate::request::head::RequestHead;
+use crate::request::origin::Origin;
+use crate::request::query::Query;
+use crate::request::requester::Client;
+use crate::respond::response::{see_other, with_cookie};
+use crate::session::current::CurrentSession;
+use crate::site::Site;
 
 pub(super) fn end_session(
     site: &Arc<Site>,

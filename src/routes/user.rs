@@ -2,10 +2,11 @@
 
 use http::{Extensions, request};
 
-use crate::{
-    login::QqLogin, request::head::RequestHead, session::current::CurrentSession, tokens::QqTokens,
-    user::QqUser,
-};
+use crate::login::QqLogin;
+use crate::request::head::RequestHead;
+use crate::session::current::CurrentSession;
+use crate::tokens::QqTokens;
+use crate::user::QqUser;
 
 /// Replaces whatever an outer service may have claimed by the user of the session, if any.
 pub(super) fn set_user(extensions: &mut Extensions, current: &CurrentSession) {

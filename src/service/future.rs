@@ -14,13 +14,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use crate::{
-    respond::response::OwnResponse,
-    routes::{
-        action::{Action, PendingAction},
-        context::RequestContext,
-    },
-};
+use crate::respond::response::OwnResponse;
+use crate::routes::action::{Action, PendingAction};
+use crate::routes::context::RequestContext;
 
 pin_project! {
     /// Response future of [`QqAuth`](crate::service::QqAuth).
@@ -37,7 +33,7 @@ pin_project! {
     }
 }
 
-/// What comes before the app is called, or instead of it.
+/// The states before the app is called, or instead of it.
 enum Before<S, B> {
     Respond {
         response: Option<OwnResponse>,

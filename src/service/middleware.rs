@@ -11,11 +11,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{body::ResponseBody, future::ResponseFuture, readiness::release};
-use crate::{
-    request::head::RequestHead,
-    routes::{action::Action, route},
-    site::Site,
-};
+use crate::request::head::RequestHead;
+use crate::routes::action::Action;
+use crate::routes::route;
+use crate::site::Site;
 
 /// Middleware that signs users in with QQ: see the [crate's page](crate) for an example.
 #[derive(Clone, Debug)]

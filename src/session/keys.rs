@@ -7,10 +7,8 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use crate::{
-    config::{ConfigError, ConfigErrors, variable},
-    random::random_bytes,
-};
+use crate::config::{ConfigError, ConfigErrors, variable};
+use crate::random::random_bytes;
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
 const MIN_LEN: usize = 32;

@@ -12,12 +12,10 @@ use super::{
     layout::Layout,
     seal::{Digests, Seal},
 };
-use crate::{
-    clock::{CLOCK_SKEW, as_millis, unix_millis},
-    random::random_bytes,
-    tokens::QqTokens,
-    user::{OpenId, QqUser},
-};
+use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
+use crate::random::random_bytes;
+use crate::tokens::QqTokens;
+use crate::user::{OpenId, QqUser};
 
 /// Reads and writes the session cookies of one layer.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The usual code of an app without this crate: a client for each login, and three calls in sequence.
+//! The usual code of an app without this crate: a client for each login, and three calls in turn.
 
 use serde::Deserialize;
 

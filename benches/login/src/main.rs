@@ -141,7 +141,7 @@ async fn round_trips(time: impl AsyncFn() -> Duration) -> f64 {
     least.as_secs_f64() / ROUND_TRIP.as_secs_f64()
 }
 
-/// Measures a login, start and callback, on one thread, in microseconds: in total, and the mock alone.
+/// Measures a login, start and callback, on one thread, in microseconds: total and the mock alone.
 async fn measure_work() -> (f64, f64) {
     const LOGINS: u32 = 200;
     let (mut least, mut least_mock) = (Duration::MAX, Duration::MAX);

@@ -1,5 +1,5 @@
-//! The cost of a request with QQ login, compared with other ways to keep users signed in and with the
-//! minimal work of a sealed cookie. See `README.md`.
+//! The cost of a request with QQ login, compared with other ways to keep users signed in and with
+//! the minimal work of a sealed cookie. See `README.md`.
 
 use std::{
     convert::Infallible,

@@ -7,9 +7,9 @@
 //!
 //! Sign in at the first instance, and the second one knows you. Sign out at the first one, and the
 //! cookie is void at the second. Without `REDIS_URL` the list is in the memory of this process.
-//! `LISTEN` is the address of the first instance, which has the callback; the second one gets a free
-//! port. With a real app (`QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) you can
-//! start more processes with the same settings on other machines.
+//! `LISTEN` is the address of the first instance, which has the callback; the second one gets a
+//! free port. With a real app (`QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) you
+//! can start more processes with the same settings on other machines.
 
 use std::{env, error::Error};
 

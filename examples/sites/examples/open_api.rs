@@ -4,8 +4,8 @@
 //! cargo run -p sites --example open_api
 //! ```
 //!
-//! It reads `LISTEN` and the variables of QQ like the quickstart. QQ has to grant any other API than
-//! `get_user_info` to the app first; name it in `QqAppBuilder::scope`.
+//! It reads `LISTEN` and the variables of QQ like the quickstart. QQ has to grant any other API
+//! than `get_user_info` to the app first; name it in `QqAppBuilder::scope`.
 
 use std::error::Error;
 

@@ -1,13 +1,13 @@
-//! A site with a users table. It records each login before it counts, welcomes new users, and refuses
-//! banned ones.
+//! A site with a users table. It records each login before it counts, welcomes new users, and
+//! refuses banned ones.
 //!
 //! ```text
 //! DATABASE_URL=sqlite:users.db cargo run -p sites --example sqlite_users
 //! sqlite3 users.db "UPDATE users SET banned = TRUE WHERE id = 1"
 //! ```
 //!
-//! Without `DATABASE_URL` the table is in memory. It reads `LISTEN` and the variables of QQ like the
-//! quickstart.
+//! Without `DATABASE_URL` the table is in memory. It reads `LISTEN` and the variables of QQ like
+//! the quickstart.
 
 use std::{env, error::Error, str::FromStr};
 

@@ -107,10 +107,7 @@ impl Server {
             );
         } else {
             println!("listening     {}", self.address);
-            println!(
-                "callback      {}   (register exactly this)",
-                self.redirect_uri
-            );
+            println!("callback      {}", self.redirect_uri);
         }
         (self.listener, self.mock)
     }

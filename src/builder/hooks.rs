@@ -1,0 +1,141 @@
+//! The settings that let the app's own code take part in a login.
+
+use http::request;
+use tower::BoxError;
+
+use super::QqAuthLayerBuilder;
+use crate::hooks::account_of::AccountOf;
+use crate::hooks::failure_page::{Failure, FailurePage};
+use crate::hooks::on_login::{OnLogin, Verdict};
+use crate::login::QqLogin;
+
+impl QqAuthLayerBuilder {
+    /// Lets the app decide about each login, after QQ has named the user and before any cookie is set.
+    ///
+    /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain the
+    /// [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If it fails
+    /// or panics, the login is refused and the error is logged, so keep tokens out of its text. It is
+    /// cloned for each login like a handler of axum, so an `async move` closure can own a pool.
+    ///
+    /// The hook runs within the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On
+    /// timeout, or if the browser leaves, its future is dropped at an `.await`, so keep writes that
+    /// belong together in one transaction.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys, Verdict};
+    /// # #[derive(Clone)]
+    /// # struct Pool;
+    /// # impl Pool {
+    /// #     async fn is_banned(&self, _: &str) -> Result<bool, std::io::Error> { Ok(false) }
+    /// # }
+    /// # fn layer(app: QqApp, keys: SessionKeys, pool: Pool) -> Result<QqAuthLayer, ConfigError> {
+    /// let qq = QqAuthLayer::builder(app, keys)
+    ///     .on_login(async move |login, _head| {
+    ///         if pool.is_banned(login.user().openid().as_str()).await? {
+    ///             return Ok(Verdict::refuse("this account is closed"));
+    ///         }
+    ///         Ok(Verdict::allow().redirect_to("/welcome"))
+    ///     })
+    ///     .build()?;
+    /// # Ok(qq)
+    /// # }
+    /// ```
+    pub fn on_login<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(QqLogin, request::Parts) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Verdict, BoxError>> + Send + 'static,
+    {
+        self.on_login = Some(OnLogin::new(hook));
+        self
+    }
+
+    /// Lets the app answer the callback of a login that succeeded. By default the layer redirects to
+    /// the `return_to`.
+    ///
+    /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser) and
+    /// [`QqLogin`] in its extensions. The session cookie is added to the app's response, unless that
+    /// has an error status. With a list of [revocations](crate::QqAuthLayer), the session from before
+    /// is already revoked. The layer still answers logins that fail.
+    pub fn forward_callback(mut self) -> Self {
+        self.forwards_callback = true;
+        self
+    }
+
+    /// Leaves sessions to the app: like [`forward_callback`](Self::forward_callback), but the layer sets
+    /// and reads no session cookie, and the logout path belongs to the app.
+    ///
+    /// Only the handler of the callback sees the [`QqUser`](crate::QqUser); it signs the user in by the
+    /// app's own means. The app's cookie has to be `SameSite=Lax`: the callback comes from QQ, and
+    /// browsers withhold a `Strict` cookie there.
+    pub fn without_session(mut self) -> Self {
+        self.forwards_callback = true;
+        self.keeps_sessions = false;
+        self
+    }
+
+    /// Tells the layer which app account a request belongs to. By default it is the openid of the
+    /// signed-in user.
+    ///
+    /// Apps with accounts and sessions of their own need it for logins with an intent
+    /// (`/auth/qq/login?intent=bind`): the layer calls the hook when such a login starts and again when
+    /// the callback arrives, and refuses the login if the account has changed or the hook panics. A user
+    /// with an account also counts as signed in when a stale callback is redirected to `/`.
+    ///
+    /// The hook reads cookies, or what outer layers put into the extensions; a session layer therefore
+    /// goes on after this one.
+    pub fn account_of(
+        mut self,
+        hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.account_of = Some(AccountOf::new(hook));
+        self
+    }
+
+    /// Renders failures in the app's own look, for browsers. Programs still get JSON.
+    ///
+    /// The page can be anything that axum takes for a response, such as `Html`. Its body must be
+    /// complete at once; a page that streams, or a hook that panics, gives the layer's own page. The
+    /// layer sets the status, `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and
+    /// `frame-ancestors 'none'` if the page has no `Content-Security-Policy`.
+    ///
+    /// ```
+    /// use axum::response::Html;
+    /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys, hooks::Failure};
+    /// # fn layer(app: QqApp, keys: SessionKeys) -> Result<QqAuthLayer, ConfigError> {
+    /// let qq = QqAuthLayer::builder(app, keys)
+    ///     .failure_page(|failure: &Failure<'_>| {
+    ///         let escape = |text: &str| {
+    ///             text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    ///         };
+    ///         let (title, button) = (failure.title(), failure.button());
+    ///         let (text, url) = (escape(failure.text()), escape(failure.url()));
+    ///         Html(format!("<h1>{title}</h1><p>{text}</p><a href=\"{url}\">{button}</a>"))
+    ///     })
+    ///     .build()?;
+    /// # Ok(qq)
+    /// # }
+    /// ```
+    #[cfg(feature = "axum")]
+    pub fn failure_page<R: axum_core::response::IntoResponse>(
+        mut self,
+        hook: impl Fn(&Failure<'_>) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let page = FailurePage::new(move |failure| hook(failure).into_response());
+        self.failure_page = Some(page);
+        self
+    }
+
+    /// Renders failures in the app's own look, for browsers. Programs still get JSON.
+    ///
+    /// If the hook panics, the browser gets the layer's own page. The layer sets the status,
+    /// `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and `frame-ancestors 'none'` if
+    /// the page has no `Content-Security-Policy`.
+    #[cfg(not(feature = "axum"))]
+    pub fn failure_page(
+        mut self,
+        hook: impl Fn(&Failure<'_>) -> http::Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.failure_page = Some(FailurePage::new(hook));
+        self
+    }
+}
