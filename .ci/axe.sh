@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches axe-core, the accessibility checker that tests/it/chromium/looks.rs runs on each page.
+# Fetches axe-core, the accessibility checker that tests/it/chromium/looks.rs runs on every page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=4.14.1 to=target/axe-core

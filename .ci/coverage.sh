@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints the share of lines of each file in src/ that the tests reach. Only the packages of the workspace are instrumented, so
-# no dependency is built again.
+# Prints the line coverage of each file in src/. Only the workspace is instrumented, so no
+# dependency is built again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# llvm-profdata and llvm-cov of the LLVM that rustc has (`rustc -vV`): others may not read what it writes.
+# The tools must have the LLVM version of rustc (`rustc -vV`) to read its profiles.
 [ -x target/llvm/bin/llvm-cov ] || {
   for package in libc++1-19 libc++abi1-19 libunwind-19; do
     apt-get install -y -qq "$package" >/dev/null
@@ -16,7 +16,8 @@ to=$PWD/target/coverage
 rm -rf "$to" && mkdir -p "$to"
 printf '#!/bin/sh\nexec "$@" -C instrument-coverage\n' >"$to/rustc" && chmod +x "$to/rustc"
 export RUSTC_WORKSPACE_WRAPPER=$to/rustc LLVM_PROFILE_FILE=$to/%p-%m.profraw
-cargo test --workspace --all-features --lib --test it >"$to/log" 2>&1 || { tail -n 50 "$to/log"; exit 1; }
+cargo test --workspace --all-features --lib --test it >"$to/log" 2>&1 ||
+  { tail -n 50 "$to/log" && exit 1; }
 llvm-profdata merge --sparse "$to"/*.profraw -o "$to/profdata"
 objects=$(sed -n 's/.*(\(target\/[^)]*\))/-object \1/p' "$to/log")
 # shellcheck disable=SC2086 # several words

