@@ -44,7 +44,7 @@ pub(super) fn warm_up(app: &QqApp, client: &HttpClient) -> Option<Arc<dyn Fn() +
         let response = client.head(origin.clone()).timeout(TIMEOUT).send();
         runtime.spawn(async move {
             match response.await {
-                Ok(_) => tracing::debug!("opened a connection to QQ ahead of the callback"),
+                Ok(_) => tracing::debug!("connected to QQ ahead of the callback"),
                 Err(error) => {
                     let error = root_cause(&error);
                     tracing::debug!("cannot connect to QQ ahead of the callback: {error}");

@@ -381,7 +381,7 @@ async fn a_callback_uses_the_connection_that_the_login_start_opened() {
     let mut setup = Setup::with(&authority, true).await;
     let mut browser = Browser::at(setup.site);
     let callback = browser.callback_from(&setup.qq, "/auth/qq/login").await;
-    setup.logged("is open ahead of the callback").await;
+    setup.logged("connected to QQ ahead of the callback").await;
     for _ in 0..20 {
         Browser::at(setup.site).get("/auth/qq/login").await;
     }
