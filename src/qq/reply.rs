@@ -109,9 +109,9 @@ struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Fields;
+        struct ObjectVisitor;
 
-        impl<'de> Visitor<'de> for Fields {
+        impl<'de> Visitor<'de> for ObjectVisitor {
             type Value = Object;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +129,6 @@ impl<'de> Deserialize<'de> for Object {
             }
         }
 
-        from.deserialize_map(Fields)
+        from.deserialize_map(ObjectVisitor)
     }
 }

@@ -61,8 +61,8 @@ impl Answers {
     }
 
     /// Starts a call of the list.
-    pub(super) fn call(&self) -> Call<'_> {
-        Call {
+    pub(super) fn call(&self) -> ListCall<'_> {
+        ListCall {
             answers: self,
             asked_at: Instant::now(),
             has_failed: None,
@@ -83,14 +83,14 @@ impl Answers {
     }
 }
 
-/// A call of the list, which remembers whether the list failed, even if it is dropped.
-pub(super) struct Call<'a> {
+/// A call of the list that remembers whether the list failed, even if it is dropped.
+pub(super) struct ListCall<'a> {
     answers: &'a Answers,
     asked_at: Instant,
     has_failed: Option<bool>,
 }
 
-impl Call<'_> {
+impl ListCall<'_> {
     pub(super) fn succeed(mut self, session: Subject, cutoff: Option<SystemTime>) {
         self.has_failed = Some(false);
         let Answers {
@@ -111,7 +111,7 @@ impl Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for ListCall<'_> {
     fn drop(&mut self) {
         // A client that left early says nothing about the list.
         let is_slow = self.asked_at.elapsed() >= SLOW;
