@@ -14,7 +14,7 @@ use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
 use crate::layer::QqAuthLayer;
-use crate::login_state::LoginStates;
+use crate::login_state::PendingLogins;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths};
 use crate::qq::client::QqClient;
 use crate::revocation::check::Revocations;
@@ -26,7 +26,7 @@ use crate::site::Site;
 mod hooks;
 mod sessions;
 
-/// Collects the settings of a [`QqAuthLayer`]. [`build`](Self::build) checks them all.
+/// A builder for [`QqAuthLayer`]. [`build`](Self::build) checks all settings.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -40,7 +40,7 @@ mod sessions;
 /// # Ok(qq)
 /// # }
 /// ```
-#[must_use = "settings do nothing until `build` makes a layer of them"]
+#[must_use = "settings do nothing until `build` creates a layer from them"]
 pub struct QqAuthLayerBuilder {
     client: QqClient,
     keys: SessionKeys,
@@ -59,16 +59,16 @@ pub struct QqAuthLayerBuilder {
 }
 
 impl QqAuthLayer {
-    /// Makes a layer with default settings.
+    /// Creates a layer with default settings.
     ///
-    /// `client` is a [`QqApp`](crate::QqApp), which is then called by the built-in HTTP client, or a
-    /// [`QqClient`]. If that HTTP client cannot be made, an error is logged and every login fails;
+    /// `client` is a [`QqApp`](crate::QqApp) for the built-in HTTP client, or a [`QqClient`]. If
+    /// that HTTP client cannot be created, an error is logged and every login fails;
     /// [`QqAuthLayerBuilder::build`] returns the error instead.
     pub fn new(client: impl Into<QqClient>, keys: SessionKeys) -> Self {
         Self::builder(client, keys).build_unchecked()
     }
 
-    /// Starts from the same arguments as [`new`](Self::new).
+    /// Creates a builder from the same arguments as [`new`](Self::new).
     pub fn builder(client: impl Into<QqClient>, keys: SessionKeys) -> QqAuthLayerBuilder {
         QqAuthLayerBuilder {
             client: client.into(),
@@ -91,28 +91,35 @@ impl QqAuthLayer {
 
 impl QqAuthLayerBuilder {
     /// Sets the path that starts a login. By default `/auth/qq/login`.
+    ///
+    /// A plain ASCII path other than `/`, without query. The login path, the logout path and the
+    /// path of the redirect URI must differ.
     pub fn login_path(mut self, path: impl Into<String>) -> Self {
         self.login_path = path.into();
         self
     }
 
-    /// Sets the path that ends a session. By default `/auth/qq/logout`. It has no effect with
+    /// Sets the path that ends a session. By default `/auth/qq/logout`.
+    ///
+    /// The rules of [`login_path`](Self::login_path) apply. It has no effect with
     /// [`without_session`](Self::without_session).
     pub fn logout_path(mut self, path: impl Into<String>) -> Self {
         self.logout_path = path.into();
         self
     }
 
-    /// Sets the start of the cookie names: 1 to 32 lower-case letters, digits and `-`. By default `qq`,
-    /// for `qq_session` and `qq_login_…`.
+    /// Sets the prefix of the cookie names: 1 to 32 lower-case letters, digits and `-`. By default
+    /// `qq`, for `qq_session` and `qq_login_…`.
     ///
-    /// Several QQ apps on one site each need a prefix, a login path, a logout path and a callback.
+    /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
+    /// callback.
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
         self
     }
 
-    /// Limits concurrent logins. Further ones get 503 with `Retry-After`. By default 256.
+    /// Limits concurrent logins, by default to 256; at least 1. Further ones get 503 with
+    /// `Retry-After`.
     pub fn max_logins_in_flight(mut self, limit: usize) -> Self {
         self.max_logins_in_flight = limit;
         self
@@ -124,26 +131,26 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Checks the settings and makes the layer.
+    /// Checks the settings and creates the layer.
     ///
     /// # Errors
     ///
-    /// Returns an error with one line for each setting that cannot work, and one if the built-in HTTP
-    /// client cannot be made.
+    /// Returns an error with one line for each invalid setting, and one if the built-in HTTP client
+    /// cannot be created.
     pub fn build(self) -> Result<QqAuthLayer, ConfigError> {
         let mut errors = ConfigErrors::default();
         let paths = self.paths();
-        errors.check(paths.check_login());
-        errors.check(paths.check_logout());
-        errors.check(check_prefix(&self.cookie_prefix));
-        errors.check(check_time("session idle time", self.session.idle));
-        errors.check(check_time("session lifetime", self.session.lifetime));
+        errors.collect(paths.check_login());
+        errors.collect(paths.check_logout());
+        errors.collect(check_prefix(&self.cookie_prefix));
+        errors.collect(check_time("session idle time", self.session.idle));
+        errors.collect(check_time("session lifetime", self.session.lifetime));
         #[cfg(feature = "revocation")]
-        errors.check(self.revocations.check());
-        errors.check(check_limit(self.max_logins_in_flight));
-        if let Some(error) = self.client.broken() {
-            let error = ConfigError::new("HTTP client", format!("cannot be made: {error}"));
-            errors.check(Err::<(), _>(error));
+        errors.collect(self.revocations.check());
+        errors.collect(check_limit(self.max_logins_in_flight));
+        if let Some(error) = self.client.build_error() {
+            let problem = format!("cannot be created: {error}");
+            errors.push(ConfigError::new("HTTP client", problem));
         }
         errors.finish()?;
         Ok(self.build_unchecked())
@@ -155,7 +162,7 @@ impl QqAuthLayerBuilder {
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
             sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),
-            login_states: LoginStates::new(&self.keys, scope, &app.id),
+            pending_logins: PendingLogins::new(&self.keys, scope, &app.id),
             revocations: self.revocations,
             logins_in_flight: Arc::new(Semaphore::new(self.max_logins_in_flight)),
             clock: self.clock,

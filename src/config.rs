@@ -2,10 +2,10 @@
 
 use std::{env, fmt};
 
-/// One or more settings that cannot work.
+/// One or more invalid settings.
 ///
-/// The text has one line for each: the setting, its environment variable if it has one, what is
-/// wrong, and the offending value unless it is secret.
+/// The text has one line for each: the setting, its environment variable if it has one, the
+/// problem, and the invalid value unless it is secret.
 ///
 /// ```
 /// use tower_qq_auth::QqApp;
@@ -14,7 +14,7 @@ use std::{env, fmt};
 /// assert_eq!(
 ///     error.to_string(),
 ///     "app id (QQ_APP_ID) must be 1 to 20 digits: \"my-app\"\n\
-///      app key (QQ_APP_KEY) must be one word of visible ASCII characters",
+///      app key (QQ_APP_KEY) must be 1 to 256 visible ASCII characters",
 /// );
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -28,13 +28,14 @@ impl ConfigError {
         Self { lines }
     }
 
-    /// For values that are not secret. User info in a URL is.
+    /// Creates an error that quotes the value, which must not be secret. A value with `@` is left
+    /// out: it may be a URL with a password.
     pub(crate) fn with_value(setting: &str, problem: impl fmt::Display, value: &str) -> Self {
-        const SHOWN: usize = 460;
+        const MAX_SHOWN_CHARS: usize = 460;
         if value.contains('@') {
             return Self::new(setting, problem);
         }
-        let shown: String = value.chars().take(SHOWN).collect();
+        let shown: String = value.chars().take(MAX_SHOWN_CHARS).collect();
         let rest = if shown.len() < value.len() {
             " …"
         } else {
@@ -65,14 +66,19 @@ pub(crate) struct ConfigErrors(Vec<String>);
 
 impl ConfigErrors {
     /// Returns the value, or keeps the error for [`finish`](Self::finish).
-    pub(crate) fn check<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
-        result.map_err(|error| self.0.extend(error.lines)).ok()
+    pub(crate) fn collect<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.push(error)).ok()
+    }
+
+    pub(crate) fn push(&mut self, error: ConfigError) {
+        self.0.extend(error.lines);
     }
 
     pub(crate) fn finish(self) -> Result<(), ConfigError> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(self.into_error()),
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.into_error())
         }
     }
 
@@ -82,7 +88,7 @@ impl ConfigErrors {
 }
 
 /// Reads an environment variable. An empty one counts as missing.
-pub(crate) fn variable(name: &str, setting: &str) -> Result<Option<String>, ConfigError> {
+pub(crate) fn read_variable(name: &str, setting: &str) -> Result<Option<String>, ConfigError> {
     match env::var(name) {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
         Err(env::VarError::NotPresent) => Ok(None),

@@ -6,8 +6,8 @@ use http::StatusCode;
 
 /// The reason why a login failed.
 ///
-/// The text consists of the crate's own words: it never contains a URL, a reply of QQ, a token, a
-/// code or a key.
+/// The response to a failed login carries it in its extensions. Its text never contains a URL, a
+/// reply of QQ, a token, a code or a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginError {
     kind: LoginErrorKind,
@@ -19,7 +19,7 @@ pub struct LoginError {
     support_code: Option<String>,
 }
 
-/// The kinds of [`LoginError`], one for each answer that the web sees.
+/// The kind of a [`LoginError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginErrorKind {
@@ -31,9 +31,11 @@ pub enum LoginErrorKind {
     Cancelled,
     /// QQ no longer accepts the code or the token; a new login helps.
     CodeRejected,
-    /// The app refused the login.
+    /// The app refused the login, a hook failed, or the account changed during a login with an
+    /// intent.
     Refused,
-    /// The app id, the app key or the redirect URI is wrong; the operator must act.
+    /// A setting is wrong: the app's registration, a missing `account_of`, a session that does not
+    /// fit into a cookie, or an invalid path for `open_api`.
     Misconfigured,
     /// QQ has not approved the app yet; only the QQ number that registered it can sign in.
     NotApproved,
@@ -45,11 +47,11 @@ pub enum LoginErrorKind {
     QqBusy,
     /// Too many logins are under way at this site.
     Overloaded,
-    /// QQ did not answer in time.
+    /// QQ or the `on_login` hook did not finish in time.
     QqTimeout,
     /// The request needs a signed-in user.
     LoginRequired,
-    /// Another site sent the request.
+    /// Another site asked for the logout.
     CrossSite,
     /// The revocation list is unavailable, so the session cannot be checked.
     SessionUnverified,
@@ -154,13 +156,13 @@ impl LoginError {
         self.kind
     }
 
-    /// Returns QQ's error number, such as 100020, if QQ gave one.
+    /// Returns QQ's error code, such as 100020, if QQ sent one.
     pub fn qq_code(&self) -> Option<i64> {
         self.qq_code
     }
 
-    /// Returns the step at which the login failed, if QQ was called: `token`, `openid`, `profile` or
-    /// `open_api`.
+    /// Returns the step at which the login failed, if QQ was called: `token`, `openid`, `profile`
+    /// or `open_api`.
     pub fn step(&self) -> Option<&'static str> {
         self.step.map(Step::name)
     }
@@ -170,13 +172,13 @@ impl LoginError {
         self.reason.as_deref()
     }
 
-    /// Returns the code that the page shows and the log line contains. `None` for an error of a bare
-    /// [`QqClient`](crate::QqClient).
+    /// Returns the code that the page shows and the log line contains. `None` for an error of a
+    /// bare [`QqClient`](crate::QqClient).
     pub fn support_code(&self) -> Option<&str> {
         self.support_code.as_deref()
     }
 
-    /// Returns the time to wait before another attempt, in whole seconds, if it is known.
+    /// Returns the time to wait before another login, in whole seconds, if it is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -190,7 +192,7 @@ impl fmt::Display for LoginError {
         }
         write!(f, ": {}", self.detail)?;
         match self.qq_code {
-            Some(code) => write!(f, " (qq code {code})"),
+            Some(code) => write!(f, " (QQ code {code})"),
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use crate::login_required::{LoginRequired, NO_LAYER};
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
-/// The signed-in user. Signed-out browsers are sent to the login, other clients get 401.
+/// The signed-in user. Signed-out browsers are sent to the login; other clients get 401.
 impl<S: Sync> FromRequestParts<S> for QqUser {
     type Rejection = LoginRequired;
 
@@ -31,7 +31,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for QqUser {
     }
 }
 
-/// The tokens of the signed-in user. Signed-out browsers are sent to the login, other clients get
+/// The tokens of the signed-in user. Signed-out browsers are sent to the login; other clients get
 /// 401. Needs [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
 impl<S: Sync> FromRequestParts<S> for QqTokens {
     type Rejection = Response;
@@ -69,11 +69,11 @@ impl<S: Sync> FromRequestParts<S> for QqLogin {
     }
 }
 
-/// As a part of a response, refreshed tokens replace those that the session keeps. In the handler of a
-/// forwarded callback they go into the new session.
+/// As a part of a response, refreshed tokens replace those that the session keeps. In the handler
+/// of a forwarded callback they go into the new session.
 ///
-/// Browsers keep the cookie that arrives last: a slow response that began earlier and renews the
-/// session brings the former tokens back.
+/// Browsers keep the cookie that arrives last: a slow response that started earlier and renews the
+/// session restores the old tokens.
 impl IntoResponseParts for QqTokens {
     type Error = Infallible;
 

@@ -1,7 +1,6 @@
 //! The middleware of [`RequireQqUser`](crate::RequireQqUser), a guard for groups of routes.
 
 use std::{
-    future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -72,9 +71,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match self.project().inner.as_pin_mut() {
-            Some(inner) => ready!(inner.poll(cx))?.map(ResponseBody::inner),
+            Some(inner) => ready!(inner.poll(cx))?.map(ResponseBody::from_app),
             None => {
-                let mut response = Response::new(ResponseBody::own(Full::from(NO_LAYER)));
+                let mut response = Response::new(ResponseBody::from_layer(Full::from(NO_LAYER)));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response.extensions_mut().insert(LoginRequired);
                 response

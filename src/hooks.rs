@@ -1,9 +1,11 @@
-//! The app's own code in a login: what its hooks are given.
+//! Hooks: the app's code that takes part in a login.
 //!
 //! [`on_login`](crate::QqAuthLayerBuilder::on_login) decides whether a login succeeds, by a
 //! [`Verdict`](crate::Verdict). [`failure_page`](crate::QqAuthLayerBuilder::failure_page) renders a
-//! [`Failure`]. [`account_of`](crate::QqAuthLayerBuilder::account_of) names the app's own account.
-//! A hook that panics fails that login and nothing else.
+//! [`Failure`]. [`account_of`](crate::QqAuthLayerBuilder::account_of) names the app's account.
+//!
+//! A panic in a hook never affects other requests: `failure_page` falls back to the layer's page,
+//! the other hooks fail the login.
 
 pub(crate) mod account_of;
 pub(crate) mod failure_page;

@@ -14,8 +14,8 @@ use crate::local_path::is_local_url;
 ///
 /// # Errors
 ///
-/// Returns an error if `login_url` is not a path of the site, such as `https://…`, `//…` or
-/// `javascript:…`.
+/// Returns an error if `login_url` is not a path of this site. `https://…`, `//…` and
+/// `javascript:…` are refused.
 ///
 /// ```
 /// use tower_qq_auth::{Language, html::login_button};

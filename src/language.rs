@@ -1,6 +1,7 @@
 //! The languages of the crate's pages and texts.
 
-/// A language of the layer's pages and texts.
+/// A language of the layer's pages and texts. Pages follow `Accept-Language`; by default they are
+/// Chinese.
 ///
 /// ```
 /// use tower_qq_auth::{Language, codes::QqCode};

@@ -1,4 +1,4 @@
-//! The layer, and what an app asks of it.
+//! The layer and its methods for the app.
 
 use std::sync::Arc;
 
@@ -9,20 +9,18 @@ use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
 use crate::revocation::check::RevocationError;
 use crate::service::middleware::QqAuth;
-use crate::session::sessions::TooLarge;
 use crate::site::Site;
 use crate::tokens::QqTokens;
 #[cfg(feature = "revocation")]
 use crate::user::OpenId;
 use crate::user::QqUser;
 
-/// Signs users in with QQ around any service: see the [crate's page](crate) for an example.
+/// A layer that signs users in with QQ. See the [crate docs](crate) for an example.
 ///
-/// [`new`](Self::new) makes it with default settings, [`builder`](Self::builder) with others. A built
-/// layer never changes, and every clone is a handle to the same one. Apply it last, on the outermost
-/// router.
+/// Create it with [`new`](Self::new) for the defaults, or with [`builder`](Self::builder). It never
+/// changes, and all clones share one state. Apply it last, on the outermost router.
 #[derive(Clone, Debug)]
-#[must_use = "a layer does nothing until it is put around a service"]
+#[must_use = "a layer does nothing until it wraps a service"]
 pub struct QqAuthLayer {
     site: Arc<Site>,
 }
@@ -38,27 +36,31 @@ impl QqAuthLayer {
         &self.site.client
     }
 
-    /// Returns the path of the redirect URI, where an app that answers callbacks itself has its
-    /// handler.
+    /// Returns the path of the redirect URI. With
+    /// [`forward_callback`](crate::QqAuthLayerBuilder::forward_callback), route the app's handler
+    /// there.
     pub fn callback_path(&self) -> &str {
         &self.site.paths.callback
     }
 
-    /// Returns the login URL that leads back to `return_to`. Anything but a path of the site becomes
-    /// `/`.
+    /// Returns the login URL that leads back to `return_to`. Anything but a path of the site of at
+    /// most 2048 bytes, or a path of the layer, becomes `/`.
     pub fn login_url(&self, return_to: &str) -> String {
-        self.site.login_url_for(return_to)
+        self.site.login_url(&self.site.return_to(return_to))
     }
 
-    /// Seals a session of this user and returns it as `name=value` for a `Cookie` header, for tests of
-    /// an app's handlers.
+    /// Seals a session of this user and returns it as `name=value` for a `Cookie` header, for tests
+    /// of an app's handlers.
     ///
-    /// It is as good as any other session: keep it secret.
+    /// It is a real session: keep it secret. With
+    /// [`without_session`](crate::QqAuthLayerBuilder::without_session) the layer never reads it.
     ///
     /// # Errors
     ///
     /// Returns an error if the cookie would exceed the 4096 bytes that browsers keep, or if
     /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens) is set and `tokens` is `None`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
@@ -76,17 +78,15 @@ impl QqAuthLayer {
         user: &QqUser,
         tokens: Option<&QqTokens>,
     ) -> Result<String, ConfigError> {
-        const SETTING: &str = "session cookie";
         let sessions = &self.site.sessions;
         if sessions.settings().keep_tokens && tokens.is_none() {
             let problem =
                 "needs tokens, such as QqTokens::new(..), because the layer has `keep_tokens`";
-            return Err(ConfigError::new(SETTING, problem));
+            return Err(ConfigError::new("session cookie", problem));
         }
         let cookie = sessions.start(user.clone(), tokens, self.site.now());
-        let cookie = cookie.map_err(|TooLarge(size)| {
-            let problem = format!("would have {size} bytes; browsers keep at most 4096");
-            ConfigError::new(SETTING, problem)
+        let cookie = cookie.map_err(|error| {
+            ConfigError::new("user and tokens", format_args!("are too large: {error}"))
         })?;
         // The layer's cookies are ASCII.
         let pair = cookie.to_str().unwrap_or_default().split(';').next();
@@ -97,14 +97,23 @@ impl QqAuthLayer {
     ///
     /// Other machines notice when they ask the list again: after
     /// [`revocation_freshness`](crate::QqAuthLayerBuilder::revocation_freshness) at the latest, by
-    /// default 3 seconds. Keep the clocks of the machines in step: a session that started later by the
-    /// clock of its machine still counts.
+    /// default 3 seconds. Keep the clocks of the machines in step: a session that started later by
+    /// the clock of its machine still counts.
     ///
     /// # Errors
     ///
-    /// Returns an error if the layer has no
-    /// [list](crate::QqAuthLayerBuilder::revocations), or if the list fails. The user may still be
-    /// signed in then.
+    /// Returns an error if the layer has no [list](crate::QqAuthLayerBuilder::revocations), or if
+    /// the list fails. In both cases the user may still be signed in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_qq_auth::{OpenId, QqAuthLayer, revocation::RevocationError};
+    /// async fn ban(qq: &QqAuthLayer, openid: &OpenId) -> Result<(), RevocationError> {
+    ///     // First close the account in the app's table, or the user can simply sign in again.
+    ///     qq.revoke_user(openid).await
+    /// }
+    /// ```
     #[cfg(feature = "revocation")]
     pub async fn revoke_user(&self, user: &OpenId) -> Result<(), RevocationError> {
         let Site {

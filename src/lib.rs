@@ -23,13 +23,13 @@
 //! # }
 //! ```
 //!
-//! The rest of this page builds a small site, a club, step by step. It needs no app id before the last
-//! step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more.
+//! The rest of this page builds a small site, a club, step by step. It needs no app id before the
+//! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more.
 //!
 //! # 1. A public page
 //!
-//! `Option<QqUser>` is the signed-in user, if any. The layer is an argument, so that tests can bring
-//! their own.
+//! `Option<QqUser>` is the signed-in user, if any. The layer is an argument, so that tests can pass
+//! another one.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -46,25 +46,25 @@
 //! }
 //! ```
 //!
-//! **Apply the layer last**: after every route, fallback and `merge`, and not inside a `nest`. Routes
-//! added later do not see the user; a later fallback shadows the login paths. Without the layer,
-//! `QqUser` answers 500 and says why, and `Option<QqUser>` is always `None`.
+//! **Apply the layer last**: after every route, fallback and `merge`, and not inside a `nest`.
+//! Routes added later do not see the user; a later fallback shadows the login paths. Without the
+//! layer, `QqUser` answers 500 and says why, and `Option<QqUser>` is always `None`.
 //!
-//! The layer answers three paths and forwards everything else to the app, byte for byte. A request
-//! without the layer's cookies costs no allocation, and no request costs a task, a lock or a lookup
-//! unless sessions are checked against a revocation list.
+//! The layer answers three paths and forwards everything else to the app, byte for byte. A
+//! forwarded request without the layer's cookies costs no allocation. Forwarding costs no task,
+//! lock or lookup unless sessions are checked against a revocation list.
 //!
 //! | path | method | answer |
 //! |---|---|---|
 //! | `/auth/qq/login?return_to=/x` | GET | redirect to QQ, with one cookie for the login under way |
 //! | the path of the redirect URI | GET | exchanges the code, starts a session, redirects to `/x` |
-//! | `/auth/qq/logout` | POST, from the own site | ends the session, redirects to `return_to` or `/` |
+//! | `/auth/qq/logout` | POST from a page of this site | ends the session, redirects to `return_to` or `/` |
 //!
-//! # 2. A page for users, and what an API gets
+//! # 2. A page for users, and the answer to an API
 //!
-//! With `QqUser` the handler runs only for a signed-in user. A browser is sent to the login and comes
-//! back to the page; a program gets 401 and the login URL. [`RequireQqUser`] does the same for a group
-//! of routes, [`LoginRequired`] without axum.
+//! With `QqUser` the handler runs only for a signed-in user. A browser is sent to the login and
+//! comes back to the page; a program gets 401 and the login URL. [`RequireQqUser`] guards a group
+//! of routes; without axum, use [`LoginRequired`].
 //!
 //! ```
 //! # use axum::{Router, body::Body, extract::Request, routing::get};
@@ -96,9 +96,10 @@
 //!
 //! # 3. A users table
 //!
-//! [`on_login`](QqAuthLayerBuilder::on_login) runs when QQ has named the user, before the session
-//! starts. If the hook refuses, fails or panics, the user is not signed in. Here the table is a map;
-//! with a database, let the closure own the pool (example `sqlite_users`).
+//! [`on_login`](QqAuthLayerBuilder::on_login) runs after QQ has confirmed the user and before the
+//! session starts. If the hook refuses, fails or panics, the user is not signed in. Here the table
+//! is a map; with a database, let the closure own the pool (example `sqlite_users` in the
+//! repository).
 //!
 //! ```
 //! use std::{collections::HashMap, sync::{Arc, Mutex}};
@@ -119,7 +120,7 @@
 //!         return Verdict::refuse("this account is closed"); // a page with status 403
 //!     }
 //!     if user.profile_complete() {
-//!         member.name = user.nickname().into(); // QQ does not always name it
+//!         member.name = user.nickname().into(); // QQ may send no profile
 //!     }
 //!     member.logins += 1;
 //!     match member.logins {
@@ -153,9 +154,9 @@
 //!
 //! # 5. Locking a user out
 //!
-//! A session counts until it expires, whatever the table says. With a revocation list, logout ends a
-//! session wherever its cookie may be, and `QqAuthLayer::revoke_user` ends all sessions of a user.
-//! First close the account in the table, or a new login follows at once.
+//! A session counts until it expires, whatever the table says. With a revocation list, logout
+//! invalidates every copy of the cookie, and `QqAuthLayer::revoke_user` ends all sessions of a
+//! user. Close the account in the table first, or the user can simply sign in again.
 //!
 //! ```
 //! # #[cfg(feature = "revocation")]
@@ -181,9 +182,9 @@
 //!
 //! # 6. Tests
 //!
-//! [`session_cookie`](QqAuthLayer::session_cookie) signs any user in, for tests of your handlers. The
-//! mock runs whole logins as well (example `testing`). Dev-dependencies: `tower` with the feature
-//! `util`, this crate with `mock`.
+//! [`session_cookie`](QqAuthLayer::session_cookie) signs any user in, for tests of your handlers.
+//! The mock runs whole logins as well (example `testing` in the repository). Dev-dependencies:
+//! `tower` with the feature `util`, this crate with `mock`.
 //!
 //! ```
 //! use axum::{Router, body::Body, extract::Request, routing::get};
@@ -223,29 +224,31 @@
 //! }
 //! ```
 //!
-//! 1. Set `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`) and `QQ_REDIRECT_URI`, exactly as registered
-//!    at QQ. The example `doctor` checks them without a login.
-//! 2. Set `QQ_SESSION_KEY` to the output of `openssl rand -hex 32`, and keep it. To change it, put the
-//!    new key in front (`new,old`) and drop the old one after 7 days; with several machines, first set
-//!    `old,new` everywhere.
-//! 3. Serve the site over https, behind a proxy that forwards paths unchanged and keeps the query of the
-//!    callback out of its log.
+//! 1. Set `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`) and `QQ_REDIRECT_URI`, exactly as
+//!    registered at QQ. The example `doctor` checks them without a login.
+//! 2. Set `QQ_SESSION_KEY` to the output of `openssl rand -hex 32`, and keep it. To change it, put
+//!    the new key in front (`new,old`) and drop the old one after 7 days; with several machines,
+//!    first set `old,new` everywhere.
+//! 3. Serve the site over https, behind a proxy that forwards paths unchanged and keeps the query
+//!    of the callback out of its log.
 //! 4. Several machines need the same keys and nothing else: no sticky sessions, no shared store. A
-//!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster`).
+//!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster` in the
+//!    repository).
 //!
 //! # Security
 //!
-//! 1. A callback is accepted only in the browser that started the login, once, for 10 minutes. Any other
-//!    is refused before QQ is called.
+//! 1. A callback is accepted only in the browser that started the login, once, for 10 minutes. Any
+//!    other is refused before QQ is called.
 //! 2. A token counts only if QQ issued it for this app.
 //! 3. A login ends at a path of this site, whatever `return_to` says.
 //! 4. Cookies are sealed, `HttpOnly`, `SameSite=Lax`, and on https `Secure` and `__Host-`.
 //! 5. Nothing depends on `Host`, `X-Forwarded-*` or `Forwarded`: the redirect URI names the site.
-//! 6. No error, log line or page contains the app key, a code, a token, a state, a URL or a reply of QQ.
+//! 6. No error, log line or page contains the app key, a code, a token, a state, a URL or a reply
+//!    of QQ.
 //!
-//! Limits: a stolen session cookie works until it expires, or until the session is revoked if the app
-//! has a revocation list. Your own forms still need protection against forgery (CSRF) from other
-//! subdomains.
+//! Limits: a stolen session cookie works until it expires, or until the session is revoked if the
+//! app has a revocation list. Your own forms still need protection against forgery (CSRF) from
+//! other subdomains.
 //!
 //! # Features
 //!
@@ -254,16 +257,19 @@
 //! | `axum` | [`QqUser`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments | yes |
 //! | `reqwest` | the built-in HTTP client: `QqClient::new`, and a [`QqApp`] as a client | yes |
 //! | `mock` | [`mock`]: a QQ for tests and development | |
-//! | `metrics` | counters through the `metrics` facade | |
+//! | `metrics` | counters, a histogram and a gauge through the `metrics` facade | |
 //! | `revocation` | `revocation`: lists of revoked sessions, and one in memory | |
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
+//! The metrics are `qq_auth_logins_total`, `qq_auth_login_seconds`, `qq_auth_logins_in_flight`,
+//! `qq_auth_old_key_used_total` and `qq_auth_qq_calls_total`.
+//!
 //! # Source
 //!
-//! The files, in the order in which a request meets them: `service` carries it, `routes` decides what
-//! happens to it, `session` and `login_state` read its cookies, `qq` speaks to QQ, `respond` answers it.
-//! Settings come from `builder` and end up in `site`. Every import names the module that defines a
-//! thing, and all imports point down.
+//! A request passes `service` and `routes`, which decides on it with `request`, `session`,
+//! `login_state` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond` builds the
+//! layer's answers. `builder` turns the settings into a `site`. Every import names the module that
+//! defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 
@@ -291,6 +297,7 @@ mod meter;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod paths;
+mod percent;
 mod qq;
 mod random;
 mod redirect_uri;

@@ -1,6 +1,6 @@
 //! Paths that every program reads as the same path of this site.
 //!
-//! A URL is judged by its shape and never parsed and written anew: a URL parser turns
+//! A URL is judged by its shape, never parsed and serialized again: a URL parser turns
 //! `/.//evil.example` into `//evil.example`.
 
 use percent_encoding::percent_decode;
@@ -19,7 +19,7 @@ pub(crate) const REWRITTEN: [char; 7] = ['"', '<', '>', '\\', '`', '{', '}'];
 /// 3. However often it is unescaped, no further slash, backslash, control character or dot segment
 ///    appears.
 pub(crate) fn is_local_url(url: &str) -> bool {
-    !url.chars().any(|it| it.is_control() || it == '\\')
+    !url.chars().any(|ch| ch.is_control() || ch == '\\')
         && is_local_path(url.split(['?', '#']).next().unwrap_or_default())
 }
 

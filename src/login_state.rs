@@ -1,8 +1,8 @@
-//! Logins under way: one sealed cookie each, in the browser that started it.
+//! Logins under way. Each has a sealed cookie in its browser.
 //!
 //! The state that QQ carries is `id | secret`. The id names the cookie `qq_login_<id>`, whose seal
-//! holds the secret, the destination and the time of the start. So a state is valid in one browser,
-//! for 10 minutes.
+//! holds the secret, the destination and the time of the start. Thus a state is valid only in that
+//! browser, for 10 minutes.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
-use crate::random::{random_bytes, url_safe};
+use crate::random::{is_url_safe, random_bytes, url_safe};
 use crate::return_to::ReturnTo;
 use crate::session::cookie;
 use crate::session::cookie::CookieScope;
@@ -30,9 +30,8 @@ const MAX_REMOVED: usize = 16;
 const ID_LEN: usize = 8;
 const SECRET_LEN: usize = 22;
 
-/// Reads and writes the login cookies of one layer.
-#[derive(Clone)]
-pub(crate) struct LoginStates {
+/// The login cookies of one layer.
+pub(crate) struct PendingLogins {
     seal: Seal,
     scope: CookieScope,
     prefix: String,
@@ -41,7 +40,7 @@ pub(crate) struct LoginStates {
 
 /// The destination and the purpose of a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LoginState {
+pub(crate) struct PendingLogin {
     pub(crate) return_to: ReturnTo,
     pub(crate) intent: Option<Intent>,
 }
@@ -55,60 +54,70 @@ pub(crate) struct Intent {
 }
 
 #[derive(Serialize, Deserialize)]
-struct SealedLogin {
+struct LoginCookie {
     version: u8,
     secret: [u8; 16],
     /// Milliseconds since the epoch.
-    started: u64,
-    state: LoginState,
+    started_at: u64,
+    login: PendingLogin,
 }
 
 const VERSION: u8 = 1;
 
 /// A login that came back to the browser that started it.
-pub(crate) struct ReturnedLogin {
-    pub(crate) state: LoginState,
+pub(crate) struct OpenedLogin {
+    pub(crate) login: PendingLogin,
     /// The cookie that removes the login cookie.
     pub(crate) removal: HeaderValue,
 }
 
-/// The error for a state that does not belong to this browser, or no longer. The destination is known
-/// if the login merely expired.
-pub(crate) struct UnknownState(pub(crate) Option<ReturnTo>);
+/// An unknown or expired state, with the destination if the login has merely expired.
+pub(crate) struct UnknownState(pub(crate) ReturnTo);
 
-impl LoginStates {
+impl PendingLogin {
+    /// Returns a login without purpose that ends at `/`.
+    pub(crate) fn home() -> Self {
+        Self {
+            return_to: ReturnTo::home(),
+            intent: None,
+        }
+    }
+}
+
+impl PendingLogins {
     pub(crate) fn new(keys: &SessionKeys, scope: CookieScope, app_id: &str) -> Self {
         Self {
             seal: Seal::new(keys, "login"),
-            prefix: scope.name("login_"),
+            prefix: scope.full_name("login_"),
             app_id: app_id.to_owned(),
             scope,
         }
     }
 
-    /// Starts a login. Returns its state and the cookies to set, among them the removal of the oldest.
+    /// Starts a login and returns its state and the cookies to set, including those that remove surplus
+    /// logins.
     pub(crate) fn start(
         &self,
         headers: &HeaderMap,
-        state: LoginState,
+        login: PendingLogin,
         now: SystemTime,
     ) -> (String, Vec<HeaderValue>) {
         let secret = random_bytes();
-        let token = url_safe(&random_bytes::<6>()) + &url_safe(&secret);
-        let name = format!("{}{}", self.prefix, &token[..ID_LEN]);
+        let state = url_safe(&random_bytes::<6>()) + &url_safe(&secret);
+        let name = format!("{}{}", self.prefix, &state[..ID_LEN]);
         // Writing numbers and strings into a growing buffer cannot fail.
-        let plain = postcard::to_allocvec(&SealedLogin {
+        let plain = postcard::to_allocvec(&LoginCookie {
             version: VERSION,
             secret,
-            started: unix_millis(now),
-            state,
+            started_at: unix_millis(now),
+            login,
         })
         .unwrap_or_default();
         let value = self.seal.seal(&self.context(&name), &plain);
         let mut cookies = vec![self.scope.set(&name, &value, LIFETIME.as_secs())];
         let surplus = self.surplus(headers, header_bytes(&name, value.len()));
         cookies.extend(surplus.iter().map(|name| self.scope.remove(name)));
-        (token, cookies)
+        (state, cookies)
     }
 
     /// Returns the login of this state if this browser started it.
@@ -117,44 +126,46 @@ impl LoginStates {
         headers: &HeaderMap,
         state: &str,
         now: SystemTime,
-    ) -> Result<ReturnedLogin, UnknownState> {
-        let unknown = UnknownState(None);
-        if state.len() != ID_LEN + SECRET_LEN || !state.bytes().all(is_state_byte) {
+    ) -> Result<OpenedLogin, UnknownState> {
+        let unknown = UnknownState(ReturnTo::home());
+        if state.len() != ID_LEN + SECRET_LEN || !is_url_safe(state.as_bytes()) {
             return Err(unknown);
         }
         let (id, secret) = state.split_at(ID_LEN);
         let name = format!("{}{id}", self.prefix);
         let value = cookie::find(headers, &Finder::new(&name));
-        let Some(login) = value.and_then(|value| self.unseal(&name, value)) else {
+        let Some(cookie) = value.and_then(|value| self.unseal(&name, value)) else {
             return Err(unknown);
         };
-        let expected = url_safe(&login.secret);
+        let expected = url_safe(&cookie.secret);
         if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
             return Err(unknown);
         }
         let now = unix_millis(now);
-        let is_in_future = login.started > now.saturating_add(as_millis(CLOCK_SKEW));
-        let is_expired = now >= login.started.saturating_add(as_millis(LIFETIME));
+        let is_in_future = cookie.started_at > now.saturating_add(as_millis(CLOCK_SKEW));
+        let is_expired = now >= cookie.started_at.saturating_add(as_millis(LIFETIME));
         if is_in_future || is_expired {
-            return Err(UnknownState(Some(login.state.return_to)));
+            return Err(UnknownState(cookie.login.return_to));
         }
-        Ok(ReturnedLogin {
-            state: login.state,
+        Ok(OpenedLogin {
+            login: cookie.login,
             removal: self.scope.remove(&name),
         })
     }
 
-    /// Returns the names of the cookies that must go before another one is set: the oldest, and before
-    /// them those that no longer open.
+    /// Returns the names of the cookies to remove so that a new one fits: unreadable ones first, then the
+    /// oldest.
     fn surplus(&self, headers: &HeaderMap, added: usize) -> Vec<String> {
         let mut logins: Vec<(u64, usize, String)> = cookie::cookies(headers)
             .filter_map(|(name, value)| {
                 let id = name.strip_prefix(self.prefix.as_bytes())?;
-                if id.len() != ID_LEN || !id.iter().copied().all(is_state_byte) {
+                if id.len() != ID_LEN || !is_url_safe(id) {
                     return None;
                 }
                 let name = String::from_utf8(name.to_vec()).ok()?;
-                let started = self.unseal(&name, value).map_or(0, |login| login.started);
+                let started = self
+                    .unseal(&name, value)
+                    .map_or(0, |login| login.started_at);
                 Some((started, header_bytes(&name, value.len()), name))
             })
             .collect();
@@ -174,9 +185,9 @@ impl LoginStates {
         oldest.map(|(.., name)| name).collect()
     }
 
-    fn unseal(&self, name: &str, value: &[u8]) -> Option<SealedLogin> {
+    fn unseal(&self, name: &str, value: &[u8]) -> Option<LoginCookie> {
         let plain = self.seal.open(&self.context(name), value)?;
-        let login: SealedLogin = postcard::from_bytes(&plain).ok()?;
+        let login: LoginCookie = postcard::from_bytes(&plain).ok()?;
         Some(login).filter(|login| login.version == VERSION)
     }
 
@@ -188,8 +199,4 @@ impl LoginStates {
 /// The share of a cookie in a `Cookie` header.
 fn header_bytes(name: &str, value: usize) -> usize {
     name.len() + "=; ".len() + value
-}
-
-fn is_state_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }

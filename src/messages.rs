@@ -11,8 +11,8 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Returns the message for a failure. `sends_cookies` is `false` if the request had no cookie at
-    /// all, which is the likely cause of an invalid state.
+    /// Returns the message for a failure. `sends_cookies` is `false` if the request had no cookie
+    /// at all, which is the likely cause of an invalid state.
     pub(crate) fn new(kind: LoginErrorKind, sends_cookies: bool, language: Language) -> Self {
         let (title, text, button) = match language {
             Language::Chinese => chinese(kind, sends_cookies),

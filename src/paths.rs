@@ -8,6 +8,7 @@ use crate::local_path::{REWRITTEN, is_local_path};
 pub(crate) const LOGIN_PATH: &str = "/auth/qq/login";
 pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
 
+/// The paths of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     pub(crate) login: String,

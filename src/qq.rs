@@ -1,13 +1,15 @@
-//! QQ's protocol: authorize, token, openid, profile. It knows no cookie and no request of the site.
+//! QQ's protocol: authorize, token, openid, profile. It knows neither cookies nor the site's
+//! requests.
 //!
-//! 1. The browser goes to [`QqClient::authorize_url`](crate::QqClient::authorize_url) and comes back
-//!    with a code.
-//! 2. The client exchanges the code for a token, once: a code can be used once.
-//! 3. If that reply has no openid, or the app requests the UnionID, `/me` has them. It must name this
-//!    app.
+//! 1. The browser goes to [`QqClient::authorize_url`](crate::QqClient::authorize_url) and comes
+//!    back with a code.
+//! 2. The client exchanges the code for a token, once, because a code works only once.
+//! 3. If that reply has no openid, or the app requests the UnionID, the client asks `/me`, whose
+//!    reply must name this app.
 //! 4. The client asks for the profile. A login succeeds without it, unless the app requires it.
-//! 5. A reply counts only with status 200, at most 64 KiB, and without an error in its body.
-//! 6. `/me` and the profile are requested once more after a failure that may pass; the token never.
+//! 5. A reply counts only if its status is 200 and its body has at most 64 KiB and reports no
+//!    error.
+//! 6. After a transient failure `/me` and the profile are retried once, the token never.
 
 pub(crate) mod app;
 pub(crate) mod app_builder;

@@ -10,6 +10,12 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Returns whether text consists of `[A-Za-z0-9_-]` only.
+pub(crate) fn is_url_safe(text: &[u8]) -> bool {
+    text.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// Encodes bytes as text of `[A-Za-z0-9_-]`.
 pub(crate) fn url_safe(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)

@@ -1,4 +1,6 @@
-//! The redirect URI, the one fact about the site: where QQ sends users back to.
+//! The redirect URI, to which QQ sends users back. It names the site.
+
+use std::net::IpAddr;
 
 use http::{Uri, uri::Authority};
 use percent_encoding::percent_decode_str;
@@ -41,12 +43,13 @@ impl RedirectUri {
         if text.contains('#') {
             return wrong("contains a `#`, which QQ does not allow");
         }
-        let Some((is_secure, host, uri)) = absolute_url(&text) else {
+        let Some(url) = AbsoluteUrl::parse(&text) else {
             return wrong("must be a URL such as https://example.com/auth/qq/callback");
         };
-        if !is_secure && !allow_plain_http && !is_loopback(host.host()) {
+        if !url.is_secure && !allow_plain_http && !url.is_loopback() {
             return wrong("must be https, except on localhost");
         }
+        let uri = &url.uri;
         if ["/", LOGIN_PATH, LOGOUT_PATH].contains(&uri.path()) {
             return wrong("needs a path of its own, such as /auth/qq/callback");
         }
@@ -71,12 +74,12 @@ impl RedirectUri {
                 "has a parameter in its query that QQ adds itself, such as code or state",
             );
         }
-        let scheme = if is_secure { "https" } else { "http" };
-        let default_port = if is_secure { ":443" } else { ":80" };
-        let authority = host.as_str().to_ascii_lowercase();
+        let scheme = if url.is_secure { "https" } else { "http" };
+        let default_port = if url.is_secure { ":443" } else { ":80" };
+        let authority = url.authority.as_str().to_ascii_lowercase();
         let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
         Ok(Self {
-            is_secure,
+            is_secure: url.is_secure,
             origin: format!("{scheme}://{authority}"),
             path: uri.path().to_owned(),
             text,
@@ -100,31 +103,45 @@ impl RedirectUri {
     }
 }
 
-/// Parses an http(s) URL without user info: whether it is https, its host and port, and the whole.
-pub(crate) fn absolute_url(text: &str) -> Option<(bool, Authority, Uri)> {
-    let uri = Uri::try_from(text).ok().filter(|_| text.is_ascii())?;
-    let is_secure = match uri.scheme_str()? {
-        "https" => true,
-        "http" => false,
-        _ => return None,
-    };
-    let authority = uri.authority()?.clone();
-    let host = authority.host();
-    if host.is_empty() || authority.as_str().contains('@') {
-        return None;
-    }
-    // `Uri` accepts a colon that no valid port follows.
-    let has_port = authority.as_str().len() > host.len();
-    if has_port && authority.port_u16().is_none() {
-        return None;
-    }
-    Some((is_secure, authority, uri))
+/// An http or https URL without user info.
+pub(crate) struct AbsoluteUrl {
+    pub(crate) is_secure: bool,
+    /// The host, and the port if there is one.
+    pub(crate) authority: Authority,
+    pub(crate) uri: Uri,
 }
 
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+impl AbsoluteUrl {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let uri = Uri::try_from(text).ok().filter(|_| text.is_ascii())?;
+        let is_secure = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let authority = uri.authority()?.clone();
+        let host = authority.host();
+        if host.is_empty() || authority.as_str().contains('@') {
+            return None;
+        }
+        // `Uri` accepts a colon that no valid port follows.
+        let has_port = authority.as_str().len() > host.len();
+        if has_port && authority.port_u16().is_none() {
+            return None;
+        }
+        Some(Self {
+            is_secure,
+            authority,
+            uri,
+        })
+    }
+
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.authority.host();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_loopback())
+    }
 }

@@ -28,7 +28,7 @@ use crate::guard::RequireQqUserService;
 /// # drop(app);
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[must_use = "a layer does nothing until it is put around a service"]
+#[must_use = "a layer does nothing until it wraps a service"]
 pub struct RequireQqUser;
 
 impl<S> Layer<S> for RequireQqUser {

@@ -1,4 +1,4 @@
-//! Reporting a failure: a page for browsers, JSON for programs.
+//! Rendering a failure: a page for browsers, JSON for programs.
 
 use http::header;
 
@@ -10,22 +10,21 @@ mod page;
 mod problem;
 pub(crate) mod response;
 
-use self::response::{OwnResponse, with_type};
+use self::response::{LayerResponse, with_type};
 
-/// Reports a failure as the client can use it: a page for browsers, in the app's own look if it has
-/// one, and JSON for programs.
-pub(crate) fn failure(
+/// Renders a failure: a page for browsers (the app's, if it has one), JSON for programs.
+pub(crate) fn render_failure(
     failure: &Failure<'_>,
     requester: Requester,
     app_page: Option<&FailurePage>,
-) -> OwnResponse {
+) -> LayerResponse {
     let mut response = if requester.wants_page() {
         match app_page.and_then(|page| page.render(failure)) {
-            Some(response) => page::from_app(response),
-            None => page::default(failure),
+            Some(response) => page::wrap_app_page(response),
+            None => page::render_page(failure),
         }
     } else {
-        with_type("application/problem+json", problem::json(failure))
+        with_type("application/problem+json", problem::render_json(failure))
     };
     *response.status_mut() = failure.status();
     if let Some(after) = failure.error().retry_after() {

@@ -1,23 +1,19 @@
 //! The page at which a login or logout ends.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::local_path::is_local_url;
 use crate::paths::Paths;
-use crate::request::query::header_safe;
+use crate::percent::header_safe;
 
 const MAX_LEN: usize = 2048;
 
 /// A path of this site, perhaps with a query and a fragment, that is not one of the layer's own.
-///
-/// `Display` writes it for a `Location` header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReturnTo(String);
 
 impl ReturnTo {
-    /// The page at `/`.
+    /// Returns the page at `/`.
     pub(crate) fn home() -> Self {
         Self("/".into())
     }
@@ -35,10 +31,9 @@ impl ReturnTo {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl fmt::Display for ReturnTo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", header_safe(&self.0))
+    /// Returns it percent-encoded for a `Location` header.
+    pub(crate) fn to_location(&self) -> String {
+        header_safe(&self.0).to_string()
     }
 }

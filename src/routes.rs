@@ -1,9 +1,10 @@
 //! Routing: the layer answers three paths and forwards everything else to the app.
 //!
 //! 1. Paths match byte for byte.
-//! 2. On the layer's paths a prefetch gets 204 and a wrong method 405: nothing starts, nothing is
-//!    used up.
-//! 3. The app sees the user of the session cookie or none, whatever an outer service claims.
+//! 2. On the layer's paths a prefetch gets 204 and a wrong method 405; neither starts or uses up a
+//!    login.
+//! 3. A request carries the user of its session cookie or no user; one that an outer service inserted
+//!    is removed.
 
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use http::Method;
 
 use crate::paths::Route;
 use crate::request::head::RequestHead;
-use crate::request::requester::{Client, is_prefetch, language};
+use crate::request::requester::{Requester, is_prefetch};
 use crate::respond::response::{method_not_allowed, no_content};
-use crate::session::current::{CurrentSession, SessionStatus};
+use crate::session::Session;
+use crate::session::current::CurrentSession;
 use crate::site::Site;
 
 mod account;
@@ -31,47 +33,54 @@ use self::{action::Action, context::RequestContext};
 
 /// Decides what happens to a request.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>) -> Action {
-    let client = Client::of(head.method, head.headers);
-    let session = match site.keeps_sessions && client.sends_cookies {
-        true => site.sessions.read(head.headers, || site.now()),
-        false => None,
-    };
-    let session = session.map(Box::new);
-    let status = match &session {
-        Some(session) => site.revocations.known_status(session),
-        None => Some(SessionStatus::Valid),
-    };
+    let requester = Requester::of(head.method, head.headers);
+    let current = read_session(site, head, requester);
     let site = Arc::clone(site);
     let Some(route) = site.paths.find(head.uri.path()) else {
-        let mut context = RequestContext::new(site, head, client);
-        if status != Some(SessionStatus::Valid) {
-            context = context.with_language(language(head.headers));
-        }
-        return match status {
-            Some(status) => {
-                Action::Forward(context.with_session(CurrentSession { session, status }))
-            }
-            None => Action::Wait(Box::pin(async move {
+        let is_valid = !matches!(current, Err(_) | Ok(CurrentSession::Unverified(_)));
+        let context = RequestContext::new(site, head, requester, is_valid);
+        return match current {
+            Ok(current) => Action::Forward(context.with_session(current)),
+            Err(session) => Action::Wait(Box::pin(async move {
                 let current = context.site().check(session).await;
                 Action::Forward(context.with_session(current))
             })),
         };
     };
-    match status {
-        Some(status) => answer(
-            &site,
-            route,
-            head,
-            client,
-            CurrentSession { session, status },
-        ),
-        None => {
+    match current {
+        Ok(current) => answer(&site, route, head, requester, current),
+        Err(session) => {
             let parts = head.to_parts();
             Action::Wait(Box::pin(async move {
                 let current = site.check(session).await;
-                answer(&site, route, RequestHead::of_parts(&parts), client, current)
+                answer(
+                    &site,
+                    route,
+                    RequestHead::of_parts(&parts),
+                    requester,
+                    current,
+                )
             }))
         }
+    }
+}
+
+/// Reads the session of a request. The error is a session that the revocation list has to confirm.
+fn read_session(
+    site: &Site,
+    head: RequestHead<'_>,
+    requester: Requester,
+) -> Result<CurrentSession, Box<Session>> {
+    if !site.keeps_sessions || !requester.sends_cookies {
+        return Ok(CurrentSession::None);
+    }
+    let Some(session) = site.sessions.read(head.headers, || site.now()) else {
+        return Ok(CurrentSession::None);
+    };
+    let session = Box::new(session);
+    match site.revocations.known_status(&session) {
+        Some(status) => Ok(CurrentSession::new(session, status)),
+        None => Err(session),
     }
 }
 
@@ -80,16 +89,18 @@ fn answer(
     site: &Arc<Site>,
     route: Route,
     head: RequestHead<'_>,
-    client: Client,
+    requester: Requester,
     current: CurrentSession,
 ) -> Action {
     if head.method == Method::GET && is_prefetch(head.headers) {
         return Action::Respond(no_content());
     }
     match (route, head.method) {
-        (Route::Login, &Method::GET) => Action::Respond(login::start(site, head, client, &current)),
-        (Route::Callback, &Method::GET) => callback::finish_login(site, head, client, current),
-        (Route::Logout, &Method::POST) => logout::end_session(site, head, client, current),
+        (Route::Login, &Method::GET) => {
+            Action::Respond(login::start_login(site, head, requester, &current))
+        }
+        (Route::Callback, &Method::GET) => callback::finish_login(site, head, requester, current),
+        (Route::Logout, &Method::POST) => logout::end_session(site, head, requester, current),
         (Route::Logout, _) => Action::Respond(method_not_allowed("POST")),
         (Route::Login | Route::Callback, _) => Action::Respond(method_not_allowed("GET")),
     }

@@ -8,21 +8,22 @@ use crate::clock::Clock;
 use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
-use crate::login_state::LoginStates;
+use crate::login_state::PendingLogins;
 use crate::paths::Paths;
+use crate::percent::encode_path;
 use crate::qq::client::QqClient;
-use crate::request::query::{Query, encode};
 use crate::return_to::ReturnTo;
 use crate::revocation::check::Revocations;
 use crate::session::Session;
-use crate::session::current::{CurrentSession, SessionStatus};
+use crate::session::current::CurrentSession;
 use crate::session::sessions::Sessions;
 
+/// The settings, keys and hooks of one layer, and its client.
 pub(crate) struct Site {
     pub(crate) client: QqClient,
     pub(crate) paths: Paths,
     pub(crate) sessions: Sessions,
-    pub(crate) login_states: LoginStates,
+    pub(crate) pending_logins: PendingLogins,
     pub(crate) revocations: Revocations,
     /// One permit for each login that may wait for QQ.
     pub(crate) logins_in_flight: Arc<Semaphore>,
@@ -45,43 +46,31 @@ impl Site {
         self.client.app().redirect_uri.origin()
     }
 
+    /// Returns the given path, or `/` if it is not one of the site.
+    pub(crate) fn return_to(&self, given: &str) -> ReturnTo {
+        ReturnTo::new(given, &self.paths).unwrap_or_else(ReturnTo::home)
+    }
+
     /// Returns the URL that starts a login which ends at `return_to`.
     pub(crate) fn login_url(&self, return_to: &ReturnTo) -> String {
         let login = &self.paths.login;
         if *return_to == ReturnTo::home() {
             return login.clone();
         }
-        format!("{login}?return_to={}", encode(return_to.as_str()))
-    }
-
-    /// Like [`login_url`](Self::login_url), with `/` for anything but a path of the site.
-    pub(crate) fn login_url_for(&self, return_to: &str) -> String {
-        self.login_url(&self.return_to(return_to))
-    }
-
-    /// Returns the `return_to` of a query, or `/`.
-    pub(crate) fn requested_return_to(&self, query: &Query<'_>) -> ReturnTo {
-        self.return_to(query.get("return_to").once().unwrap_or("/"))
+        format!("{login}?return_to={}", encode_path(return_to.as_str()))
     }
 
     /// Asks the revocation list about a session.
-    pub(crate) async fn check(&self, session: Option<Box<Session>>) -> CurrentSession {
-        let status = match &session {
-            Some(session) => self.revocations.ask_status(session).await,
-            None => SessionStatus::Valid,
-        };
-        CurrentSession { session, status }
+    pub(crate) async fn check(&self, session: Box<Session>) -> CurrentSession {
+        let status = self.revocations.ask_status(&session).await;
+        CurrentSession::new(session, status)
     }
 
-    /// Revokes a session. A failure is in the log; the caller can do nothing about it.
+    /// Revokes a session. A failure is logged; the caller can do nothing about it.
     pub(crate) async fn revoke(&self, session: &Session) {
         self.revocations
             .revoke_session(&self.sessions, session, self.now())
             .await;
-    }
-
-    fn return_to(&self, given: &str) -> ReturnTo {
-        ReturnTo::new(given, &self.paths).unwrap_or_else(ReturnTo::home)
     }
 }
 

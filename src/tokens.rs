@@ -1,4 +1,4 @@
-//! The secrets with which QQ's APIs are called.
+//! The secrets that QQ's APIs require.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +11,7 @@ pub struct QqTokens {
 }
 
 impl QqTokens {
-    /// Makes tokens from parts that an app has stored itself, or for its tests.
+    /// Creates tokens from parts that the app has stored, or for its tests.
     pub fn new(
         access_token: impl Into<String>,
         refresh_token: Option<String>,
@@ -24,7 +24,8 @@ impl QqTokens {
         }
     }
 
-    /// Returns the access token, a secret: it allows calls to QQ's APIs in the name of the user.
+    /// Returns the access token, a secret: it allows calls to QQ's APIs on behalf of
+    /// the user.
     pub fn access_token(&self) -> &str {
         &self.access_token
     }

@@ -26,7 +26,8 @@ struct Fields {
 }
 
 impl QqUser {
-    /// Makes a user with nothing but an openid, for an app's own records and tests.
+    /// Creates a user with this openid, with an empty nickname and `profile_complete` false, for an
+    /// app's records and tests.
     ///
     /// ```
     /// use tower_qq_auth::{OpenId, QqUser};
@@ -98,22 +99,22 @@ impl QqUser {
     /// Returns the nickname at the last login: at most 256 bytes, without control characters and
     /// bidirectional formatting.
     ///
-    /// It may be empty, or `qzuser` if the user withheld it or QQ has not approved the app yet. Users
-    /// choose it freely: escape it in HTML, as every template engine does.
+    /// It may be empty, or `qzuser` if the user withheld it or QQ has not approved the app yet.
+    /// Users choose it freely: escape it in HTML, as every template engine does.
     pub fn nickname(&self) -> &str {
         &self.0.nickname
     }
 
-    /// Returns the URL of the user's picture. After a login it is always `https`, and only `&` in it
-    /// needs escaping inside an HTML attribute.
+    /// Returns the URL of the user's picture. After a login it is always `https`, and only `&` in
+    /// it needs escaping inside an HTML attribute.
     pub fn avatar(&self) -> Option<&str> {
         self.0.avatar.as_deref()
     }
 
     /// Returns whether QQ gave a real profile at the login.
     ///
-    /// `false` if QQ gave no profile (the user is then signed in by openid alone), if QQ marked it as
-    /// incomplete, or if the nickname is missing or the placeholder `qzuser`.
+    /// `false` if QQ gave no profile (the user is then signed in by openid alone), if QQ marked it
+    /// as incomplete, or if the nickname is missing or the placeholder `qzuser`.
     pub fn profile_complete(&self) -> bool {
         self.0.profile_complete
     }
@@ -128,8 +129,8 @@ impl fmt::Debug for QqUser {
     }
 }
 
-/// The id of a user at one QQ app: 1 to 128 characters of `[0-9A-Za-z_-]`, in practice 32 upper-case
-/// hex digits.
+/// The id of a user at one QQ app: 1 to 128 characters of `[0-9A-Za-z_-]`, in practice 32
+/// upper-case hex digits.
 ///
 /// It is opaque and compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -147,34 +148,34 @@ pub struct UnionId(String);
 pub struct InvalidId(());
 
 impl OpenId {
-    /// Takes an id as QQ writes it.
+    /// Creates an openid from the text that QQ sends.
     ///
     /// # Errors
     ///
-    /// Returns an error if it is empty, longer than 128 bytes, or has characters other than
+    /// Returns an error if `id` is empty, longer than 128 bytes, or has characters other than
     /// `[0-9A-Za-z_-]`.
     pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
         check(id.into()).map(Self)
     }
 
-    /// Returns the id as QQ writes it.
+    /// Returns the openid as QQ sends it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl UnionId {
-    /// Takes an id as QQ writes it.
+    /// Creates a UnionID from the text that QQ sends.
     ///
     /// # Errors
     ///
-    /// Returns an error if it is empty, longer than 128 bytes, or has characters other than
+    /// Returns an error if `id` is empty, longer than 128 bytes, or has characters other than
     /// `[0-9A-Za-z_-]`.
     pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
         check(id.into()).map(Self)
     }
 
-    /// Returns the id as QQ writes it.
+    /// Returns the UnionID as QQ sends it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

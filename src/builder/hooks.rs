@@ -1,4 +1,4 @@
-//! The settings that let the app's own code take part in a login.
+//! The hooks of a [`QqAuthLayer`](crate::QqAuthLayer).
 
 use http::request;
 use tower::BoxError;
@@ -10,12 +10,14 @@ use crate::hooks::on_login::{OnLogin, Verdict};
 use crate::login::QqLogin;
 
 impl QqAuthLayerBuilder {
-    /// Lets the app decide about each login, after QQ has named the user and before any cookie is set.
+    /// Sets the hook that decides whether a login succeeds. It runs after QQ has confirmed the user
+    /// and before any cookie is set.
     ///
-    /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain the
-    /// [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If it fails
-    /// or panics, the login is refused and the error is logged, so keep tokens out of its text. It is
-    /// cloned for each login like a handler of axum, so an `async move` closure can own a pool.
+    /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
+    /// the [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If
+    /// it fails or panics, the login is refused and the error is logged, so keep tokens out of its
+    /// text. It is cloned for each login like a handler of axum, so an `async move` closure can own
+    /// a pool.
     ///
     /// The hook runs within the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On
     /// timeout, or if the browser leaves, its future is dropped at an `.await`, so keep writes that
@@ -49,24 +51,39 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Lets the app answer the callback of a login that succeeded. By default the layer redirects to
-    /// the `return_to`.
+    /// Lets the app answer the callback of a login that succeeded. By default the layer redirects
+    /// to the `return_to`.
     ///
-    /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser) and
-    /// [`QqLogin`] in its extensions. The session cookie is added to the app's response, unless that
-    /// has an error status. With a list of [revocations](crate::QqAuthLayer), the session from before
-    /// is already revoked. The layer still answers logins that fail.
+    /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser)
+    /// and [`QqLogin`] in its extensions. The session cookie is added to the app's response, unless
+    /// that has an error status. With a revocation list, the previous session is already revoked.
+    /// The layer still answers logins that fail.
+    ///
+    /// ```
+    /// use axum::{Router, response::Redirect, routing::get};
+    /// use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, QqLogin, SessionKeys};
+    ///
+    /// fn site(app: QqApp, keys: SessionKeys) -> Result<Router, ConfigError> {
+    ///     let qq = QqAuthLayer::builder(app, keys).forward_callback().build()?;
+    ///     let callback = qq.callback_path().to_owned();
+    ///     Ok(Router::new().route(&callback, get(finish_login)).layer(qq))
+    /// }
+    ///
+    /// async fn finish_login(login: QqLogin) -> Redirect {
+    ///     Redirect::to(login.return_to())
+    /// }
+    /// ```
     pub fn forward_callback(mut self) -> Self {
         self.forwards_callback = true;
         self
     }
 
-    /// Leaves sessions to the app: like [`forward_callback`](Self::forward_callback), but the layer sets
-    /// and reads no session cookie, and the logout path belongs to the app.
+    /// Leaves sessions to the app: like [`forward_callback`](Self::forward_callback), but the layer
+    /// sets and reads no session cookie, and the logout path belongs to the app.
     ///
-    /// Only the handler of the callback sees the [`QqUser`](crate::QqUser); it signs the user in by the
-    /// app's own means. The app's cookie has to be `SameSite=Lax`: the callback comes from QQ, and
-    /// browsers withhold a `Strict` cookie there.
+    /// Only the handler of the callback sees the [`QqUser`](crate::QqUser); it starts the app's
+    /// session. The app's cookie has to be `SameSite=Lax`: the callback comes from QQ, and browsers
+    /// withhold a `Strict` cookie there.
     pub fn without_session(mut self) -> Self {
         self.forwards_callback = true;
         self.keeps_sessions = false;
@@ -76,13 +93,27 @@ impl QqAuthLayerBuilder {
     /// Tells the layer which app account a request belongs to. By default it is the openid of the
     /// signed-in user.
     ///
-    /// Apps with accounts and sessions of their own need it for logins with an intent
-    /// (`/auth/qq/login?intent=bind`): the layer calls the hook when such a login starts and again when
-    /// the callback arrives, and refuses the login if the account has changed or the hook panics. A user
-    /// with an account also counts as signed in when a stale callback is redirected to `/`.
+    /// Needed for logins with an intent (`/auth/qq/login?intent=bind`). The layer calls the hook at
+    /// the start of such a login, at its callback, and at every callback of a signed-out browser.
+    /// It refuses the login if the account has changed or the hook panics. A user with an account
+    /// counts as signed in when a stale callback is redirected to `/`.
     ///
-    /// The hook reads cookies, or what outer layers put into the extensions; a session layer therefore
-    /// goes on after this one.
+    /// The hook reads cookies or request extensions. Add a session layer after this one, so that it
+    /// is outside.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys};
+    /// /// Inserted into the request by the app's session layer.
+    /// #[derive(Clone)]
+    /// struct Account { id: u64 }
+    ///
+    /// # fn layer(app: QqApp, keys: SessionKeys) -> Result<QqAuthLayer, ConfigError> {
+    /// let qq = QqAuthLayer::builder(app, keys)
+    ///     .account_of(|head| Some(head.extensions.get::<Account>()?.id.to_string()))
+    ///     .build()?;
+    /// # Ok(qq)
+    /// # }
+    /// ```
     pub fn account_of(
         mut self,
         hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
@@ -91,12 +122,12 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Renders failures in the app's own look, for browsers. Programs still get JSON.
+    /// Sets the hook that renders failures for browsers. Programs still get JSON.
     ///
-    /// The page can be anything that axum takes for a response, such as `Html`. Its body must be
-    /// complete at once; a page that streams, or a hook that panics, gives the layer's own page. The
-    /// layer sets the status, `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and
-    /// `frame-ancestors 'none'` if the page has no `Content-Security-Policy`.
+    /// The page can be any `IntoResponse`, such as `Html`. If it streams or the hook panics, the
+    /// browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
+    /// and `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
+    /// `Content-Security-Policy`.
     ///
     /// ```
     /// use axum::response::Html;
@@ -125,11 +156,11 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Renders failures in the app's own look, for browsers. Programs still get JSON.
+    /// Sets the hook that renders failures for browsers. Programs still get JSON.
     ///
-    /// If the hook panics, the browser gets the layer's own page. The layer sets the status,
-    /// `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and `frame-ancestors 'none'` if
-    /// the page has no `Content-Security-Policy`.
+    /// If the hook panics, the browser gets the layer's page. The layer sets the status,
+    /// `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and
+    /// `frame-ancestors 'none'` if the page has no `Content-Security-Policy`.
     #[cfg(not(feature = "axum"))]
     pub fn failure_page(
         mut self,

@@ -1,22 +1,20 @@
-//! The hook that names the app's own account.
-
-use std::sync::Arc;
+//! The hook that names the app's account.
 
 use http::request;
 use tower::BoxError;
 
 use super::panics::catch_panic;
 
-type Ask = dyn Fn(&request::Parts) -> Option<String> + Send + Sync;
+type Hook = dyn Fn(&request::Parts) -> Option<String> + Send + Sync;
 
-#[derive(Clone)]
-pub(crate) struct AccountOf(Arc<Ask>);
+/// The hook of [`QqAuthLayerBuilder::account_of`](crate::QqAuthLayerBuilder::account_of).
+pub(crate) struct AccountOf(Box<Hook>);
 
 impl AccountOf {
     pub(crate) fn new(
         hook: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(hook))
+        Self(Box::new(hook))
     }
 
     /// Returns the account. The error is a panic of the hook.

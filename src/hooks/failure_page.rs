@@ -1,8 +1,7 @@
-//! The hook that renders failures in the app's own look.
+//! The hook that renders failures.
 
 use std::{
     pin::pin,
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -51,13 +50,13 @@ impl<'a> Failure<'a> {
         self.error.kind().code()
     }
 
-    /// Returns the title of the layer's own page in this language.
+    /// Returns the title of the layer's page in this language.
     pub fn title(&self) -> &'static str {
         self.message().title
     }
 
-    /// Returns the text of the layer's own page, or the app's own reason for a refusal. It is plain
-    /// text: escape it.
+    /// Returns the text of the layer's page, or the app's reason for a refusal. It is plain text:
+    /// escape it.
     pub fn text(&self) -> &'a str {
         self.error.reason().unwrap_or(self.message().text)
     }
@@ -69,15 +68,16 @@ impl<'a> Failure<'a> {
 
     /// Returns the target of the button; escape it for an attribute.
     ///
-    /// It starts a new login with the same destination. For `cross_site` it is `/`, for
-    /// `session_unverified` the same page, and for a login with an intent the page that started it.
+    /// By default it starts a new login with the same destination. For a login with an intent it is
+    /// the `return_to`, for `cross_site` it is `/`, and for `session_unverified` it is the
+    /// requested page (`/` for a form or a program).
     pub fn url(&self) -> &'a str {
         match self.retry {
             Retry::Login(url) | Retry::Page(url) => url,
         }
     }
 
-    /// Returns the code by which the operator finds the event in the log. Only failed logins have one.
+    /// Returns the code that identifies the event in the log. Only failed logins have one.
     pub fn support_code(&self) -> Option<&'a str> {
         self.error.support_code()
     }
@@ -100,29 +100,27 @@ impl<'a> Failure<'a> {
     }
 }
 
-type Render = dyn Fn(&Failure<'_>) -> Option<Response<Bytes>> + Send + Sync;
+type Hook = dyn Fn(&Failure<'_>) -> Option<Response<Bytes>> + Send + Sync;
 
-#[derive(Clone)]
-pub(crate) struct FailurePage(Arc<Render>);
+/// The hook of [`QqAuthLayerBuilder::failure_page`](crate::QqAuthLayerBuilder::failure_page).
+pub(crate) struct FailurePage(Box<Hook>);
 
 impl FailurePage {
-    pub(crate) fn new<B>(
-        render: impl Fn(&Failure<'_>) -> Response<B> + Send + Sync + 'static,
-    ) -> Self
+    pub(crate) fn new<B>(hook: impl Fn(&Failure<'_>) -> Response<B> + Send + Sync + 'static) -> Self
     where
         B: Body<Data = Bytes>,
     {
-        Self(Arc::new(move |failure| complete(render(failure))))
+        Self(Box::new(move |failure| collect_now(hook(failure))))
     }
 
-    /// Returns `None` if the app's code panics or its page streams.
+    /// Returns `None` if the hook panics or its page streams.
     pub(crate) fn render(&self, failure: &Failure<'_>) -> Option<Response<Bytes>> {
         catch_panic(|| (self.0)(failure)).ok().flatten()
     }
 }
 
-/// Takes the whole body of a page, which has to be there without waiting.
-fn complete<B: Body<Data = Bytes>>(page: Response<B>) -> Option<Response<Bytes>> {
+/// Collects the body of a page, which must be available without waiting.
+fn collect_now<B: Body<Data = Bytes>>(page: Response<B>) -> Option<Response<Bytes>> {
     let (head, body) = page.into_parts();
     let collected = pin!(body.collect());
     match collected.poll(&mut Context::from_waker(Waker::noop())) {

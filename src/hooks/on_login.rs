@@ -1,7 +1,7 @@
 //! The hook that decides whether a login succeeds.
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -51,13 +51,13 @@ impl Verdict {
 
     /// Sends the browser to this path of the site instead, whether the login is allowed or refused.
     ///
-    /// A path that leaves the site becomes `/` and is an error in the log.
+    /// A path that leaves the site becomes `/`, and the log has an error.
     pub fn redirect_to(mut self, path: impl Into<String>) -> Self {
         self.redirect_to = Some(path.into());
         self
     }
 
-    /// Splits the verdict, so that a refused login can never pass for an accepted one.
+    /// Splits the verdict, so that a refused login cannot be taken for an accepted one.
     pub(crate) fn into_result(self) -> Result<AcceptedLogin, RefusedLogin> {
         let redirect_to = self.redirect_to;
         match self.refusal {
@@ -81,12 +81,13 @@ pub(crate) struct RefusedLogin {
 
 type VerdictFuture = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;
 
+/// The hook of [`QqAuthLayerBuilder::on_login`](crate::QqAuthLayerBuilder::on_login).
 #[derive(Clone)]
 pub(crate) struct OnLogin(Arc<dyn Fn(QqLogin, request::Parts) -> VerdictFuture + Send + Sync>);
 
 impl OnLogin {
-    /// The hook is cloned for each login, like a handler of axum, so that an `async move` closure can
-    /// use what it captured.
+    /// The hook is cloned for each login, like a handler of axum, so that an `async move` closure
+    /// can use what it captured.
     pub(crate) fn new<F, Fut>(hook: F) -> Self
     where
         F: FnOnce(QqLogin, request::Parts) -> Fut + Clone + Send + Sync + 'static,

@@ -13,40 +13,40 @@ use super::{
 };
 
 impl MockQq {
-    /// Sets the shape of an endpoint's replies and errors. Default: [`Shape::AsAsked`].
+    /// Sets the shape of an endpoint's replies and errors. By default [`Shape::AsAsked`].
     pub fn shape(&self, endpoint: Endpoint, shape: Shape) -> &Self {
         self.lock().settings.shapes.insert(endpoint, shape);
         self
     }
 
-    /// Sets the format of numbers. Default: [`Numbers::AsQq`].
+    /// Sets the format of numbers. By default [`Numbers::AsQq`].
     pub fn numbers(&self, numbers: Numbers) -> &Self {
         self.lock().settings.style.numbers = numbers;
         self
     }
 
-    /// Sets whether slashes in JSON are written as `\/`. By default, only those of the Qzone picture
-    /// URLs are, as on the real QQ.
+    /// Sets whether slashes in JSON are written as `\/`. By default, only those of the Qzone
+    /// picture URLs are, as on the real QQ.
     pub fn escape_slashes(&self, escape: bool) -> &Self {
         self.lock().settings.style.escape_slashes = Some(escape);
         self
     }
 
-    /// Sets the `Content-Type` of the token, `/me`, profile and other API replies. Default:
+    /// Sets the `Content-Type` of the token, `/me`, profile and other API replies. By default
     /// `text/html`.
     pub fn content_type(&self, content_type: HeaderValue) -> &Self {
         self.lock().settings.content_type = content_type;
         self
     }
 
-    /// Sets whether the mock ignores `need_openid=1`, so that clients have to call `/me`. Default:
-    /// `false`.
+    /// Sets whether the mock ignores `need_openid=1`, so that clients have to call `/me`. By
+    /// default `false`.
     pub fn ignore_need_openid(&self, ignore: bool) -> &Self {
         self.lock().settings.ignores_need_openid = ignore;
         self
     }
 
-    /// Sets whether the app has access to UnionIDs. Default: `false`, as for a new app:
+    /// Sets whether the app has access to UnionIDs. By default `false`, as for a new app:
     /// `unionid=1` returns error 100048.
     pub fn grant_union_id(&self, grant: bool) -> &Self {
         self.lock().settings.grants_union_id = grant;
@@ -54,13 +54,13 @@ impl MockQq {
     }
 
     /// Sets whether the mock omits a UnionID that is not granted instead of returning error 100048.
-    /// Default: `false`.
+    /// By default `false`.
     pub fn omit_union_id(&self, omit: bool) -> &Self {
         self.lock().settings.omits_union_id = omit;
         self
     }
 
-    /// Sets the lifetime of new access tokens, which `expires_in` states in seconds. Default: 60
+    /// Sets the lifetime of new access tokens, which `expires_in` states in seconds. By default 60
     /// days.
     pub fn token_lifetime(&self, lifetime: Duration) -> &Self {
         self.lock().store.token_lifetime = lifetime;

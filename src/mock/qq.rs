@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, pending},
+    future::pending,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -34,7 +34,8 @@ pub struct MockQq {
 }
 
 impl MockQq {
-    /// Creates a mock with one registered app and three users.
+    /// Creates a mock with one registered app and three users: `小明`, `企鹅🐧 Penguin` and
+    /// `<b>小红</b> & "Co"`.
     ///
     /// `redirect_uri` is the registered callback URL. Requests must use the same scheme, host, port
     /// and path, and may add a query.

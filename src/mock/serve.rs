@@ -12,6 +12,13 @@ use super::qq::MockQq;
 impl MockQq {
     /// Serves HTTP/1 on this listener. Dropping the future closes all connections.
     ///
+    /// # Errors
+    ///
+    /// Returns an error if the listener fails. A connection that fails is closed, and the server
+    /// continues.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use tokio::net::TcpListener;
     /// use tower_qq_auth::mock::MockQq;
@@ -26,11 +33,6 @@ impl MockQq {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the listener fails. A connection that fails is closed, and the server
-    /// continues.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let mut connections = JoinSet::new();
         loop {

@@ -108,9 +108,10 @@ impl WireStyle {
             (FieldValue::Text(text), _) => {
                 let json = serde_json::Value::from(text.as_str()).to_string();
                 let is_qzone = matches!(name, "figureurl" | "figureurl_1" | "figureurl_2");
-                match self.escape_slashes.unwrap_or(is_qzone) {
-                    true => json.replace('/', "\\/"),
-                    false => json,
+                if self.escape_slashes.unwrap_or(is_qzone) {
+                    json.replace('/', "\\/")
+                } else {
+                    json
                 }
             }
             (FieldValue::Number(number), Numbers::AsQq | Numbers::Numbers)

@@ -1,4 +1,4 @@
-//! A QQ app: what the operator registered, and how QQ is called.
+//! A QQ app: its registered data and the options of its logins.
 
 use std::{fmt, time::Duration};
 
@@ -7,8 +7,8 @@ use crate::redirect_uri::RedirectUri;
 /// A QQ app (QQ互联应用): the id, key and callback registered at <https://connect.qq.com>, and the
 /// options of its logins.
 ///
-/// [`new`](Self::new) takes the three registered facts, [`from_env`](Self::from_env) reads them from
-/// the environment, and [`builder`](Self::builder) sets everything else.
+/// [`new`](Self::new) takes the registered data, [`from_env`](Self::from_env) reads it from the
+/// environment, and [`builder`](Self::builder) sets everything else.
 ///
 /// ```
 /// # use tower_qq_auth::{ConfigError, QqApp};
@@ -27,6 +27,12 @@ pub struct QqApp {
     pub(crate) key: String,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) base_url: String,
+    pub(crate) options: LoginOptions,
+}
+
+/// The options of an app's logins.
+#[derive(Clone)]
+pub(crate) struct LoginOptions {
     pub(crate) scope: String,
     pub(crate) request_union_id: bool,
     pub(crate) page: QqPage,
@@ -47,8 +53,7 @@ pub(crate) enum QqPage {
 }
 
 impl QqApp {
-    /// Returns the redirect URI as it was given. Exactly this has to be registered at
-    /// connect.qq.com.
+    /// Returns the redirect URI as it was given. Register exactly this text at connect.qq.com.
     pub fn redirect_uri(&self) -> &str {
         self.redirect_uri.as_str()
     }

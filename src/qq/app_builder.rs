@@ -2,9 +2,9 @@
 
 use std::{fmt, fs, time::Duration};
 
-use super::app::{QqApp, QqPage};
-use crate::config::{ConfigError, ConfigErrors, variable};
-use crate::redirect_uri::{RedirectUri, absolute_url, is_loopback};
+use super::app::{LoginOptions, QqApp, QqPage};
+use crate::config::{ConfigError, ConfigErrors, read_variable};
+use crate::redirect_uri::{AbsoluteUrl, RedirectUri};
 
 const ID: &str = "app id (QQ_APP_ID)";
 const KEY: &str = "app key (QQ_APP_KEY)";
@@ -12,36 +12,35 @@ const KEY_FILE: &str = "app key file (QQ_APP_KEY_FILE)";
 const REDIRECT_URI: &str = "redirect URI (QQ_REDIRECT_URI)";
 const BASE_URL: &str = "base URL (QQ_BASE_URL)";
 
-/// Collects the settings of a [`QqApp`]. [`build`](Self::build) checks them all.
+const DEFAULT_BASE_URL: &str = "https://graph.qq.com";
+
+/// A builder for [`QqApp`]. [`build`](Self::build) checks all settings.
 #[derive(Clone)]
-#[must_use = "settings do nothing until `build` makes an app of them"]
+#[must_use = "settings do nothing until `build` creates an app from them"]
 pub struct QqAppBuilder {
-    /// `None` if its error is among `errors`.
-    id: Option<String>,
-    key: Option<String>,
-    redirect_uri: Option<String>,
-    base_url: String,
-    scope: String,
-    request_union_id: bool,
-    page: QqPage,
-    require_profile: bool,
-    warm_up: bool,
-    call_timeout: Duration,
-    login_timeout: Duration,
+    id: Result<String, ConfigError>,
+    key: Result<String, ConfigError>,
+    redirect_uri: Result<String, ConfigError>,
+    base_url: Result<String, ConfigError>,
     allow_plain_http: bool,
-    errors: ConfigErrors,
+    options: LoginOptions,
 }
 
 impl QqApp {
-    /// Makes an app from its id (APP ID), key (APP Key) and callback (网站回调域).
+    /// Creates an app from its id (APP ID), key (APP Key) and callback (网站回调域).
     ///
-    /// The redirect URI decides the callback path, whether cookies are `Secure`, and the site's own
-    /// origin. It is an `https` URL; `http` is accepted for `localhost`, `127.0.0.1` and `[::1]` only.
+    /// The redirect URI decides the callback path, whether cookies are `Secure`, and the origin of
+    /// the site. It is an `https` URL; only `localhost`, `127.0.0.1` and `[::1]` may have `http`.
     ///
     /// # Errors
     ///
-    /// Returns an error that lists every wrong value: an id that is not 1 to 20 digits, a key that is
-    /// empty or contains blanks, a redirect URI that cannot work.
+    /// Returns an error that lists every invalid value:
+    ///
+    /// 1. an id that is not 1 to 20 digits;
+    /// 2. a key that is empty, longer than 256 bytes or not visible ASCII;
+    /// 3. a redirect URI that is not an `https` URL, is longer than 460 bytes, or has user info, a
+    ///    fragment, an empty or dot segment, a character that browsers rewrite, a parameter that QQ
+    ///    adds (such as `code` or `state`), or the path `/`, `/auth/qq/login` or `/auth/qq/logout`.
     pub fn new(
         id: impl Into<String>,
         key: impl Into<String>,
@@ -50,68 +49,69 @@ impl QqApp {
         Self::builder(id, key, redirect_uri).build()
     }
 
-    /// Makes an app from the environment: `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`, a file that
-    /// contains the key), `QQ_REDIRECT_URI` and optionally `QQ_BASE_URL`. An empty variable counts as
-    /// missing.
+    /// Creates an app from the environment: `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`, a file
+    /// that contains the key), `QQ_REDIRECT_URI` and optionally `QQ_BASE_URL`. An empty variable
+    /// counts as missing.
     ///
     /// # Errors
     ///
-    /// Returns an error that lists every variable that is missing or wrong.
+    /// Returns an error that lists every variable that is missing or invalid.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::builder_from_env().build()
     }
 
-    /// Starts from the same arguments as [`new`](Self::new).
+    /// Creates a builder from the same arguments as [`new`](Self::new).
     pub fn builder(
         id: impl Into<String>,
         key: impl Into<String>,
         redirect_uri: impl Into<String>,
     ) -> QqAppBuilder {
         QqAppBuilder {
-            id: Some(id.into()),
-            key: Some(key.into()),
-            redirect_uri: Some(redirect_uri.into()),
-            base_url: "https://graph.qq.com".into(),
-            scope: "get_user_info".into(),
-            request_union_id: false,
-            page: QqPage::default(),
-            require_profile: false,
-            warm_up: true,
-            call_timeout: Duration::from_secs(5),
-            login_timeout: Duration::from_secs(10),
+            id: Ok(id.into()),
+            key: Ok(key.into()),
+            redirect_uri: Ok(redirect_uri.into()),
+            base_url: Ok(DEFAULT_BASE_URL.into()),
             allow_plain_http: false,
-            errors: ConfigErrors::default(),
+            options: LoginOptions {
+                scope: "get_user_info".into(),
+                request_union_id: false,
+                page: QqPage::default(),
+                require_profile: false,
+                warm_up: true,
+                call_timeout: Duration::from_secs(5),
+                login_timeout: Duration::from_secs(10),
+            },
         }
     }
 
-    /// Starts from the environment, as [`from_env`](Self::from_env) does.
+    /// Creates a builder from the environment, like [`from_env`](Self::from_env).
     pub fn builder_from_env() -> QqAppBuilder {
-        let mut errors = ConfigErrors::default();
-        let mut builder = Self::builder("", "", "");
-        builder.id = errors.check(required("QQ_APP_ID", ID));
-        builder.key = errors.check(key_from_env());
-        builder.redirect_uri = errors.check(required("QQ_REDIRECT_URI", REDIRECT_URI));
-        if let Some(Some(url)) = errors.check(variable("QQ_BASE_URL", BASE_URL)) {
-            builder.base_url = url;
+        let base_url = read_variable("QQ_BASE_URL", BASE_URL);
+        QqAppBuilder {
+            id: require_variable("QQ_APP_ID", ID),
+            key: read_key(),
+            redirect_uri: require_variable("QQ_REDIRECT_URI", REDIRECT_URI),
+            base_url: base_url.map(|url| url.unwrap_or_else(|| DEFAULT_BASE_URL.into())),
+            ..Self::builder("", "", "")
         }
-        QqAppBuilder { errors, ..builder }
     }
 }
 
 impl QqAppBuilder {
-    /// Sets the base URL of the QQ API, for a mock or a proxy of your own. By default
+    /// Sets the base URL of the QQ API, for a mock or a proxy. By default
     /// `https://graph.qq.com`.
     ///
-    /// It needs `https` except for a loopback host, because requests contain the app key.
+    /// A URL without query and fragment. It needs `https` except for a loopback host, because
+    /// requests contain the app key.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = url.into();
+        self.base_url = Ok(url.into());
         self
     }
 
-    /// Sets the permissions to ask for, names of QQ's APIs joined by commas. By default
+    /// Sets the requested permissions: names of QQ's APIs, separated by commas. By default
     /// `get_user_info`.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = scope.into();
+        self.options.scope = scope.into();
         self
     }
 
@@ -119,49 +119,49 @@ impl QqAppBuilder {
     ///
     /// QQ has to grant it to the app first; a login goes on without it if QQ has not.
     pub fn request_union_id(mut self) -> Self {
-        self.request_union_id = true;
+        self.options.request_union_id = true;
         self
     }
 
     /// Fails a login if QQ gives no profile. By default the user is then signed in by openid alone,
     /// with [`profile_complete`](crate::QqUser::profile_complete) `false`.
     pub fn require_profile(mut self) -> Self {
-        self.require_profile = true;
+        self.options.require_profile = true;
         self
     }
 
     /// Always shows QQ's desktop page, with a QR code. By default phones get the mobile page.
     pub fn desktop_page(mut self) -> Self {
-        self.page = QqPage::Desktop;
+        self.options.page = QqPage::Desktop;
         self
     }
 
     /// Always shows QQ's mobile page. By default only phones get it.
     pub fn mobile_page(mut self) -> Self {
-        self.page = QqPage::Mobile;
+        self.options.page = QqPage::Mobile;
         self
     }
 
-    /// Does not open a connection to QQ at the start of a login.
+    /// Turns off the connection that is opened ahead of the callback.
     ///
-    /// By default the built-in client opens the connection that the callback will need while the user
-    /// is at QQ, at most one a minute and for `https` only. It carries nothing of the login, and
-    /// nothing waits for it.
+    /// By default the built-in client opens it while the user is at QQ, at most once a minute and
+    /// for `https` only. It carries nothing of the login, and nothing waits for it.
     pub fn without_warm_up(mut self) -> Self {
-        self.warm_up = false;
+        self.options.warm_up = false;
         self
     }
 
     /// Sets the time limit of one call to QQ. By default 5 seconds; at most an hour.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout;
+        self.options.call_timeout = timeout;
         self
     }
 
-    /// Sets the time limit of one login: all its calls and the app's hook together. By default 10
-    /// seconds; at most an hour.
+    /// Sets the time limit of one login: all its calls and the
+    /// [`on_login`](crate::QqAuthLayerBuilder::on_login) hook together. By default 10 seconds; at
+    /// most an hour.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
-        self.login_timeout = timeout;
+        self.options.login_timeout = timeout;
         self
     }
 
@@ -174,22 +174,22 @@ impl QqAppBuilder {
         self
     }
 
-    /// Checks the settings and makes the app.
+    /// Checks the settings and creates the app.
     ///
     /// # Errors
     ///
-    /// Returns an error with one line for each setting that cannot work.
+    /// Returns an error with one line for each invalid setting: see [`QqApp::new`].
     pub fn build(self) -> Result<QqApp, ConfigError> {
-        let mut errors = self.errors;
-        let id = self.id.and_then(|id| errors.check(check_id(id)));
-        let key = self.key.and_then(|key| errors.check(check_key(key)));
-        let redirect_uri = self
-            .redirect_uri
-            .and_then(|uri| errors.check(RedirectUri::new(uri, self.allow_plain_http)));
-        let base_url = errors.check(check_base_url(&self.base_url));
-        errors.check(check_scope(&self.scope));
-        errors.check(check_timeout("call timeout", self.call_timeout));
-        errors.check(check_timeout("login timeout", self.login_timeout));
+        let mut errors = ConfigErrors::default();
+        let id = errors.collect(self.id.and_then(check_id));
+        let key = errors.collect(self.key.and_then(check_key));
+        let check_uri = |uri| RedirectUri::new(uri, self.allow_plain_http);
+        let redirect_uri = errors.collect(self.redirect_uri.and_then(check_uri));
+        let base_url = errors.collect(self.base_url.and_then(check_base_url));
+        let options = self.options;
+        errors.collect(check_scope(&options.scope));
+        errors.collect(check_timeout("call timeout", options.call_timeout));
+        errors.collect(check_timeout("login timeout", options.login_timeout));
         let (Some(id), Some(key), Some(redirect_uri), Some(base_url)) =
             (id, key, redirect_uri, base_url)
         else {
@@ -201,55 +201,49 @@ impl QqAppBuilder {
             key,
             redirect_uri,
             base_url,
-            scope: self.scope,
-            request_union_id: self.request_union_id,
-            page: self.page,
-            require_profile: self.require_profile,
-            warm_up: self.warm_up,
-            call_timeout: self.call_timeout,
-            login_timeout: self.login_timeout,
+            options,
         })
     }
 }
 
 fn check_id(id: String) -> Result<String, ConfigError> {
     let is_valid = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    match is_valid {
-        true => Ok(id),
-        false => Err(ConfigError::with_value(ID, "must be 1 to 20 digits", &id)),
+    if is_valid {
+        Ok(id)
+    } else {
+        Err(ConfigError::with_value(ID, "must be 1 to 20 digits", &id))
     }
 }
 
 fn check_key(key: String) -> Result<String, ConfigError> {
     let is_valid =
         (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    match is_valid {
-        true => Ok(key),
-        false => {
-            let problem = "must be one word of visible ASCII characters";
-            Err(ConfigError::new(KEY, problem))
-        }
+    if is_valid {
+        Ok(key)
+    } else {
+        let problem = "must be 1 to 256 visible ASCII characters";
+        Err(ConfigError::new(KEY, problem))
     }
 }
 
-fn check_base_url(url: &str) -> Result<String, ConfigError> {
-    let wrong = |problem: &str| Err(ConfigError::with_value(BASE_URL, problem, url));
-    match absolute_url(url) {
-        None => wrong("must be a URL such as https://graph.qq.com"),
-        Some((_, _, uri)) if uri.query().is_some() || url.contains('#') => {
-            wrong("must have neither a query nor a fragment")
-        }
-        Some((false, host, _)) if !is_loopback(host.host()) => {
-            wrong("must be https, except on localhost")
-        }
-        Some(_) => Ok(url.trim_end_matches('/').into()),
+fn check_base_url(text: String) -> Result<String, ConfigError> {
+    let wrong = |problem: &str| Err(ConfigError::with_value(BASE_URL, problem, &text));
+    let Some(url) = AbsoluteUrl::parse(&text) else {
+        return wrong("must be a URL such as https://graph.qq.com");
+    };
+    if url.uri.query().is_some() || text.contains('#') {
+        return wrong("must have neither a query nor a fragment");
     }
+    if !url.is_secure && !url.is_loopback() {
+        return wrong("must be https, except on localhost");
+    }
+    Ok(text.trim_end_matches('/').into())
 }
 
 fn check_scope(scope: &str) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b',');
     if scope.is_empty() || !scope.bytes().all(is_allowed) {
-        let problem = "must be names of QQ's APIs joined by commas, such as get_user_info";
+        let problem = "must be names of QQ's APIs separated by commas, such as get_user_info";
         return Err(ConfigError::with_value("scope", problem, scope));
     }
     Ok(())
@@ -263,9 +257,9 @@ fn check_timeout(setting: &str, timeout: Duration) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn key_from_env() -> Result<String, ConfigError> {
-    let key = variable("QQ_APP_KEY", KEY)?;
-    let file = variable("QQ_APP_KEY_FILE", KEY_FILE)?;
+fn read_key() -> Result<String, ConfigError> {
+    let key = read_variable("QQ_APP_KEY", KEY)?;
+    let file = read_variable("QQ_APP_KEY_FILE", KEY_FILE)?;
     match (key, file) {
         (Some(key), None) => Ok(key),
         (None, Some(path)) => match fs::read_to_string(&path) {
@@ -283,8 +277,8 @@ fn key_from_env() -> Result<String, ConfigError> {
     }
 }
 
-fn required(name: &str, setting: &str) -> Result<String, ConfigError> {
-    variable(name, setting)?.ok_or_else(|| ConfigError::new(setting, "is not set"))
+fn require_variable(name: &str, setting: &str) -> Result<String, ConfigError> {
+    read_variable(name, setting)?.ok_or_else(|| ConfigError::new(setting, "is not set"))
 }
 
 impl fmt::Debug for QqAppBuilder {

@@ -1,66 +1,96 @@
-//! The client: one connection pool, one app, and how a call to QQ is made.
+//! The client of QQ's API.
 
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::Full;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     app::QqApp,
-    response::{count, is_passing, unusable},
+    response::finish_call,
     upstream::{Upstream, UpstreamError},
 };
 #[cfg(feature = "reqwest")]
 use super::{http_client, warm_up};
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
+use crate::percent::RESERVED;
 
 /// A client of QQ's API for one [`QqApp`].
 ///
-/// The layer contains one. By itself it serves apps that run the login themselves, and calls to QQ's
-/// other APIs. Cloning is cheap; clones share their connections.
+/// The layer contains one. Use it directly to run a login yourself, and to call QQ's other APIs.
+/// Cloning is cheap; clones share their connections.
+///
+/// ```
+/// use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (id, key, callback) = ("101905280", "app-key", "https://club.example/auth/qq/callback");
+/// # let qq = MockQq::new(id, key, callback);
+/// # qq.api("/user/get_vip_info", r#"{"ret":0,"msg":"","vip":"1"}"#);
+/// let app = QqApp::builder(id, key, callback).scope("get_user_info,get_vip_info").build()?;
+/// let client = QqClient::with_service(app, qq.clone()); // without a mock: QqClient::new(app)
+/// let url = client.authorize_url("a-random-state", false);
+/// # let callback = qq.approve(&url)?;
+/// # let (_, code) = callback.split_once("code=").unwrap();
+/// # let (code, _) = code.split_once('&').unwrap();
+///
+/// // The browser opens `url` and comes back with `code`.
+/// let login = client.login(code).await?;
+/// let openid = login.user().openid();
+/// let vip = client.open_api("/user/get_vip_info", login.tokens(), openid, &[]).await?;
+/// assert_eq!(vip["vip"], "1");
+///
+/// let tokens = client.refresh(login.tokens()).await?;
+/// let user = client.user_info(&tokens, openid).await?;
+/// assert_eq!(user.nickname(), "小明");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct QqClient {
     app: Arc<QqApp>,
     upstream: Upstream,
     /// Opens a connection to QQ in the background.
-    warm_up: Option<Arc<dyn Fn() + Send + Sync>>,
-    /// Why the built-in HTTP client could not be made, if so.
-    broken: Option<String>,
+    open_connection: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// The error of the built-in HTTP client, if it could not be created.
+    build_error: Option<String>,
 }
 
 impl QqClient {
-    /// Makes a client with the built-in HTTP client: reqwest over rustls, without redirects, `Referer`
-    /// and decompression.
+    /// Creates a client with the built-in HTTP client: reqwest over rustls, without redirects,
+    /// `Referer` or decompression.
     ///
-    /// It uses the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`), except for a base
-    /// URL on a loopback host. If the HTTP client cannot be made, which only the system can cause, this
-    /// logs an error and every call fails;
+    /// It uses the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`), except for a
+    /// base URL on a loopback host. If the HTTP client cannot be created, which only the system can
+    /// cause, this logs an error and every call fails;
     /// [`QqAuthLayerBuilder::build`](crate::QqAuthLayerBuilder::build) returns that error.
     #[cfg(feature = "reqwest")]
     pub fn new(app: QqApp) -> Self {
-        let http = http_client::build(&app);
-        let warm_up = warm_up::warm_up(&app, &http);
-        let broken = http
-            .as_ref()
-            .err()
-            .map(|error| http_client::root_cause(error));
+        let (upstream, open_connection, build_error) = match http_client::build(&app) {
+            Ok(client) => {
+                let upstream = http_client::upstream(client.clone());
+                (upstream, warm_up::build(&app, client), None)
+            }
+            Err(cause) => (Upstream::failing(cause.clone()), None, Some(cause)),
+        };
         Self {
             app: Arc::new(app),
-            upstream: http_client::upstream(http),
-            warm_up,
-            broken,
+            upstream,
+            open_connection,
+            build_error,
         }
     }
 
-    /// Makes a client that sends its requests through `service`: another HTTP client, a proxy, the
-    /// mock.
+    /// Creates a client that sends its requests through `service`: another HTTP client, a proxy,
+    /// the mock.
     ///
-    /// Requests contain the app key and codes that can be used once, so the service must not follow
-    /// redirects, send a `Referer`, log URLs or repeat requests. The texts of its errors are not
+    /// Requests contain the app key and codes that work only once, so the service must not follow
+    /// redirects, send a `Referer`, log URLs or retry requests. The texts of its errors are not
     /// reported.
     ///
     /// ```
@@ -88,8 +118,8 @@ impl QqClient {
         Self {
             app: Arc::new(app),
             upstream: Upstream::new(service, explain),
-            warm_up: None,
-            broken: None,
+            open_connection: None,
+            build_error: None,
         }
     }
 
@@ -97,29 +127,28 @@ impl QqClient {
         &self.app
     }
 
-    pub(crate) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
+    pub(crate) fn build_error(&self) -> Option<&str> {
+        self.build_error.as_deref()
     }
 
     /// Opens a connection for the callback that may follow, without waiting for it.
     pub(crate) fn warm_up(&self) {
-        match &self.warm_up {
-            Some(warm_up) if self.app.warm_up => warm_up(),
-            _ => {}
+        if let Some(open_connection) = &self.open_connection {
+            open_connection();
         }
     }
 
-    /// Returns the URL of QQ's login page, which sends the browser back to the redirect URI with a code
-    /// and `state`.
+    /// Returns the URL of QQ's login page, which sends the browser back to the redirect URI with a
+    /// code and `state`.
     ///
-    /// `state` must consist of `[0-9A-Za-z_-]` (QQ for Android drops any other), be hard to guess, and
-    /// be known to this browser alone. `mobile` selects the page for phones.
+    /// `state` must consist of `[0-9A-Za-z_-]` (QQ for Android drops any other), be hard to guess,
+    /// and be known to this browser alone. `mobile` selects the page for phones.
     pub fn authorize_url(&self, state: &str, mobile: bool) -> String {
         let mut query = vec![
             ("response_type", "code"),
             ("client_id", &self.app.id),
             ("redirect_uri", self.app.redirect_uri.as_str()),
-            ("scope", &self.app.scope),
+            ("scope", &self.app.options.scope),
             ("state", state),
         ];
         if mobile {
@@ -128,7 +157,8 @@ impl QqClient {
         self.url("/oauth2.0/authorize", &query)
     }
 
-    /// Sends a GET. `/me` and the profile are requested once more if the first failure may pass.
+    /// Sends a GET and returns the body. Retries `/me` and the profile once after a transient
+    /// failure.
     pub(super) async fn get(
         &self,
         step: Step,
@@ -137,34 +167,30 @@ impl QqClient {
         deadline: Instant,
     ) -> Result<Bytes, LoginError> {
         let url = self.url(path, query);
-        let mut may_repeat = matches!(step, Step::OpenId | Step::Profile);
+        let mut can_retry = matches!(step, Step::OpenId | Step::Profile);
         loop {
             let request = Request::get(&url).body(Full::default()).map_err(|_| {
-                LoginError::new(Misconfigured, "the path of this api is not part of a URL")
-                    .with_step(step)
+                LoginError::new(Misconfigured, "the path does not form a valid URL").with_step(step)
             })?;
-            let deadline = deadline.min(Instant::now() + self.app.call_timeout);
-            let response = timeout_at(deadline, self.upstream.send(request)).await;
-            let failure = match response.unwrap_or(Err(UpstreamError::TimedOut)) {
-                Ok(response) if response.status == StatusCode::OK => return Ok(response.body),
-                failure => failure,
+            let deadline = deadline.min(Instant::now() + self.app.options.call_timeout);
+            let body = timeout_at(deadline, self.upstream.send(request)).await;
+            let error = match body.unwrap_or(Err(UpstreamError::TimedOut)) {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
             };
-            let may_pass = match &failure {
-                Ok(response) => is_passing(response.status),
-                Err(error) => matches!(error, UpstreamError::Failed(_)),
-            };
-            let failed = count(step, || Err(unusable(failure).with_step(step)));
-            if !(may_repeat && may_pass) {
+            let retries = can_retry && error.is_transient();
+            let failed = finish_call(step, Err(error.into_login_error()));
+            if !retries {
                 return failed;
             }
-            may_repeat = false;
+            can_retry = false;
         }
     }
 
     fn url(&self, path: &str, query: &[(&str, &str)]) -> String {
         let mut url = format!("{}{path}", self.app.base_url);
-        for (at, (name, value)) in query.iter().enumerate() {
-            url.push(if at == 0 { '?' } else { '&' });
+        for (index, (name, value)) in query.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
             url.extend(utf8_percent_encode(name, RESERVED));
             url.push('=');
             url.extend(utf8_percent_encode(value, RESERVED));
@@ -175,7 +201,7 @@ impl QqClient {
 
 #[cfg(feature = "reqwest")]
 impl From<QqApp> for QqClient {
-    /// Makes a client with the built-in HTTP client, like [`QqClient::new`].
+    /// Creates a client with the built-in HTTP client, like [`QqClient::new`].
     fn from(app: QqApp) -> Self {
         Self::new(app)
     }
@@ -188,10 +214,3 @@ impl fmt::Debug for QqClient {
             .finish_non_exhaustive()
     }
 }
-
-/// Everything but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');

@@ -1,4 +1,4 @@
-//! QQ's error numbers.
+//! QQ's error codes.
 //!
 //! Sources: <https://wiki.connect.qq.com/公共返回码说明> and replies seen in production.
 
@@ -8,9 +8,9 @@ use self::Meaning::{
 use crate::error::LoginErrorKind;
 use crate::language::Language;
 
-/// One of QQ's error numbers: what happened, who can mend it, and how.
+/// An error code of QQ: its meaning, the party that can fix it, and advice.
 ///
-/// [`LoginError::qq_code`](crate::LoginError::qq_code) returns the number of a failed login.
+/// [`LoginError::qq_code`](crate::LoginError::qq_code) returns the code of a failed login.
 ///
 /// ```
 /// use tower_qq_auth::{Language, LoginErrorKind, codes::{QqCode, Responsible}};
@@ -31,7 +31,7 @@ pub struct QqCode {
     chinese: &'static str,
 }
 
-/// The one who can mend an error that QQ reports.
+/// The party that can fix an error.
 ///
 /// ```
 /// use tower_qq_auth::codes::{QqCode, Responsible};
@@ -44,11 +44,11 @@ pub struct QqCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Responsible {
-    /// The user, who took too long, came twice or did not grant a permission: a new login helps.
+    /// The user took too long, came twice or did not grant a permission: a new login helps.
     User,
-    /// The operator, who has to change the app or its registration.
+    /// The operator has to change the app or its registration.
     Operator,
-    /// QQ itself, as far as the number tells.
+    /// QQ itself, as far as the code tells.
     Qq,
 }
 
@@ -73,8 +73,8 @@ impl QqCode {
     /// assert_eq!(QqCode::find(0), None); // success
     /// ```
     pub fn find(code: i64) -> Option<&'static Self> {
-        let at = TABLE.binary_search_by_key(&code, Self::code);
-        at.ok().map(|at| &TABLE[at])
+        let index = TABLE.binary_search_by_key(&code, Self::code);
+        index.ok().map(|index| &TABLE[index])
     }
 
     /// Returns the number, which QQ sends as `error`, or as `ret` of an API.
@@ -82,12 +82,12 @@ impl QqCode {
         self.code
     }
 
-    /// Returns the kind of the login error.
+    /// Returns the kind of [`LoginError`](crate::LoginError) that this code causes.
     pub fn kind(&self) -> LoginErrorKind {
         self.meaning.kind()
     }
 
-    /// Returns the one who can mend it.
+    /// Returns the party that can fix the error.
     pub fn responsible(&self) -> Responsible {
         match self.meaning {
             Rejected | NotGranted => Responsible::User,
@@ -96,7 +96,7 @@ impl QqCode {
         }
     }
 
-    /// Returns what happened, such as `the code has expired`.
+    /// Returns the meaning of the code, such as `the code has expired`.
     pub fn what(&self, language: Language) -> &'static str {
         match language {
             Language::Chinese => self.chinese,
@@ -104,16 +104,16 @@ impl QqCode {
         }
     }
 
-    /// Returns what to do about it, such as `qq is busy, try again later`.
+    /// Returns advice, such as `QQ is busy, try again later`.
     pub fn advice(&self, language: Language) -> &'static str {
         self.meaning.advice(language)
     }
 }
 
-/// The meaning of a number for a login.
+/// The meaning of a code for a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The operator must act; another attempt does not help.
+    /// The operator must act; another login does not help.
     Misconfigured,
     /// Only the QQ number that registered the app can sign in.
     NotApproved,
@@ -125,7 +125,7 @@ pub(super) enum Meaning {
     UnionIdNotGranted,
     /// Try later.
     Busy,
-    /// A number of no other group, or an unknown one.
+    /// A code of no other group, or an unknown one.
     Other,
 }
 
@@ -145,17 +145,17 @@ impl Meaning {
         match (self, language) {
             (Misconfigured, Language::English) => "check app id, app key, callback and permissions at connect.qq.com",
             (Misconfigured, Language::Chinese) => "请在 connect.qq.com 检查 APP ID、APP Key、回调地址和接口权限",
-            (NotApproved, Language::English) => "until qq approves the app, only its registrant can sign in",
+            (NotApproved, Language::English) => "until QQ approves the app, only its registrant can sign in",
             (NotApproved, Language::Chinese) => "请等待应用通过审核，在此之前只有申请者本人可以登录",
-            (Rejected, Language::English) => "qq no longer accepts this code or token, sign in again",
+            (Rejected, Language::English) => "QQ no longer accepts this code or token, sign in again",
             (Rejected, Language::Chinese) => "QQ 不再接受这个 code 或 token，请重新登录",
             (NotGranted, Language::English) => "sign in again and grant this api",
             (NotGranted, Language::Chinese) => "请重新登录，并同意此项授权",
             (UnionIdNotGranted, Language::English) => "apply for the UnionID at connect.qq.com, or do not request it",
             (UnionIdNotGranted, Language::Chinese) => "请在 connect.qq.com 申请 UnionID 权限，或不再请求 UnionID",
-            (Busy, Language::English) => "qq is busy, try again later",
+            (Busy, Language::English) => "QQ is busy, try again later",
             (Busy, Language::Chinese) => "QQ 正忙，请稍后再试",
-            (Other, Language::English) => "qq reported an error of its own, try again later",
+            (Other, Language::English) => "QQ reported an internal error, try again later",
             (Other, Language::Chinese) => "QQ 自身出错，请稍后再试",
         }
     }
@@ -168,8 +168,8 @@ pub(super) fn meaning(code: i64) -> Meaning {
 /// Sorted by number.
 #[rustfmt::skip] // one code a line
 const TABLE: &[QqCode] = &[
-    row(-60, Busy, "a passing fault inside qq", "QQ 内部偶发故障"),
-    row(-58, Busy, "a passing fault inside qq", "QQ 内部偶发故障"),
+    row(-60, Busy, "a temporary internal error", "QQ 内部偶发故障"),
+    row(-58, Busy, "a temporary internal error", "QQ 内部偶发故障"),
     row(-24, Rejected, "the check of openid and token failed", "openid 或 token 验证失败"),
     row(-23, Rejected, "the token is invalid", "token 无效"),
     row(-22, Rejected, "the openid is invalid", "openid 无效"),
@@ -182,7 +182,7 @@ const TABLE: &[QqCode] = &[
     row(-4, Misconfigured, "the server's ip address is not allowed", "服务器 IP 没有权限"),
     row(-3, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
     row(-2, Misconfigured, "the app does not exist", "应用不存在"),
-    row(1001, Busy, "qq's service is busy", "QQ 服务繁忙"),
+    row(1001, Busy, "QQ's service is busy", "QQ 服务繁忙"),
     row(1002, Rejected, "the user is not logged in", "用户未登录"),
     row(100000, Misconfigured, "response_type is missing or illegal", "缺少 response_type，或其值不合法"),
     row(100001, Misconfigured, "client_id is missing", "缺少 client_id"),
@@ -201,22 +201,22 @@ const TABLE: &[QqCode] = &[
     row(100014, Rejected, "the access token has expired", "access token 已过期"),
     row(100015, Rejected, "the access token was revoked", "access token 已废除"),
     row(100016, Rejected, "the check of the access token failed", "access token 验证失败"),
-    row(100017, Misconfigured, "qq could not get the app id", "获取 APP ID 失败"),
-    row(100018, Rejected, "qq could not get the code", "获取 code 失败"),
+    row(100017, Misconfigured, "QQ could not get the app id", "获取 APP ID 失败"),
+    row(100018, Rejected, "QQ could not get the code", "获取 code 失败"),
     row(100019, Rejected, "the code could not be exchanged for a token", "用 code 换取 access token 失败"),
     row(100020, Rejected, "the code was used before", "code 被重复使用"),
-    row(100021, Rejected, "qq could not get the access token", "获取 access token 失败"),
-    row(100022, Rejected, "qq could not get the refresh token", "获取 refresh token 失败"),
-    row(100023, Other, "qq could not get the app's permissions", "获取应用的权限列表失败"),
-    row(100024, Other, "qq could not get the user's permissions", "获取用户的授权列表失败"),
-    row(100025, Other, "qq could not get its apis and groups", "获取接口和分组信息失败"),
-    row(100026, Other, "qq could not set what the user granted", "设置用户授权的接口列表失败"),
-    row(100027, Other, "qq could not set when the user granted it", "设置用户授权时间失败"),
+    row(100021, Rejected, "QQ could not get the access token", "获取 access token 失败"),
+    row(100022, Rejected, "QQ could not get the refresh token", "获取 refresh token 失败"),
+    row(100023, Other, "QQ could not get the app's permissions", "获取应用的权限列表失败"),
+    row(100024, Other, "QQ could not get the user's permissions", "获取用户的授权列表失败"),
+    row(100025, Other, "QQ could not get its apis and groups", "获取接口和分组信息失败"),
+    row(100026, Other, "QQ could not set what the user granted", "设置用户授权的接口列表失败"),
+    row(100027, Other, "QQ could not set when the user granted it", "设置用户授权时间失败"),
     row(100028, Other, "the parameter 'which' is missing", "缺少参数 which"),
     row(100029, Misconfigured, "the request is wrong", "请求有误"),
     row(100030, NotGranted, "the user did not grant this api", "用户未授权此接口"),
     row(100031, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
-    row(100032, Busy, "qq is overloaded", "QQ 系统过载"),
+    row(100032, Busy, "QQ is overloaded", "QQ 系统过载"),
     row(100033, Other, "the UIN is missing", "缺少 UIN"),
     row(100034, Other, "the skey is missing", "缺少 skey"),
     row(100035, Rejected, "the user is not logged in", "用户未登录"),
@@ -233,7 +233,7 @@ const TABLE: &[QqCode] = &[
     row(100046, Other, "the check of g_tk failed", "g_tk 校验失败"),
     row(100048, UnionIdNotGranted, "the app has no right to the UnionID", "应用没有 UnionID 权限"),
     row(100049, UnionIdNotGranted, "the app has no right to get_unionid", "应用没有 get_unionid 接口的权限"),
-    row(100050, Other, "openid and app do not fit", "openid 与应用不匹配"),
+    row(100050, Other, "the openid does not belong to this app", "openid 与应用不匹配"),
     row(100051, NotApproved, "the app is in debug mode", "应用处于调试模式"),
     row(100062, Busy, "too many requests", "请求过于频繁"),
     row(100067, Rejected, "the code has expired", "code 已过期"),
@@ -243,7 +243,7 @@ const TABLE: &[QqCode] = &[
     row(110405, Busy, "logins are restricted", "登录受限"),
     row(110406, NotApproved, "the app is not approved", "应用未通过审核"),
     row(110407, Misconfigured, "the app was taken down", "应用已下架"),
-    row(110504, Busy, "qq failed inside", "QQ 内部错误"),
+    row(110504, Busy, "an internal error", "QQ 内部错误"),
 ];
 
 #[rustfmt::skip] // short enough for a line

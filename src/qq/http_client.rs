@@ -1,10 +1,10 @@
 //! The built-in HTTP client: reqwest with rustls.
 //!
 //! It follows no redirect and sends no `Referer`, since URLs contain the app key. It decompresses
-//! nothing, since half a megabyte of gzip can become a gigabyte. It repeats nothing, since a code can
-//! be used once.
+//! nothing, since half a megabyte of gzip can become a gigabyte. It retries nothing, since a code
+//! works only once.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,11 +15,10 @@ use super::{
     app::QqApp,
     upstream::{Upstream, UpstreamError},
 };
-use crate::redirect_uri::{absolute_url, is_loopback};
+use crate::redirect_uri::AbsoluteUrl;
 
-pub(super) type HttpClient = Result<reqwest::Client, Arc<reqwest::Error>>;
-
-pub(super) fn build(app: &QqApp) -> HttpClient {
+/// Builds the client. The error is the cause of a failure.
+pub(super) fn build(app: &QqApp) -> Result<reqwest::Client, String> {
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -28,19 +27,17 @@ pub(super) fn build(app: &QqApp) -> HttpClient {
         // Most users come back from QQ within this time, to the connection opened when they left.
         .pool_idle_timeout(Duration::from_secs(90))
         .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
-    let host = absolute_url(&app.base_url);
-    if host.is_some_and(|(_, host, _)| is_loopback(host.host())) {
+    if AbsoluteUrl::parse(&app.base_url).is_some_and(|url| url.is_loopback()) {
         client = client.no_proxy();
     }
-    let client = client.build();
-    if let Err(error) = &client {
-        let error = root_cause(error);
-        tracing::error!("every login will fail: cannot make the HTTP client: {error}");
-    }
-    client.map_err(Arc::new)
+    client.build().map_err(|error| {
+        let cause = root_cause(&error);
+        tracing::error!("every login will fail: cannot create the HTTP client: {cause}");
+        cause
+    })
 }
 
-pub(super) fn upstream(client: HttpClient) -> Upstream {
+pub(super) fn upstream(client: reqwest::Client) -> Upstream {
     let send = move |request: Request<Full<Bytes>>| {
         let client = client.clone();
         async move {
@@ -52,7 +49,7 @@ pub(super) fn upstream(client: HttpClient) -> Upstream {
                 .map(|body| body.to_bytes())
                 .unwrap_or_default();
             let request = reqwest::Request::try_from(Request::from_parts(head, body))?;
-            let response = client?.execute(request).await?;
+            let response = client.execute(request).await?;
             Ok::<_, BoxError>(Response::<reqwest::Body>::from(response))
         }
     };

@@ -1,9 +1,9 @@
-//! From a code to a user.
+//! A login: code, token, openid, profile.
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{client::QqClient, identity::Identity, profile};
+use super::{client::QqClient, identity::Identity, profile::build_user};
 use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
 use crate::error::{LoginError, Step};
 use crate::login::QqLogin;
@@ -13,43 +13,50 @@ use crate::user::OpenId;
 impl QqClient {
     /// Logs in with the code that came to the callback: token, openid, profile.
     ///
+    /// The code is used up even if the login fails. A UnionID that QQ does not grant never fails
+    /// it.
+    ///
     /// # Errors
     ///
-    /// Returns an error if any step but the profile fails. The profile fails the login only with
-    /// [`require_profile`](crate::QqAppBuilder::require_profile). The code is used up in any case.
+    /// Returns an error if the token or the openid cannot be obtained or, with
+    /// [`require_profile`](crate::QqAppBuilder::require_profile), the profile.
     pub async fn login(&self, code: &str) -> Result<QqLogin, LoginError> {
-        self.login_before(code, Instant::now() + self.app().login_timeout)
-            .await
+        let deadline = Instant::now() + self.app().options.login_timeout;
+        self.login_by(code, deadline).await
     }
 
-    pub(crate) async fn login_before(
+    pub(crate) async fn login_by(
         &self,
         code: &str,
         deadline: Instant,
     ) -> Result<QqLogin, LoginError> {
         let (tokens, openid) = self.exchange(code, deadline).await?;
         let (identity, profile) = match openid {
-            Some(openid) if self.app().request_union_id => tokio::try_join!(
-                async { self.identity(&tokens, Some(&openid), deadline).await },
-                async { self.profile(&tokens, &openid, deadline).await },
+            Some(openid) if self.app().options.request_union_id => tokio::try_join!(
+                async {
+                    self.request_identity(&tokens, Some(&openid), deadline)
+                        .await
+                },
+                async { self.request_profile(&tokens, &openid, deadline).await },
             )?,
             Some(openid) => {
-                let profile = self.profile(&tokens, &openid, deadline).await?;
+                let profile = self.request_profile(&tokens, &openid, deadline).await?;
                 let unionid = None;
                 (Identity { openid, unionid }, profile)
             }
             None => {
-                let identity = self.identity(&tokens, None, deadline).await?;
-                let profile = self.profile(&tokens, &identity.openid, deadline).await?;
+                let identity = self.request_identity(&tokens, None, deadline).await?;
+                let openid = &identity.openid;
+                let profile = self.request_profile(&tokens, openid, deadline).await?;
                 (identity, profile)
             }
         };
-        let user = profile::user(identity.openid, identity.unionid, profile.as_ref());
+        let user = build_user(identity.openid, identity.unionid, profile.as_ref());
         Ok(QqLogin::new(user, profile, tokens))
     }
 
     /// Returns the profile, or `None` if QQ gives none and the app does not require it.
-    async fn profile(
+    async fn request_profile(
         &self,
         tokens: &QqTokens,
         openid: &OpenId,
@@ -61,7 +68,7 @@ impl QqClient {
             .await
         {
             Ok(profile) => Ok(Some(profile)),
-            Err(error) if self.app().require_profile => Err(match error.kind() {
+            Err(error) if self.app().options.require_profile => Err(match error.kind() {
                 // QQ accepted the code; it only withholds the profile.
                 CodeRejected => error.with_kind(QqUnavailable),
                 _ => error,

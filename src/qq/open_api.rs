@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use super::{
     client::QqClient,
-    profile,
+    profile::build_user,
     reply::{Reply, integer},
-    response::{accept, count, unreadable},
+    response::{accept, finish_call, unreadable_reply},
 };
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
@@ -17,14 +17,17 @@ use crate::user::{OpenId, QqUser};
 impl QqClient {
     /// Calls one of QQ's other APIs and returns the whole reply.
     ///
-    /// `path` is a plain path such as `/user/get_vip_info`. `params` are sent in addition to the three
-    /// that every API takes: `access_token`, `oauth_consumer_key` and `openid`.
+    /// Sends a GET within [`call_timeout`](crate::QqAppBuilder::call_timeout). `path` is a plain
+    /// path such as `/user/get_vip_info`. `params` are percent-encoded and added to the three that
+    /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. A reply may have up to
+    /// 64 KiB.
     ///
     /// # Errors
     ///
-    /// Returns an error as a login does. [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means
-    /// that QQ no longer accepts the token, [`Misconfigured`](crate::LoginErrorKind::Misconfigured) that
-    /// `path` is not such a path.
+    /// Returns an error if QQ is unreachable, busy, late or refuses the call.
+    /// [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means that QQ no longer accepts the
+    /// token, [`Misconfigured`](crate::LoginErrorKind::Misconfigured) also that `path` is not a
+    /// plain path.
     pub async fn open_api(
         &self,
         path: &str,
@@ -35,10 +38,10 @@ impl QqClient {
         let step = Step::OpenApi;
         // Anything else behind the base URL may name another host, which would get the token.
         if !path.starts_with('/') || path.contains(['?', '#']) {
-            let detail = "the path of an api must be one such as /user/get_vip_info";
+            let detail = "the path must be a plain one such as /user/get_vip_info";
             return Err(LoginError::new(Misconfigured, detail).with_step(step));
         }
-        let deadline = Instant::now() + self.app().call_timeout;
+        let deadline = Instant::now() + self.app().options.call_timeout;
         self.call_api(step, path, tokens, openid, params, deadline)
             .await
     }
@@ -47,8 +50,9 @@ impl QqClient {
     ///
     /// # Errors
     ///
-    /// Returns an error as a login does. [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means
-    /// that QQ no longer accepts the token.
+    /// Returns an error if QQ is unreachable, busy, late or refuses the call.
+    /// [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means that QQ no longer accepts the
+    /// token.
     pub async fn user_info(
         &self,
         tokens: &QqTokens,
@@ -57,7 +61,7 @@ impl QqClient {
         let profile = self
             .open_api("/user/get_user_info", tokens, openid, &[])
             .await?;
-        Ok(profile::user(openid.clone(), None, Some(&profile)))
+        Ok(build_user(openid.clone(), None, Some(&profile)))
     }
 
     pub(super) async fn call_api(
@@ -76,14 +80,16 @@ impl QqClient {
         ];
         query.extend_from_slice(params);
         let body = self.get(step, path, &query, deadline).await?;
-        count(step, || {
-            let reply = Reply::parse(&body).or_else(|| Reply::parse(&blank_controls(&body)));
-            let reply = accept(step, reply, None)?;
-            match reply.fields.get("ret").map(integer) {
-                Some(Some(0)) if !reply.is_form => Ok(reply.fields),
-                _ => Err(unreadable(step)),
-            }
-        })
+        finish_call(step, parse_api_reply(&body))
+    }
+}
+
+fn parse_api_reply(body: &[u8]) -> Result<Map<String, Value>, LoginError> {
+    let reply = Reply::parse(body).or_else(|| Reply::parse(&blank_controls(body)));
+    let reply = accept(reply, None)?;
+    match reply.fields.get("ret").and_then(integer) {
+        Some(0) if !reply.is_form => Ok(reply.fields),
+        _ => Err(unreadable_reply()),
     }
 }
 

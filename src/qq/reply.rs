@@ -2,8 +2,8 @@
 //!
 //! 1. Blanks around the body are ignored.
 //! 2. A body that starts with `{` is a JSON object.
-//! 3. A body that starts with `callback` and `(` is JSONP: a JSON object, `)`, perhaps `;`, and nothing
-//!    else.
+//! 3. A body that starts with `callback` and `(` is JSONP: a JSON object, `)`, perhaps `;`, and
+//!    nothing else.
 //! 4. Any other body is a form: `name=value` pairs joined by `&`.
 //! 5. A repeated name makes the reply unreadable; unknown names are ignored.
 //!
@@ -26,29 +26,21 @@ impl Reply {
     /// Returns `None` if the body has none of the three shapes.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii();
-        let (fields, is_form) = match jsonp(body) {
-            Some(json) => (object(json)?, false),
-            None if body.first() == Some(&b'{') => (object(body)?, false),
-            None => (form(body)?, true),
+        let (fields, is_form) = match parse_jsonp(body) {
+            Some(json) => (parse_object(json)?, false),
+            None if body.first() == Some(&b'{') => (parse_object(body)?, false),
+            None => (parse_form(body)?, true),
         };
         Some(Self { fields, is_form })
     }
 
-    /// Returns the error that QQ reports, if any; the inner `Option` is its number.
-    ///
-    /// An error is a field `error`, a `ret` other than 0, or the old `code` with a `msg`.
-    pub(super) fn error(&self) -> Option<Option<i64>> {
+    /// Returns the field that reports an error: `error`, a `ret` other than 0, or `code` beside
+    /// `msg`.
+    pub(super) fn error(&self) -> Option<&Value> {
         let field = |name| self.fields.get(name);
-        if let Some(error) = field("error") {
-            return Some(integer(error));
-        }
-        if let Some(ret) = field("ret").map(integer).filter(|ret| *ret != Some(0)) {
-            return Some(ret);
-        }
-        match (field("code"), field("msg")) {
-            (Some(code), Some(_)) => Some(integer(code)),
-            _ => None,
-        }
+        field("error")
+            .or_else(|| field("ret").filter(|ret| integer(ret) != Some(0)))
+            .or_else(|| field("code").filter(|_| field("msg").is_some()))
     }
 
     /// Returns a field if it is text.
@@ -58,19 +50,19 @@ impl Reply {
 }
 
 /// Returns the JSON inside `callback(…)`.
-fn jsonp(body: &[u8]) -> Option<&[u8]> {
+fn parse_jsonp(body: &[u8]) -> Option<&[u8]> {
     let inside = body.strip_prefix(b"callback")?.trim_ascii_start();
     let inside = inside.strip_prefix(b"(")?;
     let inside = inside.strip_suffix(b";").unwrap_or(inside).trim_ascii_end();
     inside.strip_suffix(b")").map(<[u8]>::trim_ascii)
 }
 
-fn object(json: &[u8]) -> Option<Map<String, Value>> {
+fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     let Object(fields) = serde_json::from_slice(json).ok()?;
     Some(fields)
 }
 
-fn form(body: &[u8]) -> Option<Map<String, Value>> {
+fn parse_form(body: &[u8]) -> Option<Map<String, Value>> {
     let mut fields = Map::new();
     for pair in std::str::from_utf8(body).ok()?.split('&') {
         let (name, value) = pair.split_once('=')?;
@@ -95,11 +87,7 @@ fn form(body: &[u8]) -> Option<Map<String, Value>> {
 pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
-        Value::String(text) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|_| is_number)
-        }
+        Value::String(text) => text.parse().ok().filter(|_| !text.starts_with('+')),
         _ => None,
     }
 }
@@ -108,7 +96,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ObjectVisitor;
 
         impl<'de> Visitor<'de> for ObjectVisitor {
@@ -129,6 +117,6 @@ impl<'de> Deserialize<'de> for Object {
             }
         }
 
-        from.deserialize_map(ObjectVisitor)
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }

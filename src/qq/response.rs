@@ -1,4 +1,4 @@
-//! Judging a response of QQ.
+//! Turning QQ's responses into results and errors.
 
 use std::time::Duration;
 
@@ -6,20 +6,17 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{
     codes::{self, Meaning},
-    reply::Reply,
-    upstream::{UpstreamError, UpstreamResponse},
+    reply::{Reply, integer},
+    upstream::UpstreamError,
 };
 use crate::error::LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable};
 use crate::error::{LoginError, Step};
 use crate::language::Language;
 use crate::meter;
 
-/// Counts a call by its result, which the status alone does not tell: QQ refuses with status 200.
-pub(super) fn count<T>(
-    step: Step,
-    judge: impl FnOnce() -> Result<T, LoginError>,
-) -> Result<T, LoginError> {
-    let result = judge();
+/// Adds the step to an error and counts the call: the status alone does not tell its result.
+pub(super) fn finish_call<T>(step: Step, result: Result<T, LoginError>) -> Result<T, LoginError> {
+    let result = result.map_err(|error| error.with_step(step));
     let label = result
         .as_ref()
         .map_or_else(|error| error.kind().code(), |_| "ok");
@@ -28,48 +25,60 @@ pub(super) fn count<T>(
 }
 
 /// Returns the reply unless it reports an error. A reply that reports an error and yet contains
-/// `goods` is unreadable.
+/// `payload_field` is unreadable.
 pub(super) fn accept(
-    step: Step,
     reply: Option<Reply>,
-    goods: Option<&str>,
+    payload_field: Option<&str>,
 ) -> Result<Reply, LoginError> {
-    let reply = reply.ok_or_else(|| unreadable(step))?;
-    match reply.error() {
-        None => Ok(reply),
-        Some(_) if goods.is_some_and(|goods| reply.fields.contains_key(goods)) => {
-            Err(unreadable(step))
-        }
-        Some(code) => {
-            let meaning = code.map_or(Meaning::Other, codes::meaning);
-            let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
-            let error = match meaning {
-                Meaning::Busy => error.with_retry_after(DEFAULT_RETRY_AFTER),
-                _ => error,
-            };
-            Err(error.with_qq_code(code).with_step(step))
-        }
+    let reply = reply.ok_or_else(unreadable_reply)?;
+    let Some(error) = reply.error() else {
+        return Ok(reply);
+    };
+    if payload_field.is_some_and(|name| reply.fields.contains_key(name)) {
+        return Err(unreadable_reply());
     }
+    let code = integer(error);
+    let meaning = code.map_or(Meaning::Other, codes::meaning);
+    let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
+    let error = match meaning {
+        Meaning::Busy => error.with_retry_after(DEFAULT_RETRY_AFTER),
+        _ => error,
+    };
+    Err(error.with_qq_code(code))
 }
 
-/// Explains a call that brought no response, or one with another status than 200.
-pub(super) fn unusable(failure: Result<UpstreamResponse, UpstreamError>) -> LoginError {
-    match failure {
-        Ok(response) if is_busy(response.status) => {
-            let detail = format!("qq is busy: status {}", response.status.as_u16());
-            LoginError::new(QqBusy, detail).with_retry_after(retry_after(&response.headers))
+pub(super) fn unreadable_reply() -> LoginError {
+    LoginError::new(QqUnavailable, "QQ's reply is unreadable")
+}
+
+impl UpstreamError {
+    /// Returns whether another request may succeed at once.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => status.is_server_error() && !is_busy(*status),
+            Self::Failed(_) => true,
+            Self::TimedOut | Self::TooLarge => false,
         }
-        Ok(response) => {
-            let mut detail = format!("unexpected status from qq: {}", response.status.as_u16());
-            if let Some(length) = response.length {
-                detail += &format!(", {length} bytes");
+    }
+
+    pub(super) fn into_login_error(self) -> LoginError {
+        match self {
+            Self::Status {
+                status, headers, ..
+            } if is_busy(status) => {
+                let detail = format!("QQ is busy: status {}", status.as_u16());
+                LoginError::new(QqBusy, detail).with_retry_after(retry_after(&headers))
             }
-            LoginError::new(QqUnavailable, detail)
-        }
-        Err(UpstreamError::TimedOut) => LoginError::new(QqTimeout, "qq did not answer in time"),
-        Err(UpstreamError::TooLarge) => LoginError::new(QqUnavailable, "the reply exceeds 64 KiB"),
-        Err(UpstreamError::Failed(why)) => {
-            LoginError::new(QqUnavailable, format!("no response: {why}"))
+            Self::Status { status, length, .. } => {
+                let mut detail = format!("unexpected status from QQ: {}", status.as_u16());
+                if let Some(length) = length {
+                    detail += &format!(", {length} bytes");
+                }
+                LoginError::new(QqUnavailable, detail)
+            }
+            Self::Failed(cause) => LoginError::new(QqUnavailable, format!("no response: {cause}")),
+            Self::TimedOut => LoginError::new(QqTimeout, "QQ did not answer in time"),
+            Self::TooLarge => LoginError::new(QqUnavailable, "the reply exceeds 64 KiB"),
         }
     }
 }
@@ -81,16 +90,7 @@ fn is_busy(status: StatusCode) -> bool {
     )
 }
 
-/// Returns whether another request may succeed at once.
-pub(super) fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() && !is_busy(status)
-}
-
-pub(super) fn unreadable(step: Step) -> LoginError {
-    LoginError::new(QqUnavailable, "the reply is not one of qq's").with_step(step)
-}
-
-/// Applies if QQ names no time.
+/// The pause if QQ names none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 fn retry_after(headers: &HeaderMap) -> Duration {

@@ -1,4 +1,4 @@
-//! From a code, or a refresh token, to tokens.
+//! Requesting tokens.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     client::QqClient,
     reply::{Reply, integer},
-    response::{accept, count, unreadable},
+    response::{accept, finish_call, unreadable_reply},
 };
 use crate::error::LoginErrorKind::CodeRejected;
 use crate::error::{LoginError, Step};
@@ -16,23 +16,26 @@ use crate::tokens::QqTokens;
 use crate::user::OpenId;
 
 impl QqClient {
-    /// Exchanges the refresh token for new tokens. It is used up; the new tokens contain its successor.
+    /// Exchanges the refresh token for new tokens.
+    ///
+    /// The refresh token works once; the new tokens contain the next one.
     ///
     /// # Errors
     ///
-    /// Returns an error as a login does. [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means
-    /// that the user has to sign in again, also because `tokens` has no refresh token.
+    /// Returns an error if QQ is unreachable, busy, late or refuses the call.
+    /// [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means that the user has to sign in
+    /// again, for example because `tokens` has no refresh token.
     pub async fn refresh(&self, tokens: &QqTokens) -> Result<QqTokens, LoginError> {
         let Some(refresh_token) = tokens.refresh_token() else {
             let error = LoginError::new(CodeRejected, "there is no refresh token");
             return Err(error.with_step(Step::Token));
         };
-        let deadline = Instant::now() + self.app().call_timeout;
+        let deadline = Instant::now() + self.app().options.call_timeout;
         let grant = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token),
         ];
-        let (tokens, _) = self.token(&grant, deadline).await?;
+        let (tokens, _) = self.request_tokens(&grant, deadline).await?;
         Ok(tokens)
     }
 
@@ -48,10 +51,10 @@ impl QqClient {
             ("redirect_uri", self.app().redirect_uri.as_str()),
             ("need_openid", "1"),
         ];
-        self.token(&grant, deadline).await
+        self.request_tokens(&grant, deadline).await
     }
 
-    async fn token(
+    async fn request_tokens(
         &self,
         grant: &[(&str, &str)],
         deadline: Instant,
@@ -64,12 +67,12 @@ impl QqClient {
             ("fmt", "json"),
         ]);
         let body = self.get(step, "/oauth2.0/token", &query, deadline).await?;
-        count(step, || parse(step, &body))
+        finish_call(step, parse_tokens(&body))
     }
 }
 
-fn parse(step: Step, body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
-    let reply = accept(step, Reply::parse(body), Some("access_token"))?;
+fn parse_tokens(body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
+    let reply = accept(Reply::parse(body), Some("access_token"))?;
     let token = |name| {
         let token = reply.text(name).filter(|token| is_token(token));
         token.map(String::from)
@@ -77,15 +80,15 @@ fn parse(step: Step, body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginErr
     let expires_in = reply.fields.get("expires_in").and_then(integer);
     // A form lists the token first: without the lifetime behind it, the token may be cut off.
     if reply.is_form && expires_in.is_none() {
-        return Err(unreadable(step));
+        return Err(unreadable_reply());
     }
     let openid = match reply.fields.get("openid") {
         None => None,
-        Some(Value::String(id)) => Some(OpenId::new(id).map_err(|_| unreadable(step))?),
-        Some(_) => return Err(unreadable(step)),
+        Some(Value::String(id)) => Some(OpenId::new(id).map_err(|_| unreadable_reply())?),
+        Some(_) => return Err(unreadable_reply()),
     };
     let tokens = QqTokens {
-        access_token: token("access_token").ok_or_else(|| unreadable(step))?,
+        access_token: token("access_token").ok_or_else(unreadable_reply)?,
         refresh_token: token("refresh_token"),
         expires_in: expires_in
             .and_then(|seconds| u64::try_from(seconds).ok())

@@ -1,6 +1,6 @@
 //! The connection to QQ: any tower service from a request to a response.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -12,24 +12,25 @@ use tower_service::Service;
 /// QQ's replies have a few kilobytes at most.
 const MAX_BODY: usize = 64 * 1024;
 
-/// A response, with its body if the status is 200.
-pub(super) struct UpstreamResponse {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) length: Option<u64>,
-    pub(super) body: Bytes,
-}
-
+/// The reason why a request has no reply to read.
 #[derive(Debug)]
 pub(super) enum UpstreamError {
+    /// The status is not 200.
+    Status {
+        status: StatusCode,
+        headers: HeaderMap,
+        /// The length of the body, if it is known.
+        length: Option<u64>,
+    },
     /// The text contains no URL.
     Failed(String),
     TimedOut,
     TooLarge,
 }
 
-type UpstreamFuture = Pin<Box<dyn Future<Output = Result<UpstreamResponse, UpstreamError>> + Send>>;
+type UpstreamFuture = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>> + Send>>;
 
+/// A service that sends requests to QQ, without its type.
 #[derive(Clone)]
 pub(super) struct Upstream(Arc<dyn Fn(Request<Full<Bytes>>) -> UpstreamFuture + Send + Sync>);
 
@@ -48,28 +49,30 @@ impl Upstream {
             Box::pin(async move {
                 let response = response.await.map_err(|error| explain(error.into()))?;
                 let (head, body) = response.into_parts();
-                let (length, body) = match head.status {
-                    StatusCode::OK => {
-                        let body = read(body, explain).await?;
-                        (Some(body.len() as u64), body)
-                    }
-                    // The body is not QQ's, so it is not read.
-                    _ => (body.size_hint().exact(), Bytes::new()),
-                };
-                Ok(UpstreamResponse {
+                if head.status == StatusCode::OK {
+                    return read(body, explain).await;
+                }
+                // The body is not QQ's, so it is not read.
+                Err(UpstreamError::Status {
                     status: head.status,
                     headers: head.headers,
-                    length,
-                    body,
+                    length: body.size_hint().exact(),
                 })
             })
         }))
     }
 
-    pub(super) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<UpstreamResponse, UpstreamError> {
+    /// Creates an upstream that fails every request.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn failing(cause: String) -> Self {
+        Self(Arc::new(move |_| {
+            let error = UpstreamError::Failed(cause.clone());
+            Box::pin(async move { Err(error) })
+        }))
+    }
+
+    /// Sends a request and returns the body of its response.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Bytes, UpstreamError> {
         (self.0)(request).await
     }
 }

@@ -8,23 +8,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::Url;
+use reqwest::{Client, Url};
 use tokio::runtime::Handle;
 
-use super::{
-    app::QqApp,
-    http_client::{HttpClient, root_cause},
-};
+use super::{app::QqApp, http_client::root_cause};
 
 /// Longer than the timeout, so that at most one request is under way.
 const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns `None` without TLS, where warming up gains nothing.
-pub(super) fn warm_up(app: &QqApp, client: &HttpClient) -> Option<Arc<dyn Fn() + Send + Sync>> {
-    let client = client.clone().ok()?;
+/// Returns a function that opens the connection in the background.
+///
+/// Returns `None` if the app turned it off, and without TLS, where it gains nothing.
+pub(super) fn build(app: &QqApp, client: Client) -> Option<Arc<dyn Fn() + Send + Sync>> {
     let mut origin = Url::parse(&app.base_url).ok()?;
-    if origin.scheme() != "https" {
+    if !app.options.warm_up || origin.scheme() != "https" {
         return None;
     }
     origin.set_path("/");
@@ -33,7 +31,7 @@ pub(super) fn warm_up(app: &QqApp, client: &HttpClient) -> Option<Arc<dyn Fn() +
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        // Another request holds the lock and warms up.
+        // Another request holds the lock and opens the connection.
         let Ok(mut last) = last.try_lock() else {
             return;
         };

@@ -1,27 +1,23 @@
-//! The query of a request to one of the layer's paths, and values for queries and headers.
+//! The query of a request to one of the layer's paths.
 
 use std::borrow::Cow;
 
-use percent_encoding::{
-    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
-};
+use percent_encoding::percent_decode_str;
 
-/// The parameters that the layer reads. Others are skipped.
-const NAMES: [&str; 8] = [
-    "code",
-    "error",
-    "error_description",
-    "intent",
-    "msg",
-    "return_to",
-    "state",
-    "usercancel",
-];
+/// The parameters that the layer reads, parsed once. Others are skipped.
+#[derive(Default)]
+pub(crate) struct Query<'q> {
+    pub(crate) code: Param<'q>,
+    pub(crate) intent: Param<'q>,
+    pub(crate) return_to: Param<'q>,
+    pub(crate) state: Param<'q>,
+    pub(crate) usercancel: Param<'q>,
+    /// `true` with `error`, `error_description` or `msg`, whatever they say.
+    pub(crate) has_error: bool,
+}
 
-/// The parameters of a query, parsed once.
-pub(crate) struct Query<'q>([Param<'q>; NAMES.len()]);
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A parameter of a query.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Param<'q> {
     #[default]
     Missing,
@@ -32,26 +28,28 @@ pub(crate) enum Param<'q> {
 
 impl<'q> Query<'q> {
     pub(crate) fn parse(query: &'q str) -> Self {
-        let mut params: [Param<'q>; NAMES.len()] = Default::default();
+        let mut parsed = Self::default();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name) else { continue };
-            if let Some(at) = NAMES.iter().position(|known| *known == name) {
-                params[at] = match (&params[at], decode(value)) {
-                    (Param::Missing, Some(value)) => Param::Once(value),
-                    _ => Param::Invalid,
-                };
-            }
+            let param = match &*name {
+                "code" => &mut parsed.code,
+                "intent" => &mut parsed.intent,
+                "return_to" => &mut parsed.return_to,
+                "state" => &mut parsed.state,
+                "usercancel" => &mut parsed.usercancel,
+                "error" | "error_description" | "msg" => {
+                    parsed.has_error = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            *param = match (&*param, decode(value)) {
+                (Param::Missing, Some(value)) => Param::Once(value),
+                _ => Param::Invalid,
+            };
         }
-        Self(params)
-    }
-
-    /// Returns the parameter of this name, which must be one of those that the layer reads.
-    pub(crate) fn get(&self, name: &str) -> &Param<'q> {
-        const MISSING: &Param<'static> = &Param::Missing;
-        let at = NAMES.iter().position(|known| *known == name);
-        debug_assert!(at.is_some(), "{name} is not among the parameters read");
-        at.map_or(MISSING, |at| &self.0[at])
+        parsed
     }
 }
 
@@ -72,21 +70,4 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     let text = text.replace('+', " ");
     let text = percent_decode_str(&text).decode_utf8().ok()?;
     Some(Cow::Owned(text.into_owned()))
-}
-
-/// Encodes a value for a query.
-pub(crate) fn encode(value: &str) -> impl std::fmt::Display {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
-    utf8_percent_encode(value, RESERVED)
-}
-
-/// Encodes what neither a header nor a URL may contain, and leaves the rest as it is.
-pub(crate) fn header_safe(path_and_query: &str) -> impl std::fmt::Display {
-    const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
-    utf8_percent_encode(path_and_query, UNSAFE)
 }

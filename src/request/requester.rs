@@ -1,36 +1,30 @@
-//! The kind of client that sent a request, its language and its device.
+//! The client that sent a request: its kind, its language, its device.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::language::Language;
 
-/// The kind of client that sent a request, which decides how it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Requester {
-    /// A browser that navigates to a page: a redirect or a page, and it can come back.
-    Page,
-    /// A browser that submits a form: a page, since a redirect would lose what was entered.
-    Form,
-    /// A program or a script: JSON.
-    Program,
-}
-
-impl Requester {
-    pub(crate) fn wants_page(self) -> bool {
-        self != Self::Program
-    }
-}
-
-/// The facts that the layer needs of every request.
+/// The client that sent a request, classified once.
 #[derive(Clone, Copy)]
-pub(crate) struct Client {
-    pub(crate) requester: Requester,
+pub(crate) struct Requester {
+    pub(crate) kind: RequesterKind,
     /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
 }
 
-impl Client {
-    /// A browser that navigates says so by Fetch Metadata, or else by accepting `text/html`.
+/// The kind of client, which decides how a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequesterKind {
+    /// A browser that navigates. It gets a redirect or a page, and can return after the login.
+    Page,
+    /// A browser that submits a form. It gets a page: a redirect would lose the input.
+    Form,
+    /// A program or script. It gets JSON.
+    Program,
+}
+
+impl Requester {
+    /// Classifies a request. Fetch Metadata, or else `Accept: text/html`, marks a navigation.
     ///
     /// One pass over the headers is faster than four lookups.
     pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
@@ -48,18 +42,27 @@ impl Client {
             }
         }
         let navigates = match mode {
-            Some(mode) => mode == "navigate" && destination.is_none_or(|it| it == "document"),
+            Some(mode) => {
+                mode == "navigate"
+                    && destination.is_none_or(|destination| destination == "document")
+            }
             None => accepts_html,
         };
-        let requester = match navigates {
-            true if matches!(*method, Method::GET | Method::HEAD) => Requester::Page,
-            true => Requester::Form,
-            false => Requester::Program,
+        let kind = if !navigates {
+            RequesterKind::Program
+        } else if matches!(*method, Method::GET | Method::HEAD) {
+            RequesterKind::Page
+        } else {
+            RequesterKind::Form
         };
         Self {
-            requester,
+            kind,
             sends_cookies,
         }
+    }
+
+    pub(crate) fn wants_page(self) -> bool {
+        self.kind != RequesterKind::Program
     }
 }
 
@@ -80,8 +83,8 @@ pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
     [SEC_PURPOSE, PURPOSE, X_PURPOSE].iter().any(|name| {
         header_text(headers, name).is_some_and(|value| {
             let purpose = value.split([';', ',']).next().unwrap_or_default();
-            let is = |early: &&str| purpose.trim().eq_ignore_ascii_case(early);
-            ["prefetch", "preview"].iter().any(is)
+            let is_early = |early: &&str| purpose.trim().eq_ignore_ascii_case(early);
+            ["prefetch", "preview"].iter().any(is_early)
         })
     })
 }
@@ -97,7 +100,7 @@ pub(crate) fn is_phone(headers: &HeaderMap) -> bool {
 }
 
 /// Returns Chinese, unless the client prefers English to it.
-pub(crate) fn language(headers: &HeaderMap) -> Language {
+pub(crate) fn preferred_language(headers: &HeaderMap) -> Language {
     let preference = |language: &str| {
         let values = headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
         values

@@ -15,11 +15,6 @@ pub(super) fn insert_common(headers: &mut HeaderMap) {
     forbid_caching(headers);
 }
 
-/// Returns whether [`insert_common`] decides this header.
-pub(super) fn is_common(name: &HeaderName) -> bool {
-    *name == header::CACHE_CONTROL || COMMON.iter().any(|(common, _)| common == name)
-}
-
 /// Keeps a response with a cookie of the layer out of every cache.
 pub(crate) fn forbid_caching(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

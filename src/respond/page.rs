@@ -6,17 +6,18 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
+use http_body_util::Full;
 
 use super::{
-    headers::is_common,
-    response::{OwnResponse, with_type},
+    headers::insert_common,
+    response::{LayerResponse, with_type},
 };
 use crate::hooks::failure_page::Failure;
 use crate::html::escape;
 use crate::language::Language;
 
-/// The layer's own page.
-pub(super) fn default(failure: &Failure<'_>) -> OwnResponse {
+/// Renders the layer's page.
+pub(super) fn render_page(failure: &Failure<'_>) -> LayerResponse {
     let (lang, label) = match failure.language() {
         Language::Chinese => ("zh-CN", "编号"),
         Language::English => ("en", "Support code"),
@@ -42,19 +43,18 @@ pub(super) fn default(failure: &Failure<'_>) -> OwnResponse {
     response
 }
 
-/// A page in the app's own look. The app cannot allow caching it or showing it in frames by accident.
-pub(super) fn from_app(page: Response<Bytes>) -> OwnResponse {
-    let (head, html) = page.into_parts();
-    let mut response = with_type(HTML, html);
+/// Wraps the app's page. The layer decides about caching and, unless the page has a policy of its own,
+/// forbids frames.
+pub(super) fn wrap_app_page(page: Response<Bytes>) -> LayerResponse {
+    let mut response = page.map(Full::from);
     let headers = response.headers_mut();
-    let policy = HeaderValue::from_static("frame-ancestors 'none'");
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    for name in head.headers.keys().filter(|name| !is_common(name)) {
-        headers.remove(name);
-        for value in head.headers.get_all(name) {
-            headers.append(name, value.clone());
-        }
-    }
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(HTML));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
+    insert_common(headers);
     response
 }
 

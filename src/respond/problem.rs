@@ -2,7 +2,7 @@
 
 use crate::hooks::failure_page::Failure;
 
-pub(super) fn json(failure: &Failure<'_>) -> String {
+pub(super) fn render_json(failure: &Failure<'_>) -> String {
     let mut problem = serde_json::json!({
         "type": "about:blank",
         "title": failure.title(),

@@ -6,14 +6,15 @@ use http_body_util::Full;
 
 use super::headers::insert_common;
 
-pub(crate) type OwnResponse = Response<Full<Bytes>>;
+/// A response of the layer itself.
+pub(crate) type LayerResponse = Response<Full<Bytes>>;
 
-pub(crate) fn json(body: &serde_json::Value) -> OwnResponse {
+pub(crate) fn json(body: &serde_json::Value) -> LayerResponse {
     with_type("application/json", body.to_string())
 }
 
-/// Sends the browser on with a GET.
-pub(crate) fn see_other(location: &str) -> OwnResponse {
+/// Redirects with 303, so that the browser continues with a GET.
+pub(crate) fn see_other(location: &str) -> LayerResponse {
     let mut response = new(StatusCode::SEE_OTHER, String::new());
     // Every location is percent-encoded ASCII; the fallback is that of an invalid return_to.
     let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
@@ -21,23 +22,28 @@ pub(crate) fn see_other(location: &str) -> OwnResponse {
     response
 }
 
-pub(crate) fn method_not_allowed(allow: &'static str) -> OwnResponse {
+pub(crate) fn method_not_allowed(allow: &'static str) -> LayerResponse {
     let mut response = new(StatusCode::METHOD_NOT_ALLOWED, String::new());
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-pub(crate) fn no_content() -> OwnResponse {
+pub(crate) fn no_content() -> LayerResponse {
     new(StatusCode::NO_CONTENT, String::new())
 }
 
-pub(crate) fn with_cookie(mut response: OwnResponse, cookie: HeaderValue) -> OwnResponse {
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+pub(crate) fn with_cookies(
+    mut response: LayerResponse,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> LayerResponse {
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
     response
 }
 
-pub(super) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> OwnResponse {
+pub(super) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> LayerResponse {
     let mut response = new(StatusCode::OK, body);
     let content_type = HeaderValue::from_static(content_type);
     response
@@ -46,7 +52,7 @@ pub(super) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> O
     response
 }
 
-fn new(status: StatusCode, body: impl Into<Bytes>) -> OwnResponse {
+fn new(status: StatusCode, body: impl Into<Bytes>) -> LayerResponse {
     let mut response = Response::new(Full::from(body.into()));
     *response.status_mut() = status;
     insert_common(response.headers_mut());

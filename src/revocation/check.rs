@@ -9,7 +9,7 @@ use std::{
 use tower::BoxError;
 
 use super::{
-    cache::Answers,
+    cache::AnswerCache,
     list::{ErasedList, RevocationList, UnreadableEntry},
     subject::Subject,
 };
@@ -26,17 +26,17 @@ const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The revocation list of a layer, if it has one, and how the layer uses it.
 pub(crate) struct Revocations {
-    list: Option<List>,
+    list: Option<CachedList>,
     pub(crate) timeout: Duration,
     pub(crate) freshness: Duration,
     pub(crate) grace: Duration,
     pub(crate) accept_unverified: bool,
 }
 
-struct List {
+struct CachedList {
     list: Arc<dyn ErasedList>,
     /// `None` for a local list, which is asked every time.
-    answers: Option<Answers>,
+    cache: Option<AnswerCache>,
 }
 
 /// The error for a revocation that may not be on the list.
@@ -66,8 +66,8 @@ impl Default for Revocations {
 impl Revocations {
     pub(crate) fn set_list(&mut self, list: impl RevocationList) {
         let list: Arc<dyn ErasedList> = Arc::new(list);
-        let answers = (!list.is_local()).then(Answers::new);
-        self.list = Some(List { list, answers });
+        let cache = (!list.is_local()).then(AnswerCache::new);
+        self.list = Some(CachedList { list, cache });
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -84,50 +84,54 @@ impl Revocations {
 
     /// Returns the status of a session if it is known without waiting.
     pub(crate) fn known_status(&self, session: &Session) -> Option<SessionStatus> {
-        let Some(List { list, answers }) = &self.list else {
+        let Some(CachedList { list, cache }) = &self.list else {
             return Some(Valid);
         };
         let subject = Subject::of(session);
-        let Some(answers) = answers else {
+        let Some(cache) = cache else {
             let answer = list.local_cutoff(subject)?;
-            return Some(self.status(session, answer.map_err(|error| escape(&error))));
+            return Some(match answer {
+                Ok(cutoff) => judge(session, cutoff),
+                Err(error) => self.fall_back(&to_log_line(&error)),
+            });
         };
-        let cached = answers.get(subject);
-        let cutoff_within = |age| cached.and_then(|cached| cached.within(age));
-        if let Some(cutoff) = cutoff_within(self.freshness) {
-            return Some(status_at(session, cutoff));
+        let cached = cache.get(subject);
+        let within = |age| cached.filter(|answer| answer.is_younger_than(age));
+        if let Some(answer) = within(self.freshness) {
+            return Some(judge(session, answer.cutoff));
         }
-        if !answers.is_backing_off() {
+        if !cache.is_backing_off() {
             return None;
         }
-        Some(match cutoff_within(self.grace) {
-            Some(cutoff) => status_at(session, cutoff),
-            None => self.unknown_status(),
+        Some(match within(self.grace) {
+            Some(answer) => judge(session, answer.cutoff),
+            None => self.fallback_status(),
         })
     }
 
     /// Asks the list for the status of a session.
     pub(crate) async fn ask_status(&self, session: &Session) -> SessionStatus {
-        let Some(List { list, answers }) = &self.list else {
+        let Some(CachedList { list, cache }) = &self.list else {
             return Valid;
         };
         let subject = Subject::of(session);
-        let call = answers.as_ref().map(Answers::call);
-        let answer = self.in_time(list.latest_cutoff(subject)).await;
-        let Some((answers, call)) = answers.as_ref().zip(call) else {
-            return self.status(session, answer.map_err(|error| error.text));
-        };
+        let call = cache.as_ref().map(AnswerCache::start_call);
+        let answer = self.with_timeout(list.latest_cutoff(subject)).await;
         match answer {
             Ok(cutoff) => {
-                call.succeed(subject, cutoff);
-                status_at(session, cutoff)
+                if let Some(call) = call {
+                    call.succeed(subject, cutoff);
+                }
+                judge(session, cutoff)
             }
             Err(error) => {
-                call.fail(error.is_outage);
-                let cached = answers.get(subject);
-                match cached.and_then(|cached| cached.within(self.grace)) {
-                    Some(cutoff) => status_at(session, cutoff),
-                    None => self.status(session, Err(error.text)),
+                if let Some(call) = call {
+                    call.fail(error.is_outage);
+                }
+                let cached = cache.as_ref().and_then(|cache| cache.get(subject));
+                match cached.filter(|answer| answer.is_younger_than(self.grace)) {
+                    Some(answer) => judge(session, answer.cutoff),
+                    None => self.fall_back(&error.text),
                 }
             }
         }
@@ -146,7 +150,7 @@ impl Revocations {
         let ends = session.started() + sessions.settings().lifetime.min(MAX_KEEP);
         let left = ends.duration_since(now).unwrap_or_default();
         let digests = sessions.user_digests(session.user.openid());
-        let subjects = digests.map(|digest| Subject::of_user(digest, Some(session.id)));
+        let subjects = digests.map(|digest| Subject::new(digest, Some(session.id)));
         // The failure is in the log, and the caller can do nothing about it.
         let _ = self.raise(subjects, now + CLOCK_SKEW, left).await;
     }
@@ -159,7 +163,7 @@ impl Revocations {
         now: SystemTime,
     ) -> Result<(), RevocationError> {
         let digests = sessions.user_digests(user);
-        let subjects = digests.map(|digest| Subject::of_user(digest, None));
+        let subjects = digests.map(|digest| Subject::new(digest, None));
         let keep_for = sessions.settings().lifetime.min(MAX_KEEP);
         self.raise(subjects, now, keep_for).await
     }
@@ -172,30 +176,30 @@ impl Revocations {
     ) -> Result<(), RevocationError> {
         const NO_LIST: &str =
             "there is no revocation list: set one with `QqAuthLayerBuilder::revocations`";
-        let Some(List { list, answers }) = &self.list else {
+        let Some(CachedList { list, cache }) = &self.list else {
             return Err(RevocationError(NO_LIST));
         };
         for subject in subjects {
-            let raised = list.raise_cutoff(subject, cutoff, keep_for + CLOCK_SKEW);
-            if let Err(FailedCall { text, .. }) = self.in_time(raised).await {
+            let call = list.raise_cutoff(subject, cutoff, keep_for + CLOCK_SKEW);
+            if let Err(FailedCall { text, .. }) = self.with_timeout(call).await {
                 tracing::error!("cannot put a session on the revocation list: {text}");
                 return Err(RevocationError("the revocation list failed: try again"));
             }
-            if let Some(answers) = answers {
-                answers.forget(subject);
+            if let Some(cache) = cache {
+                cache.invalidate(subject);
             }
         }
         Ok(())
     }
 
-    async fn in_time<T>(
+    async fn with_timeout<T>(
         &self,
         call: impl Future<Output = Result<T, BoxError>>,
     ) -> Result<T, FailedCall> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(answer) => answer.map_err(|error| FailedCall {
                 is_outage: !error.is::<UnreadableEntry>(),
-                text: escape(&error),
+                text: to_log_line(&error),
             }),
             Err(_) => Err(FailedCall {
                 is_outage: true,
@@ -204,29 +208,21 @@ impl Revocations {
         }
     }
 
-    /// Judges a session by an answer of the list. A failure is logged.
-    fn status(
-        &self,
-        session: &Session,
-        answer: Result<Option<SystemTime>, String>,
-    ) -> SessionStatus {
-        match answer {
-            Ok(cutoff) => status_at(session, cutoff),
-            Err(error) => {
-                if self.accept_unverified {
-                    tracing::warn!("accepted a session without the revocation list: {error}");
-                } else {
-                    tracing::error!("cannot check a session against the revocation list: {error}");
-                }
-                self.unknown_status()
-            }
+    /// Logs that the list is unavailable for a session and returns the status that it gets.
+    fn fall_back(&self, error: &str) -> SessionStatus {
+        if self.accept_unverified {
+            tracing::warn!("accepted a session without the revocation list: {error}");
+        } else {
+            tracing::error!("cannot check a session against the revocation list: {error}");
         }
+        self.fallback_status()
     }
 
-    fn unknown_status(&self) -> SessionStatus {
-        match self.accept_unverified {
-            true => Valid,
-            false => Unverified,
+    fn fallback_status(&self) -> SessionStatus {
+        if self.accept_unverified {
+            Valid
+        } else {
+            Unverified
         }
     }
 }
@@ -237,7 +233,8 @@ struct FailedCall {
     text: String,
 }
 
-fn status_at(session: &Session, cutoff: Option<SystemTime>) -> SessionStatus {
+/// Judges a session by the cutoff of the list.
+fn judge(session: &Session, cutoff: Option<SystemTime>) -> SessionStatus {
     match cutoff {
         Some(cutoff) if session.started() <= cutoff => Revoked,
         _ => Valid,
@@ -245,7 +242,7 @@ fn status_at(session: &Session, cutoff: Option<SystemTime>) -> SessionStatus {
 }
 
 /// Returns the text of an error as one line of a log.
-fn escape(error: &BoxError) -> String {
+fn to_log_line(error: &BoxError) -> String {
     error.to_string().escape_debug().to_string()
 }
 

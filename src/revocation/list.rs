@@ -1,8 +1,7 @@
-//! The seam for revocation lists.
+//! The trait of revocation lists.
 
 use std::{
     fmt,
-    future::Future,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
@@ -29,13 +28,13 @@ pub trait RevocationList: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error if the list cannot be asked. The layer logs its text.
+    /// Returns an error if the list cannot be asked. The layer logs the error's text.
     fn latest_cutoff(
         &self,
         session: Subject,
     ) -> impl Future<Output = Result<Option<SystemTime>, BoxError>> + Send;
 
-    /// Raises the cutoff of a subject and returns what is stored afterwards.
+    /// Raises the cutoff of a subject and returns the stored value.
     ///
     /// Atomically stores the later one of `cutoff` and the stored cutoff plus 1 millisecond, and keeps
     /// the entry for `keep_for`, or longer if it was to be kept longer. Every later
@@ -43,7 +42,7 @@ pub trait RevocationList: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error if the cutoff may not have been stored. The layer logs its text.
+    /// Returns an error if the cutoff may not have been stored. The layer logs the error's text.
     fn raise_cutoff(
         &self,
         subject: Subject,

@@ -22,23 +22,24 @@ pub struct InMemoryRevocations {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     cutoff: SystemTime,
+    /// `None` if it exceeds what an `Instant` can hold.
     keep_until: Option<Instant>,
 }
 
 impl InMemoryRevocations {
-    /// Makes an empty list for 1,000,000 entries, which take about 200 MB.
+    /// Creates an empty list for 1,000,000 entries, which take about 200 MB.
     pub fn new() -> Self {
         Self::with_capacity(1_000_000)
     }
 
-    /// Makes an empty list for this many entries. Beyond that, the least recently used entries are
-    /// evicted.
+    /// Creates an empty list for this many entries. Beyond that, the least recently used entries are
+    /// evicted, and the sessions that they revoked count again.
     pub fn with_capacity(entries: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(entries)
             // The default policy may reject a new entry.
             .eviction_policy(EvictionPolicy::lru())
-            .expire_after(KeepUntil)
+            .expire_after(EntryExpiry)
             .build();
         Self { entries }
     }
@@ -65,7 +66,6 @@ impl RevocationList for InMemoryRevocations {
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> Result<SystemTime, BoxError> {
-        // `None` is later than any time that an `Instant` can hold.
         let keep_until = Instant::now().checked_add(keep_for);
         let key = *subject.session().unwrap_or(subject.user());
         let entry = self.entries.entry(key).and_upsert_with(|stored| {
@@ -82,15 +82,15 @@ impl RevocationList for InMemoryRevocations {
 }
 
 /// Expires entries at the time they hold.
-struct KeepUntil;
+struct EntryExpiry;
 
-impl KeepUntil {
+impl EntryExpiry {
     fn remaining(entry: &Entry, now: Instant) -> Option<Duration> {
         Some(entry.keep_until?.saturating_duration_since(now))
     }
 }
 
-impl Expiry<[u8; 16], Entry> for KeepUntil {
+impl Expiry<[u8; 16], Entry> for EntryExpiry {
     fn expire_after_create(&self, _: &[u8; 16], entry: &Entry, now: Instant) -> Option<Duration> {
         Self::remaining(entry, now)
     }

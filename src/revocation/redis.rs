@@ -54,7 +54,8 @@ const RAISE: &str = "\
 
 /// A [`RevocationList`] on Redis, for a site on several machines.
 ///
-/// It connects at the first call, and again whenever the connection breaks.
+/// It connects at the first call, and again whenever the connection breaks. A connection and an answer
+/// may take 400 milliseconds each. Its keys start with `qq-auth:`, and it needs the command `EVAL`.
 #[derive(Clone)]
 pub struct RedisRevocations {
     server: Arc<Server>,
@@ -78,7 +79,7 @@ enum Connection {
 }
 
 impl RedisRevocations {
-    /// Makes a list on the server or cluster at this URL.
+    /// Creates a list on the server or cluster at this URL.
     ///
     /// `redis://[user:password@]host[:port][/db]` is a single server, `rediss://` one over TLS.
     /// `redis+cluster://` and `rediss+cluster://` are a cluster; name one node, or several separated by
@@ -97,9 +98,9 @@ impl RedisRevocations {
     ///
     /// # Errors
     ///
-    /// Returns an error if it is not such a URL. Whether the server answers shows at the first call.
+    /// Returns an error if `url` is not such a URL. The server is first contacted by the first call.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        // Neither the URL nor the client's error, which quotes it: it may hold a password.
+        // Omits the URL and the client's error, which quotes it: the URL may contain a password.
         let invalid = |_| {
             let problem = "must be a URL such as redis://127.0.0.1:6379";
             ConfigError::new("Redis URL (REDIS_URL)", problem)
@@ -144,8 +145,8 @@ impl Server {
         self.connection.get_or_try_init(connect).await.cloned()
     }
 
-    /// Sends the commands, and once more if the connection turns out to be gone, as idle ones may be.
-    /// Every command here can be repeated.
+    /// Sends the commands, and retries once if the connection is gone, as idle ones may be. Repeating any
+    /// of them is harmless.
     async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BoxError> {
         let mut connection = self.connection().await.map_err(describe)?;
         let answer = match commands.query_async(&mut connection).await {
@@ -162,7 +163,9 @@ impl RevocationList for RedisRevocations {
     async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
         // MGET would take a key of another type for a missing one.
         let mut commands = redis::pipe();
-        commands.get(user_key(session)).get(key(session));
+        commands
+            .get(format_user_key(session))
+            .get(format_key(session));
         let cutoffs: [Option<Vec<u8>>; 2] = self.server.query(&commands).await?;
         let cutoffs = cutoffs.into_iter().flatten().map(|cutoff| parse(&cutoff));
         let cutoffs = cutoffs.collect::<Result<Vec<_>, _>>()?;
@@ -176,7 +179,7 @@ impl RevocationList for RedisRevocations {
         keep_for: Duration,
     ) -> Result<SystemTime, BoxError> {
         let mut raise = Cmd::new();
-        raise.arg("EVAL").arg(RAISE).arg(1).arg(key(subject));
+        raise.arg("EVAL").arg(RAISE).arg(1).arg(format_key(subject));
         raise
             .arg(unix_millis(cutoff))
             .arg(as_millis(keep_for).max(1));
@@ -187,12 +190,12 @@ impl RevocationList for RedisRevocations {
     }
 }
 
-fn user_key(subject: Subject) -> String {
+fn format_user_key(subject: Subject) -> String {
     format!("qq-auth:{{{:032x}}}", u128::from_be_bytes(*subject.user()))
 }
 
-fn key(subject: Subject) -> String {
-    let user = user_key(subject);
+fn format_key(subject: Subject) -> String {
+    let user = format_user_key(subject);
     match subject.session() {
         Some(session) => format!("{user}:{:032x}", u128::from_be_bytes(*session)),
         None => user,

@@ -19,11 +19,8 @@ impl Subject {
         }
     }
 
-    pub(crate) fn of_user(digest: [u8; 16], session: Option<[u8; 16]>) -> Self {
-        Self {
-            user: digest,
-            session,
-        }
+    pub(crate) fn new(user: [u8; 16], session: Option<[u8; 16]>) -> Self {
+        Self { user, session }
     }
 
     /// Returns the digest of the user.
@@ -31,7 +28,7 @@ impl Subject {
         &self.user
     }
 
-    /// Returns the id of the session, or `None` for all sessions of the user.
+    /// Returns the id of the session, 16 random bytes, or `None` for all sessions of the user.
     pub fn session(&self) -> Option<&[u8; 16]> {
         self.session.as_ref()
     }

@@ -1,34 +1,31 @@
 //! The account for which a login with an intent is started. The login must end in the same one.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::request;
 
-use super::user::parts_for_hook;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{Misconfigured, Refused};
-use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
-use crate::user::QqUser;
 
 /// Returns whether the app's own hook knows an account for this request.
-pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentSession) -> bool {
+pub(super) fn has_account(site: &Site, parts: &request::Parts) -> bool {
     let hook = site.account_of.as_ref();
-    hook.is_some_and(|hook| matches!(hook.call(&parts_for_hook(head, current)), Ok(Some(_))))
+    hook.is_some_and(|hook| matches!(hook.call(parts), Ok(Some(_))))
 }
 
 /// Returns a digest of the account to which a request belongs.
 pub(super) fn account_digest(
     site: &Site,
-    head: RequestHead<'_>,
+    parts: &request::Parts,
     current: &CurrentSession,
 ) -> Result<[u8; 32], LoginError> {
     if current.is_unverified() {
         let detail = "the session cannot be checked, so its account is unknown";
         return Err(LoginError::new(Refused, detail));
     }
-    let parts = parts_for_hook(head, current);
     let account = match &site.account_of {
-        Some(account_of) => account_of.call(&parts).map_err(|error| {
+        Some(account_of) => account_of.call(parts).map_err(|error| {
             tracing::error!("the account_of hook failed: {error}");
             LoginError::new(Refused, "the app's account_of hook failed")
         })?,
@@ -37,10 +34,11 @@ pub(super) fn account_digest(
             return Err(LoginError::new(Misconfigured, detail));
         }
         None => {
-            let user = parts.extensions.get::<QqUser>();
-            user.map(|user| user.openid().to_string())
+            let session = current.valid();
+            session.map(|session| session.user.openid().to_string())
         }
     };
+    // The prefix tells an empty account from none.
     let text = account.map_or_else(String::new, |account| format!("account {account}"));
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());

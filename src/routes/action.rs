@@ -1,15 +1,15 @@
 //! The three ways a request can go.
 
-use std::{future::Future, pin::Pin};
+use std::pin::Pin;
 
 use super::context::RequestContext;
-use crate::respond::response::OwnResponse;
+use crate::respond::response::LayerResponse;
 
 pub(crate) enum Action {
     /// The app handles it.
     Forward(RequestContext),
     /// The layer answers it.
-    Respond(OwnResponse),
+    Respond(LayerResponse),
     /// The decision has to wait for QQ, a hook or the revocation list.
     Wait(PendingAction),
 }

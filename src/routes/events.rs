@@ -2,8 +2,10 @@
 //!
 //! The event of a failed login has the support code that its page shows.
 
-use std::time::Instant;
+use std::mem;
+use std::time::{Duration, Instant};
 
+use crate::clock::as_millis;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{
     AudienceMismatch, Cancelled, InvalidCallback, InvalidState, Misconfigured, Refused,
@@ -11,57 +13,47 @@ use crate::error::LoginErrorKind::{
 use crate::login::QqLogin;
 use crate::meter;
 
-/// Measures from the arrival of the request that ends a login.
-#[derive(Clone, Copy)]
-pub(super) struct LoginTimer(Instant);
-
-impl LoginTimer {
-    pub(super) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn millis(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
+/// A guard that reports the login as abandoned unless it is disarmed.
+pub(super) struct AbandonGuard {
+    arrived_at: Instant,
 }
 
-/// Reports the login as abandoned if it is dropped before [`disarm`](Self::disarm).
-pub(super) struct AbandonGuard(LoginTimer);
-
 impl AbandonGuard {
-    pub(super) fn new(timer: LoginTimer) -> Self {
-        Self(timer)
+    pub(super) fn new(arrived_at: Instant) -> Self {
+        Self { arrived_at }
     }
 
     pub(super) fn disarm(self) {
-        std::mem::forget(self);
+        mem::forget(self);
     }
 }
 
 impl Drop for AbandonGuard {
     fn drop(&mut self) {
-        let outcome = "abandoned";
-        meter::login_ended(outcome, self.0.0.elapsed());
-        let elapsed_ms = self.0.millis();
+        let (outcome, elapsed) = ("abandoned", self.arrived_at.elapsed());
+        meter::login_ended(outcome, elapsed);
+        let elapsed_ms = as_millis(elapsed);
         tracing::info!(outcome, elapsed_ms, "login ended: the client left");
     }
 }
 
-pub(super) fn login_succeeded(login: &QqLogin, timer: &LoginTimer) {
-    meter::login_ended("ok", timer.0.elapsed());
+/// Logs and counts a login that succeeded, `elapsed` after its callback arrived.
+pub(super) fn log_success(login: &QqLogin, elapsed: Duration) {
+    meter::login_ended("ok", elapsed);
     let profile_complete = login.user().profile_complete();
     tracing::info!(
         outcome = "ok",
-        elapsed_ms = timer.millis(),
+        elapsed_ms = as_millis(elapsed),
         profile_complete,
         "login ended"
     );
 }
 
-pub(super) fn login_failed(error: &LoginError, timer: &LoginTimer) {
+/// Logs and counts a login that failed, `elapsed` after its request arrived.
+pub(super) fn log_failure(error: &LoginError, elapsed: Duration) {
     let outcome = error.kind().code();
-    meter::login_ended(outcome, timer.0.elapsed());
-    let elapsed_ms = timer.millis();
+    meter::login_ended(outcome, elapsed);
+    let elapsed_ms = as_millis(elapsed);
     let (step, qq_code) = (error.step(), error.qq_code());
     let support_code = error.support_code();
     // The level of an event is part of its static metadata.

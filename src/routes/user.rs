@@ -8,7 +8,8 @@ use crate::session::current::CurrentSession;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
-/// Replaces whatever an outer service may have claimed by the user of the session, if any.
+/// Removes what an outer service may have inserted under the layer's types, and inserts the user of
+/// the session, if any.
 pub(super) fn set_user(extensions: &mut Extensions, current: &CurrentSession) {
     if !extensions.is_empty() {
         extensions.remove::<QqUser>();

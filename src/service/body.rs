@@ -24,40 +24,39 @@ pin_project! {
     // `http_body_util::Either` would change the app's error type.
     #[project = KindProj]
     enum Kind<B> {
-        Inner { #[pin] body: B },
+        App { #[pin] body: B },
         // Boxed, so that a response of the app stays as small as without the layer.
-        Own { #[pin] body: Box<Full<Bytes>> },
+        Layer { #[pin] body: Box<Full<Bytes>> },
     }
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn inner(body: B) -> Self {
-        let kind = Kind::Inner { body };
+    pub(crate) fn from_app(body: B) -> Self {
+        let kind = Kind::App { body };
         Self { kind }
     }
 
-    pub(crate) fn own(body: Full<Bytes>) -> Self {
-        let kind = Kind::Own {
+    pub(crate) fn from_layer(body: Full<Bytes>) -> Self {
+        let kind = Kind::Layer {
             body: Box::new(body),
         };
         Self { kind }
     }
 }
 
-// Omits the body of the layer's own responses: the one that starts a login for a program contains its
-// state.
+// Omits the layer's bodies: the JSON that starts a login contains its state.
 impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Inner { body } => f.debug_tuple("ResponseBody").field(body).finish(),
-            Kind::Own { .. } => f.debug_struct("ResponseBody").finish_non_exhaustive(),
+            Kind::App { body } => f.debug_tuple("ResponseBody").field(body).finish(),
+            Kind::Layer { .. } => f.debug_struct("ResponseBody").finish_non_exhaustive(),
         }
     }
 }
 
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::inner(B::default())
+        Self::from_app(B::default())
     }
 }
 
@@ -73,22 +72,22 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Own { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            KindProj::App { body } => body.poll_frame(cx),
+            KindProj::Layer { body } => body.poll_frame(cx).map_err(|never| match never {}),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
-            Kind::Own { body } => body.is_end_stream(),
+            Kind::App { body } => body.is_end_stream(),
+            Kind::Layer { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
-            Kind::Own { body } => body.size_hint(),
+            Kind::App { body } => body.size_hint(),
+            Kind::Layer { body } => body.size_hint(),
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The response to come: the app's, the layer's, or either once a pending action is decided.
+//! The response future: the app's response, the layer's, or either after a pending action.
 
 use std::{
     fmt,
-    future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use crate::respond::response::OwnResponse;
+use crate::respond::response::LayerResponse;
 use crate::routes::action::{Action, PendingAction};
 use crate::routes::context::RequestContext;
 
@@ -33,18 +32,14 @@ pin_project! {
     }
 }
 
-/// The states before the app is called, or instead of it.
+/// The states before the call of the app, or instead of it.
 enum Before<S, B> {
-    Respond {
-        response: Option<OwnResponse>,
-    },
-    Wait {
-        action: PendingAction,
-        onward: Option<(S, Request<B>)>,
-    },
-    // The service becomes ready only now: earlier it would hold a permit while QQ answers.
-    Ready {
-        onward: Option<(S, Request<B>)>,
+    Respond(LayerResponse),
+    Forward {
+        /// `None` once the action is decided.
+        action: Option<PendingAction>,
+        service: S,
+        request: Request<B>,
     },
 }
 
@@ -57,14 +52,16 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         }
     }
 
-    pub(super) fn respond(response: OwnResponse) -> Self {
-        let response = Some(response);
-        Self::before(Before::Respond { response })
+    pub(super) fn respond(response: LayerResponse) -> Self {
+        Self::before(Before::Respond(response))
     }
 
     pub(super) fn wait(action: PendingAction, service: S, request: Request<B>) -> Self {
-        let onward = Some((service, request));
-        Self::before(Before::Wait { action, onward })
+        Self::before(Before::Forward {
+            action: Some(action),
+            service,
+            request,
+        })
     }
 
     fn before(before: Before<S, B>) -> Self {
@@ -86,43 +83,46 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const ONCE: &str = "a future is not polled after completion";
         let mut this = self.project();
-        while let Some(before) = this.before.as_deref_mut() {
-            *before = match before {
-                Before::Respond { response } => {
-                    let response = response.take().expect(ONCE);
-                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
-                }
-                Before::Wait { action, onward } => match ready!(action.as_mut().poll(cx)) {
+        if let Some(Before::Forward {
+            action, service, ..
+        }) = this.before.as_deref_mut()
+        {
+            while let Some(pending) = action {
+                match ready!(pending.as_mut().poll(cx)) {
+                    Action::Wait(next) => *pending = next,
                     Action::Respond(response) => {
-                        return Poll::Ready(Ok(response.map(ResponseBody::own)));
-                    }
-                    Action::Wait(action) => {
-                        let onward = onward.take();
-                        Before::Wait { action, onward }
+                        return Poll::Ready(Ok(response.map(ResponseBody::from_layer)));
                     }
                     Action::Forward(context) => {
                         *this.context = Some(context);
-                        let onward = onward.take();
-                        Before::Ready { onward }
+                        *action = None;
                     }
-                },
-                Before::Ready { onward } => {
-                    ready!(onward.as_mut().expect(ONCE).0.poll_ready(cx))?;
-                    let (mut service, mut request) = onward.take().expect(ONCE);
-                    let context = this.context.as_ref().expect(ONCE);
-                    context.insert_user(request.extensions_mut());
-                    this.inner.set(Some(service.call(request)));
-                    *this.before = None;
-                    break;
                 }
-            };
+            }
+            // Not polled earlier: the service would hold a permit while QQ answers.
+            ready!(service.poll_ready(cx))?;
+        }
+        match this.before.take().map(|before| *before) {
+            Some(Before::Respond(response)) => {
+                return Poll::Ready(Ok(response.map(ResponseBody::from_layer)));
+            }
+            Some(Before::Forward {
+                mut service,
+                mut request,
+                ..
+            }) => {
+                let context = this.context.as_ref().expect(ONCE);
+                context.insert_user(request.extensions_mut());
+                this.inner.set(Some(service.call(request)));
+            }
+            None => {}
         }
         let future = this.inner.as_pin_mut().expect(ONCE);
         let mut response = ready!(future.poll(cx))?;
         let context = this.context.as_mut().expect(ONCE);
         Poll::Ready(Ok(match context.finish(&mut response) {
-            Some(own) => own.map(ResponseBody::own),
-            None => response.map(ResponseBody::inner),
+            Some(replacement) => replacement.map(ResponseBody::from_layer),
+            None => response.map(ResponseBody::from_app),
         }))
     }
 }

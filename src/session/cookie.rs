@@ -1,4 +1,4 @@
-//! The `Cookie` and `Set-Cookie` headers, as far as the layer's own cookies go.
+//! Reading and writing the layer's cookies.
 //!
 //! The `cookie` crate writes `Set-Cookie`. Reading `Cookie` stays a search over bytes: the crate's
 //! parser needs UTF-8, allocates, and decodes names, so a neighbour's cookie could hide or imitate
@@ -26,9 +26,9 @@ impl CookieScope {
     }
 
     /// Returns the full name. On https, `__Host-` keeps neighbouring hosts from setting the cookie.
-    pub(crate) fn name(&self, name: &str) -> String {
+    pub(crate) fn full_name(&self, suffix: &str) -> String {
         let host = if self.is_secure { "__Host-" } else { "" };
-        format!("{host}{}_{name}", self.prefix)
+        format!("{host}{}_{suffix}", self.prefix)
     }
 
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {

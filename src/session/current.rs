@@ -1,8 +1,8 @@
-//! The session that a request came with.
+//! The session that a request came with, and its status.
 
 use super::Session;
 
-/// Says whether a session counts.
+/// The status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "revocation"), allow(dead_code))]
 pub(crate) enum SessionStatus {
@@ -12,27 +12,42 @@ pub(crate) enum SessionStatus {
     Unverified,
 }
 
-pub(crate) struct CurrentSession {
-    /// Boxed to keep the pass-through future small.
-    pub(crate) session: Option<Box<Session>>,
-    pub(crate) status: SessionStatus,
+/// The session of a request, if it has one. Boxed to keep the pass-through future small.
+pub(crate) enum CurrentSession {
+    None,
+    Valid(Box<Session>),
+    Revoked(Box<Session>),
+    Unverified(Box<Session>),
 }
 
 impl CurrentSession {
-    pub(crate) fn none() -> Self {
-        Self {
-            session: None,
-            status: SessionStatus::Valid,
+    pub(crate) fn new(session: Box<Session>, status: SessionStatus) -> Self {
+        match status {
+            SessionStatus::Valid => Self::Valid(session),
+            SessionStatus::Revoked => Self::Revoked(session),
+            SessionStatus::Unverified => Self::Unverified(session),
         }
     }
 
     /// Returns the session if it counts.
     pub(crate) fn valid(&self) -> Option<&Session> {
-        let session = self.session.as_deref();
-        session.filter(|_| self.status == SessionStatus::Valid)
+        match self {
+            Self::Valid(session) => Some(session),
+            Self::None | Self::Revoked(_) | Self::Unverified(_) => None,
+        }
     }
 
     pub(crate) fn is_unverified(&self) -> bool {
-        self.status == SessionStatus::Unverified
+        matches!(self, Self::Unverified(_))
+    }
+
+    /// Returns the session whatever its status.
+    pub(crate) fn into_session(self) -> Option<Box<Session>> {
+        match self {
+            Self::None => None,
+            Self::Valid(session) | Self::Revoked(session) | Self::Unverified(session) => {
+                Some(session)
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The bytes inside a session cookie.
 //!
-//! The layout is private and has a version of its own, so that no public type decides it.
+//! It has its own version, so that changes to public types do not change it.
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeptTokens, Session};
+use super::{Session, SessionTokens};
 use crate::user::{OpenId, QqUser, UnionId};
 
 const VERSION: u8 = 1;
@@ -15,8 +15,8 @@ pub(super) struct Layout<'a> {
     version: u8,
     id: [u8; 16],
     user_digest: [u8; 16],
-    started: u64,
-    renewed: u64,
+    started_at: u64,
+    renewed_at: u64,
     openid: &'a str,
     #[serde(borrow)]
     unionid: Option<&'a str>,
@@ -33,7 +33,7 @@ struct TokensLayout<'a> {
     access_token: &'a str,
     #[serde(borrow)]
     refresh_token: Option<&'a str>,
-    expires: Option<u64>,
+    expires_at: Option<u64>,
 }
 
 impl Layout<'_> {
@@ -43,8 +43,8 @@ impl Layout<'_> {
             version: VERSION,
             id: session.id,
             user_digest: session.user_digest,
-            started: session.started,
-            renewed: session.renewed,
+            started_at: session.started_at,
+            renewed_at: session.renewed_at,
             openid: user.openid().as_str(),
             unionid: user.unionid().map(UnionId::as_str),
             nickname: user.nickname(),
@@ -53,7 +53,7 @@ impl Layout<'_> {
             tokens: session.tokens.as_ref().map(|tokens| TokensLayout {
                 access_token: &tokens.access_token,
                 refresh_token: tokens.refresh_token.as_deref(),
-                expires: tokens.expires,
+                expires_at: tokens.expires_at,
             }),
         };
         // Writing strings and numbers into a growing buffer cannot fail.
@@ -72,8 +72,8 @@ impl Layout<'_> {
         Some(Session {
             id: layout.id,
             user_digest: layout.user_digest,
-            started: layout.started,
-            renewed: layout.renewed,
+            started_at: layout.started_at,
+            renewed_at: layout.renewed_at,
             user: QqUser::from_parts(
                 OpenId::new(layout.openid).ok()?,
                 unionid,
@@ -81,10 +81,10 @@ impl Layout<'_> {
                 layout.avatar,
                 layout.profile_complete,
             ),
-            tokens: layout.tokens.map(|tokens| KeptTokens {
+            tokens: layout.tokens.map(|tokens| SessionTokens {
                 access_token: tokens.access_token.to_owned(),
                 refresh_token: tokens.refresh_token.map(str::to_owned),
-                expires: tokens.expires,
+                expires_at: tokens.expires_at,
             }),
             is_stale: false,
         })

@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::{cookie::MAX_COOKIE, keys::SessionKeys};
 use crate::meter;
 
-/// Seals values for one purpose, so that a value of one purpose never passes for another's.
+/// The keys that seal values for one purpose. A value of one purpose never passes for another's.
 #[derive(Clone)]
 pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
 

@@ -1,12 +1,13 @@
 //! Reading and writing session cookies.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 
 use super::{
-    KeptTokens, Session,
+    Session, SessionTokens,
     cookie::{self, CookieScope, MAX_COOKIE},
     keys::SessionKeys,
     layout::Layout,
@@ -17,8 +18,7 @@ use crate::random::random_bytes;
 use crate::tokens::QqTokens;
 use crate::user::{OpenId, QqUser};
 
-/// Reads and writes the session cookies of one layer.
-#[derive(Clone)]
+/// The session cookies of one layer.
 pub(crate) struct Sessions {
     seal: Seal,
     digests: Digests,
@@ -49,9 +49,21 @@ impl Default for SessionSettings {
     }
 }
 
-/// The size in bytes of a session cookie that browsers would drop.
+/// The error for a session cookie that browsers would drop.
 #[derive(Debug)]
-pub(crate) struct TooLarge(pub(crate) usize);
+pub(crate) struct TooLarge {
+    bytes: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes;
+        write!(
+            f,
+            "the session cookie would have {bytes} bytes; browsers keep at most {MAX_COOKIE}"
+        )
+    }
+}
 
 impl Sessions {
     pub(crate) fn new(
@@ -60,7 +72,7 @@ impl Sessions {
         app_id: &str,
         settings: SessionSettings,
     ) -> Self {
-        let name = scope.name("session");
+        let name = scope.full_name("session");
         Self {
             seal: Seal::new(keys, "session"),
             digests: Digests::new(keys, "revocation"),
@@ -89,10 +101,10 @@ impl Sessions {
         self.write(Session {
             id: random_bytes(),
             user_digest: [0; 16],
-            started: now,
-            renewed: now,
+            started_at: now,
+            renewed_at: now,
             user,
-            tokens: tokens.map(|tokens| KeptTokens::new(tokens, now)),
+            tokens: tokens.map(|tokens| SessionTokens::new(tokens, now)),
             is_stale: false,
         })
     }
@@ -107,10 +119,10 @@ impl Sessions {
         let plain = self.seal.open(&self.context, value)?;
         let mut session = Layout::read(&plain)?;
         let now = unix_millis(now());
-        let is_valid = session.started <= session.renewed
-            && session.renewed <= now.saturating_add(as_millis(CLOCK_SKEW))
-            && now < session.renewed.saturating_add(as_millis(self.settings.idle))
-            && now < session.started.saturating_add(as_millis(self.settings.lifetime))
+        let is_valid = session.started_at <= session.renewed_at
+            && session.renewed_at <= now.saturating_add(as_millis(CLOCK_SKEW))
+            && now < session.renewed_at.saturating_add(as_millis(self.settings.idle))
+            && now < session.started_at.saturating_add(as_millis(self.settings.lifetime))
             // A session from before `keep_tokens` was set gets its tokens by a new login.
             && (session.tokens.is_some() || !self.settings.keep_tokens);
         if !self.settings.keep_tokens {
@@ -118,7 +130,7 @@ impl Sessions {
         }
         session.is_stale = now
             > session
-                .renewed
+                .renewed_at
                 .saturating_add(as_millis(self.settings.idle) / 2);
         is_valid.then_some(session)
     }
@@ -132,9 +144,13 @@ impl Sessions {
         if !session.is_stale {
             return None;
         }
-        let renewed = unix_millis(now());
+        let renewed_at = unix_millis(now());
         let session = session.clone();
-        self.write(Session { renewed, ..session }).ok()
+        self.write(Session {
+            renewed_at,
+            ..session
+        })
+        .ok()
     }
 
     /// Returns the cookie of the same session with other tokens.
@@ -145,12 +161,12 @@ impl Sessions {
         now: SystemTime,
     ) -> Result<HeaderValue, TooLarge> {
         let now = unix_millis(now);
-        let tokens = Some(KeptTokens::new(tokens, now));
+        let tokens = Some(SessionTokens::new(tokens, now));
         // The clock may be behind that of the machine that wrote the session.
-        let renewed = now.max(session.renewed);
+        let renewed_at = now.max(session.renewed_at);
         let session = session.clone();
         self.write(Session {
-            renewed,
+            renewed_at,
             tokens,
             ..session
         })
@@ -175,13 +191,14 @@ impl Sessions {
             .next()
             .unwrap_or_default();
         let ends = session
-            .started
+            .started_at
             .saturating_add(as_millis(self.settings.lifetime));
-        let max_age = as_millis(self.settings.idle).min(ends.saturating_sub(session.renewed));
+        let max_age = as_millis(self.settings.idle).min(ends.saturating_sub(session.renewed_at));
         let value = self.seal.seal(&self.context, &Layout::write(&session));
         let cookie = self.scope.set(&self.name, &value, max_age / 1000);
         if cookie.len() > MAX_COOKIE {
-            return Err(TooLarge(cookie.len()));
+            let bytes = cookie.len();
+            return Err(TooLarge { bytes });
         }
         Ok(cookie)
     }

@@ -260,7 +260,7 @@ fn qq_codes_explain_the_cause_the_responsible_party_and_the_remedy() {
             100050,
             QqUnavailable,
             Responsible::Qq,
-            "openid and app do not fit",
+            "the openid does not belong to this app",
         ),
     ];
     for (number, kind, responsible, what) in cases {

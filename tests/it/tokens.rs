@@ -315,7 +315,8 @@ fn session_cookie_needs_tokens_that_fit_if_tokens_are_kept() {
     let layer = site::builder(&site::qq()).keep_tokens().build().unwrap();
     assert!(layer.session_cookie(&user, Some(&tokens)).is_ok());
     let error = layer.session_cookie(&user, Some(&large)).unwrap_err();
-    assert!(error.to_string().starts_with("session cookie "), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("user and tokens are too large"), "{text}");
     let error = layer.session_cookie(&user, None).unwrap_err();
     assert!(
         error.to_string().contains("keep_tokens"),
