@@ -8,7 +8,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A page of this site.
-    SameOrigin,
+    ThisSite,
     /// Another site.
     Foreign,
     /// The request has no such header. Current browsers send one, so no other site caused it.
@@ -29,7 +29,7 @@ impl Origin {
             (None, Some(origin)) => origin == site_origin.as_bytes(),
         };
         if is_same && sites.next().is_none() && origins.next().is_none() {
-            Self::SameOrigin
+            Self::ThisSite
         } else {
             Self::Foreign
         }

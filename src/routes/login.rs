@@ -62,7 +62,7 @@ fn read_intent(
         Param::Once(name) if is_word(name) => name.to_string(),
         Param::Once(_) | Param::Invalid => return refused("the intent is not one word"),
     };
-    if Origin::of(head.headers, site.origin()) != Origin::SameOrigin {
+    if Origin::of(head.headers, site.origin()) != Origin::ThisSite {
         return refused("another site tried to start a login with an intent");
     }
     let account = account_digest(site, &parts_for_hook(head, current), current)?;
