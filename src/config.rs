@@ -2,6 +2,8 @@
 
 use std::{env, fmt};
 
+use crate::random::is_url_safe;
+
 /// One or more invalid settings.
 ///
 /// The text has one line for each: the setting, its environment variable if it has one, the
@@ -28,11 +30,10 @@ impl ConfigError {
         Self { lines }
     }
 
-    /// Creates an error that quotes the value, which must not be secret. A value with `@` is left
-    /// out: it may be a URL with a password.
+    /// Creates an error that quotes the value, which must not be secret.
     pub(crate) fn with_value(setting: &str, problem: impl fmt::Display, value: &str) -> Self {
         const MAX_SHOWN_CHARS: usize = 460;
-        if value.contains('@') {
+        if may_be_secret(value) {
             return Self::new(setting, problem);
         }
         let shown: String = value.chars().take(MAX_SHOWN_CHARS).collect();
@@ -43,6 +44,17 @@ impl ConfigError {
         };
         Self::new(setting, format_args!("{problem}: {shown:?}{rest}"))
     }
+}
+
+/// Returns whether a value may be a URL with a password, or the app key in the place of another value.
+fn may_be_secret(value: &str) -> bool {
+    const MIN_KEY_LEN: usize = 16;
+    let has = |is: fn(&u8) -> bool| value.as_bytes().iter().any(is);
+    let may_be_key = value.len() >= MIN_KEY_LEN
+        && is_url_safe(value.as_bytes())
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic);
+    may_be_key || value.contains(['@', '＠'])
 }
 
 impl fmt::Display for ConfigError {

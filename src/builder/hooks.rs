@@ -124,8 +124,8 @@ impl QqAuthLayerBuilder {
 
     /// Sets the hook that renders failures for browsers. Programs still get JSON.
     ///
-    /// The page can be any `IntoResponse`, such as `Html`. If it streams or the hook panics, the
-    /// browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
+    /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. If it
+    /// streams or the hook panics, the browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
     /// and `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
     /// `Content-Security-Policy`.
     ///

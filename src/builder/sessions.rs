@@ -69,7 +69,9 @@ impl QqAuthLayerBuilder {
     /// Sets the time for which an answer of the revocation list counts, so a revocation takes at
     /// most this long to reach this machine. By default 3 seconds.
     ///
-    /// Zero asks the list at every signed-in request. It has no effect on a local list.
+    /// Zero asks the list at every signed-in request; set
+    /// [`revocation_grace`](Self::revocation_grace) to zero as well if older answers must not count
+    /// during an outage either. It has no effect on a local list.
     #[cfg(feature = "revocation")]
     pub fn revocation_freshness(mut self, time: Duration) -> Self {
         self.revocations.freshness = time;

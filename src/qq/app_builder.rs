@@ -227,7 +227,9 @@ fn check_key(key: String) -> Result<String, ConfigError> {
 }
 
 fn check_base_url(text: String) -> Result<String, ConfigError> {
-    let wrong = |problem: &str| Err(ConfigError::with_value(BASE_URL, problem, &text));
+    // A query may hold a token.
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    let wrong = |problem: &str| Err(ConfigError::with_value(BASE_URL, problem, shown));
     let Some(url) = AbsoluteUrl::parse(&text) else {
         return wrong("must be a URL such as https://graph.qq.com");
     };
@@ -281,12 +283,9 @@ fn require_variable(name: &str, setting: &str) -> Result<String, ConfigError> {
     read_variable(name, setting)?.ok_or_else(|| ConfigError::new(setting, "is not set"))
 }
 
+// Before `build()` any value may stand in the wrong place, the key included.
 impl fmt::Debug for QqAppBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QqAppBuilder")
-            .field("id", &self.id)
-            .field("redirect_uri", &self.redirect_uri)
-            .field("base_url", &self.base_url)
-            .finish_non_exhaustive()
+        f.debug_struct("QqAppBuilder").finish_non_exhaustive()
     }
 }

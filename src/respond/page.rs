@@ -47,6 +47,8 @@ pub(super) fn render_page(failure: &Failure<'_>) -> LayerResponse {
 /// forbids frames.
 pub(super) fn wrap_app_page(page: Response<Bytes>) -> LayerResponse {
     let mut response = page.map(Full::from);
+    // An outer layer would take them for those of the app's own response.
+    response.extensions_mut().clear();
     let headers = response.headers_mut();
     headers
         .entry(header::CONTENT_TYPE)

@@ -14,9 +14,6 @@ const CAPACITY: u64 = 100_000;
 /// Pause after a failed call, so that not every request waits for a list that is down.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A call that took this long and was dropped counts as failed.
-const SLOW: Duration = Duration::from_millis(250);
-
 pub(super) struct AnswerCache {
     answers: Cache<Subject, Answer>,
     failed_at: Mutex<Option<Instant>>,
@@ -53,11 +50,12 @@ impl AnswerCache {
         lock(&self.failed_at).is_some_and(|failed_at| failed_at.elapsed() < BACK_OFF)
     }
 
-    /// Starts a call of the list.
-    pub(super) fn start_call(&self) -> ListCall<'_> {
+    /// Starts a call of the list. If it is dropped after half of its `timeout`, it counts as failed.
+    pub(super) fn start_call(&self, timeout: Duration) -> ListCall<'_> {
         ListCall {
             cache: self,
             asked_at: Instant::now(),
+            slow_after: timeout / 2,
             has_failed: None,
         }
     }
@@ -77,6 +75,7 @@ impl AnswerCache {
 pub(super) struct ListCall<'c> {
     cache: &'c AnswerCache,
     asked_at: Instant,
+    slow_after: Duration,
     has_failed: Option<bool>,
 }
 
@@ -100,7 +99,7 @@ impl ListCall<'_> {
 impl Drop for ListCall<'_> {
     fn drop(&mut self) {
         // A client that left early says nothing about the list.
-        let is_slow = self.asked_at.elapsed() >= SLOW;
+        let is_slow = self.asked_at.elapsed() >= self.slow_after;
         if let Some(has_failed) = self.has_failed.or(is_slow.then_some(true)) {
             *lock(&self.cache.failed_at) = has_failed.then(Instant::now);
         }

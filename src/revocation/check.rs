@@ -115,7 +115,8 @@ impl Revocations {
             return Valid;
         };
         let subject = Subject::of(session);
-        let call = cache.as_ref().map(AnswerCache::start_call);
+        let call = cache.as_ref();
+        let call = call.map(|cache| cache.start_call(self.timeout));
         let answer = self.with_timeout(list.latest_cutoff(subject)).await;
         match answer {
             Ok(cutoff) => {

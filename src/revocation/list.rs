@@ -28,7 +28,9 @@ pub trait RevocationList: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error if the list cannot be asked. The layer logs the error's text.
+    /// Returns an error if the list cannot be asked. The layer logs the error's text, takes the whole
+    /// list for unavailable, and calls it again after a second. For a single entry that cannot be read,
+    /// return a cutoff instead.
     fn latest_cutoff(
         &self,
         session: Subject,

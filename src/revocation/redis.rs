@@ -36,14 +36,20 @@ use crate::config::ConfigError;
 /// Time limit for a connection and for an answer.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// Stores `max(stored + 1, given)` for the longer of both lifetimes, and returns what is stored. An
-/// entry without a time to live keeps none.
+/// Stores `max(stored + 1, given)` for the longer of both lifetimes, and returns what is stored.
+///
+/// An entry without a time to live keeps none, and one beyond 2^53 stays as it is, since Lua cannot add
+/// to it. An entry that is not a timestamp is replaced.
 const RAISE: &str = "\
-    local cutoff, keep_for = tonumber(ARGV[1]), tonumber(ARGV[2])
-    local stored = tonumber(redis.call('GET', KEYS[1]))
-    if stored and stored >= cutoff then cutoff = stored + 1 end
-    local text = string.format('%.0f', cutoff)
-    local left = redis.call('PTTL', KEYS[1])
+    local text = redis.pcall('GET', KEYS[1])
+    local stored = type(text) == 'string' and text:match('^%d+$') and tonumber(text)
+    if stored and stored >= 2^53 and stored <= 2^64 then return text end
+    local cutoff, keep_for, left = tonumber(ARGV[1]), tonumber(ARGV[2]), -2
+    if stored and stored < 2^53 then
+        if stored >= cutoff then cutoff = stored + 1 end
+        left = redis.call('PTTL', KEYS[1])
+    end
+    text = string.format('%.0f', cutoff)
     if left == -1 then
         redis.call('SET', KEYS[1], text)
     else

@@ -1,23 +1,23 @@
 //! The account for which a login with an intent is started. The login must end in the same one.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use http::request;
-
+use super::user::parts_for_hook;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{Misconfigured, Refused};
+use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
+use aws_lc_rs::digest::{SHA256, digest};
 
 /// Returns whether the app's own hook knows an account for this request.
-pub(super) fn has_account(site: &Site, parts: &request::Parts) -> bool {
+pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentSession) -> bool {
     let hook = site.account_of.as_ref();
-    hook.is_some_and(|hook| matches!(hook.call(parts), Ok(Some(_))))
+    hook.is_some_and(|hook| matches!(hook.call(&parts_for_hook(head, current)), Ok(Some(_))))
 }
 
 /// Returns a digest of the account to which a request belongs.
 pub(super) fn account_digest(
     site: &Site,
-    parts: &request::Parts,
+    head: RequestHead<'_>,
     current: &CurrentSession,
 ) -> Result<[u8; 32], LoginError> {
     if current.is_unverified() {
@@ -25,10 +25,13 @@ pub(super) fn account_digest(
         return Err(LoginError::new(Refused, detail));
     }
     let account = match &site.account_of {
-        Some(account_of) => account_of.call(parts).map_err(|error| {
-            tracing::error!("the account_of hook failed: {error}");
-            LoginError::new(Refused, "the app's account_of hook failed")
-        })?,
+        Some(account_of) => {
+            let account = account_of.call(&parts_for_hook(head, current));
+            account.map_err(|error| {
+                tracing::error!("the account_of hook failed: {error}");
+                LoginError::new(Refused, "the app's account_of hook failed")
+            })?
+        }
         None if !site.keeps_sessions => {
             let detail = "the account is unknown: set `QqAuthLayerBuilder::account_of`";
             return Err(LoginError::new(Misconfigured, detail));

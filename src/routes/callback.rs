@@ -29,7 +29,7 @@ use crate::error::LoginErrorKind::{
     CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
 };
 use crate::hooks::failure_page::Retry;
-use crate::hooks::on_login::{AcceptedLogin, RefusedLogin, Verdict};
+use crate::hooks::on_login::{AcceptedLogin, OnLogin, RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
 use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
@@ -52,11 +52,10 @@ pub(super) fn finish_login(
     current: CurrentSession,
 ) -> Action {
     let query = Query::parse(head.query());
-    let parts = parts_for_hook(head, &current);
     let mut callback = Callback {
         site: Arc::clone(site),
         reporter: Reporter::new(head, requester),
-        is_signed_in: current.valid().is_some() || has_account(site, &parts),
+        is_signed_in: current.valid().is_some() || has_account(site, head, &current),
         login: PendingLogin::home(),
         removal: None,
     };
@@ -73,7 +72,7 @@ pub(super) fn finish_login(
         }
     }
     let code = callback
-        .check_account(&parts, &current)
+        .check_account(head, &current)
         .and_then(|()| read_code(&query));
     let code = match code {
         Ok(code) => code.to_owned(),
@@ -84,10 +83,12 @@ pub(super) fn finish_login(
             .with_retry_after(OVERLOADED_RETRY_AFTER);
         return Action::Respond(callback.fail(error));
     };
+    let hook = site.on_login.clone();
+    let hook = hook.map(|hook| (hook, parts_for_hook(head, &current)));
+    let guard = AbandonGuard::new(callback.reporter.arrived_at);
     Action::Wait(Box::pin(async move {
-        let guard = AbandonGuard::new(callback.reporter.arrived_at);
         let in_flight = (permit, InFlight::new());
-        let outcome = callback.run(&code, parts).await;
+        let outcome = callback.run(&code, hook).await;
         drop(in_flight);
         let action = match outcome.map(|(login, verdict)| (login, verdict.into_result())) {
             Ok((login, Ok(accepted))) => {
@@ -117,11 +118,11 @@ impl Callback {
     /// Fails unless the account is still the one that started a login with an intent.
     fn check_account(
         &self,
-        parts: &request::Parts,
+        head: RequestHead<'_>,
         current: &CurrentSession,
     ) -> Result<(), LoginError> {
         match &self.login.intent {
-            Some(intent) if intent.account != account_digest(&self.site, parts, current)? => {
+            Some(intent) if intent.account != account_digest(&self.site, head, current)? => {
                 let detail = "a different account was signed in when the login started";
                 Err(LoginError::new(Refused, detail))
             }
@@ -133,7 +134,7 @@ impl Callback {
     async fn run(
         &self,
         code: &str,
-        parts: request::Parts,
+        hook: Option<(OnLogin, request::Parts)>,
     ) -> Result<(QqLogin, Verdict), LoginError> {
         let client = &self.site.client;
         let deadline = Instant::now() + client.app().options.login_timeout;
@@ -142,10 +143,10 @@ impl Callback {
         let login = login
             .with_return_to(self.login.return_to.to_location())
             .with_intent(intent.map(|intent| intent.name.clone()));
-        let Some(hook) = &self.site.on_login else {
+        let Some((hook, head)) = hook else {
             return Ok((login, Verdict::allow()));
         };
-        let verdict = timeout_at(deadline, hook.call(login.clone(), parts)).await;
+        let verdict = timeout_at(deadline, hook.call(login.clone(), head)).await;
         Ok((login, unwrap_verdict(verdict.ok())?))
     }
 

@@ -54,14 +54,16 @@ impl RequestContext {
     pub(super) fn new(
         site: Arc<Site>,
         head: RequestHead<'_>,
-        requester: Requester,
+        mut requester: Requester,
         is_valid: bool,
     ) -> Self {
+        let page = head.uri.path_and_query();
+        if requester.kind == RequesterKind::Page && page.is_none() {
+            // A target in authority form is no page to come back to.
+            requester.kind = RequesterKind::Form;
+        }
         let return_page = match requester.kind {
-            RequesterKind::Page => {
-                let page = head.uri.path_and_query().cloned();
-                page.map(ReturnPage::Requested)
-            }
+            RequesterKind::Page => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Form => {
                 let referer = head.headers.get(header::REFERER).cloned();
                 referer.map(ReturnPage::Referer)
@@ -137,7 +139,6 @@ impl RequestContext {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
-        let refreshed = self.take_refreshed_tokens(response.extensions_mut());
         if let Some(login) = login {
             let CompletedLogin {
                 login,
@@ -148,12 +149,14 @@ impl RequestContext {
             let status = response.status();
             let is_refused = status.is_client_error() || status.is_server_error();
             let session = session.filter(|_| !is_refused);
+            let refreshed = self.take_refreshed_tokens(response.extensions_mut());
             set_cookie(response, removal);
             set_cookie(
                 response,
                 self.refresh_new_session(session, &login, refreshed),
             );
         } else if let Some(session) = self.current.valid() {
+            let refreshed = self.take_refreshed_tokens(response.extensions_mut());
             set_cookie(response, self.update_session(session, refreshed));
         }
         None

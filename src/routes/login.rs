@@ -3,7 +3,7 @@
 //! With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page of this
 //! site can start it, and its cookie holds a digest of the account.
 
-use super::{account::account_digest, failure::Reporter, user::parts_for_hook};
+use super::{account::account_digest, failure::Reporter};
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::Refused;
 use crate::hooks::failure_page::Retry;
@@ -65,7 +65,7 @@ fn read_intent(
     if Origin::of(head.headers, site.origin()) != Origin::ThisSite {
         return refused("another site tried to start a login with an intent");
     }
-    let account = account_digest(site, &parts_for_hook(head, current), current)?;
+    let account = account_digest(site, head, current)?;
     Ok(Some(Intent { name, account }))
 }
 

@@ -103,19 +103,25 @@ fn rejects_invalid_app_settings_and_names_them() {
     let long = format!("https://site.example/{}", "x".repeat(460));
     let text = error_text(QqApp::new(APP_ID, APP_KEY, &long), REDIRECT_URI);
     assert!(text.contains("\"https://site.example/xxx"), "{text}");
-    let password = "https://user:canary@site.example/x";
-    assert_secret_rejected(QqApp::new(APP_ID, APP_KEY, password), REDIRECT_URI);
+    for password in [
+        "https://user:canary@site.example/x",
+        "https://user:canary＠site.example/x",
+    ] {
+        assert_secret_rejected(QqApp::new(APP_ID, APP_KEY, password), REDIRECT_URI);
+    }
+    let key = "canary4e5f60718293a4b5c6d7e8f901";
+    assert_secret_rejected(QqApp::new(key, APP_KEY, CALLBACK), ID);
+    assert_secret_rejected(QqApp::new(APP_ID, APP_KEY, key), REDIRECT_URI);
+    let builder = QqApp::builder(key, APP_KEY, "https://user:canary@site.example/x");
+    assert!(!format!("{builder:?}").contains("canary"), "{builder:?}");
 
     let app = site::app_builder;
-    for url in [
-        "",
-        "garbage",
-        "http://graph.qq.com",
-        "https://graph.qq.com?x",
-        "https://graph.qq.com/#",
-        "file:///x",
-    ] {
+    for url in ["", "garbage", "http://graph.qq.com", "file:///x"] {
         assert_rejected(app().base_url(url).build(), BASE_URL, url);
+    }
+    for end in ["?token=canary", "/#canary"] {
+        let url = format!("https://graph.qq.com{end}");
+        assert_secret_rejected(app().base_url(url).build(), BASE_URL);
     }
     for scope in ["", "get user info"] {
         assert_rejected(app().scope(scope).build(), "scope", scope);

@@ -407,6 +407,42 @@ async fn keys_hold_the_ids_as_hex_and_values_the_milliseconds() {
 }
 
 #[tokio::test]
+async fn a_raise_replaces_invalid_entries_and_keeps_huge_ones() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let list = redis.list();
+    let (_, user) = subjects().await;
+    let key = format!("qq-auth:{{{}}}", hex(user.user()));
+    let cutoff = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+    let hour = Duration::from_secs(60 * 60);
+    let raise = async || list.raise_cutoff(user, cutoff, hour).await.unwrap();
+    for command in [
+        "SET {key} garbage",
+        "SET {key} inf",
+        "SET {key} 1e400",
+        "SET {key} -5",
+        "SET {key} 99999999999999999999999",
+        "LPUSH {key} 1800000000999",
+    ] {
+        redis.command(&format!("DEL {key}")).await;
+        redis.command(&command.replace("{key}", &key)).await;
+        assert_eq!(raise().await, cutoff, "{command}");
+        assert_eq!(list.latest_cutoff(user).await.unwrap(), Some(cutoff));
+        assert!(redis.integer(&format!("PTTL {key}")).await > 0, "{command}");
+    }
+    // Revoked for ever, as an operator may write it.
+    let forever = SystemTime::UNIX_EPOCH + Duration::from_millis(1 << 60);
+    let command = format!("SET {key} {}", 1_u64 << 60);
+    redis.command(&command).await;
+    assert_eq!(raise().await, forever);
+    // An entry without a time to live keeps none.
+    redis.command(&format!("SET {key} 1800000000999")).await;
+    assert_eq!(raise().await, cutoff + Duration::from_millis(877));
+    assert_eq!(redis.command(&format!("PTTL {key}")).await, ":-1\r\n");
+}
+
+#[tokio::test]
 async fn the_list_on_redis_only_raises_cutoffs() {
     let Some(redis) = Redis::start().await else {
         return;
