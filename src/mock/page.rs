@@ -55,7 +55,7 @@ pub(super) fn render_refusal(refused: Refused) -> Response<MockBody> {
         "error",
         &format!(
             "<h1>模拟 QQ：无法登录</h1>\n\
-             <p>模拟 QQ 拒绝了这次登录请求，错误码与真实的 QQ 一致：<br>\
+             <p>模拟 QQ 拒绝了登录请求，返回码与真实的 QQ 一致：<br>\
              <span lang=\"en\">The mock refused this request with QQ's error code:</span></p>\n\
              <p><code>{}</code> {}</p>",
             refused.code(),

@@ -92,7 +92,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A JSON object without repeated names.
+/// A JSON object without repeated names, of which `serde_json` would keep the last.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {

@@ -1,4 +1,6 @@
 //! The query of a request to one of the layer's paths.
+//!
+//! Parsed here because `form_urlencoded` replaces invalid UTF-8, which has to be refused.
 
 use std::borrow::Cow;
 

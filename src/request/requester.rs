@@ -119,7 +119,7 @@ pub(crate) fn preferred_language(headers: &HeaderMap) -> Language {
     }
 }
 
-/// Splits an `Accept…` header into ranges and their parameters (RFC 9110, section 12.5).
+/// Splits an `Accept…` header, in place and without allocation, into ranges and their parameters (RFC 9110, section 12.5).
 fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
     let items = value.as_bytes().split(|&byte| byte == b',');
     items.map(|item| {

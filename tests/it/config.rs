@@ -1,9 +1,9 @@
 //! Settings of apps, layers and session keys: accepted values, rejected values and their errors.
 
-use std::{env, ffi::OsStr, fs, process::Command, time::Duration};
+use std::{env, ffi::OsStr, fs, io, process::Command, time::Duration};
 
 use proptest::prelude::*;
-use tower_qq_auth::{ConfigError, Language, QqApp, SessionKeys, html::login_button};
+use tower_qq_auth::{ConfigError, Language, QqApp, QqAuthLayer, SessionKeys, html::login_button};
 
 use crate::site::{self, APP_ID, APP_KEY, CALLBACK};
 
@@ -590,4 +590,38 @@ fn debug_output_shows_no_secrets() {
     );
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("[redacted]"));
+}
+
+/// The parent runs itself again with a trust store that is empty.
+#[test]
+fn without_certificates_build_fails_and_new_logs() {
+    const CHILD: &str = "CONFIG_TEST_WITHOUT_CERTIFICATES";
+    if env::var_os(CHILD).is_none() {
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args([
+            "--exact",
+            "config::without_certificates_build_fails_and_new_logs",
+            "--nocapture",
+        ]);
+        child.env(CHILD, "1").env("SSL_CERT_FILE", "/dev/null");
+        child.env("SSL_CERT_DIR", "/dev/null");
+        let output = child.output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        let errors = log.lines().filter(|line| line.contains("ERROR"));
+        assert!(
+            errors.into_iter().any(|line| line.contains("HTTP client")),
+            "{log}"
+        );
+        return;
+    }
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let app = || QqApp::new(APP_ID, APP_KEY, CALLBACK).unwrap();
+    let error = QqAuthLayer::builder(app(), site::keys())
+        .build()
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("HTTP client "), "{text}");
+    let layer = QqAuthLayer::new(app(), site::keys());
+    assert_eq!(layer.callback_path(), "/auth/qq/callback");
 }
