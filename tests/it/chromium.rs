@@ -269,7 +269,7 @@ async fn the_examples_with_a_users_table_and_with_sessions_sign_in_and_out() {
         window.click(SIGN_IN).await;
         window.click(SECOND).await;
         if example == "sqlite_users" {
-            assert_shows(&window.text().await, &["欢迎第一次来到本站"]);
+            assert_shows(&window.text().await, &["欢迎你，新用户"]);
             window.click(".button").await;
         }
         assert_eq!(window.url().await, site, "{example}");

@@ -43,7 +43,7 @@ fn home(name: &str, user: Option<QqUser>) -> Response {
                 r#"{card}<form method="post" action="/auth/qq/logout">
 <button>退出登录 <span lang="en">Sign out</span></button></form>
 <form method="post" action="/leave-everywhere">
-<button>退出所有设备 <span lang="en">Sign out everywhere</span></button></form>"#
+<button>在所有设备上退出登录 <span lang="en">Sign out everywhere</span></button></form>"#
             )
         }
     };

@@ -67,8 +67,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     server.serve(site).await
 }
 
-const HOME: &str = r#"<p>用登录得到的令牌调用 QQ 的接口。<br>
+const HOME: &str = r#"<p>用登录时获得的 token 调用 QQ 接口。<br>
 <span lang="en">Calls an API of QQ with the tokens of a login.</span></p>
 <p><a href="/profile">/profile</a></p>
 <form method="post" action="/refresh">
-<button>刷新令牌 <span lang="en">Refresh</span></button></form>"#;
+<button>刷新 token <span lang="en">Refresh</span></button></form>"#;

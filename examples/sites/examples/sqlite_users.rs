@@ -50,7 +50,7 @@ async fn admit(pool: &SqlitePool, login: QqLogin) -> Result<Verdict, sqlx::Error
     .await?;
     if banned {
         transaction.rollback().await?;
-        return Ok(Verdict::refuse("这个账号已被停用。This account is closed."));
+        return Ok(Verdict::refuse("该账号已被停用。This account is closed."));
     }
     transaction.commit().await?;
     Ok(match logins {
@@ -101,7 +101,7 @@ async fn find(
 /// Greets a user after the first login.
 async fn welcome(_: QqUser) -> Response {
     page(
-        r#"<p>欢迎第一次来到本站！<br><span lang="en">Welcome! This is your first visit.</span></p>
+        r#"<p>欢迎你，新用户！<br><span lang="en">Welcome! This is your first visit.</span></p>
 <p><a class="button" href="/">继续 <span lang="en">Continue</span></a></p>"#,
     )
 }

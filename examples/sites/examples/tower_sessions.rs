@@ -43,7 +43,7 @@ async fn callback(
     Ok(Redirect::to(login.return_to()).into_response())
 }
 
-const TAKEN: &str = r#"<p>这个 QQ 已绑定到另一个账号。<br>
+const TAKEN: &str = r#"<p>该 QQ 已绑定其他账号。<br>
 <span lang="en">This QQ belongs to another account.</span></p><p><a href="/">/</a></p>"#;
 
 /// The other way to sign in: a name, which makes a new account each time.
@@ -73,7 +73,7 @@ async fn home(me: Result<Me, Response>) -> Response {
     };
     let (about, bind) = match &me.account.openid {
         Some(openid) => (format!("openid {openid}"), ""),
-        None => ("没有绑定 QQ · no QQ yet".into(), BIND),
+        None => ("未绑定 QQ · no QQ yet".into(), BIND),
     };
     let card = user_card(&me.account.name, None, &about);
     page(&format!(
@@ -206,5 +206,5 @@ const BIND: &str = r#"<p><a class="button" href="/auth/qq/login?intent=bind&amp;
 const SIGNED_OUT: &str = r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
 <p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>
 <form method="post" action="/local">
-<p><label>或者只用一个名字 <span lang="en">Or just a name</span> <input name="name" required></label></p>
+<p><label>或者只填昵称 <span lang="en">Or just a name</span> <input name="name" required></label></p>
 <button>登录 <span lang="en">Sign in</span></button></form>"#;
