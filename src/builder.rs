@@ -17,10 +17,10 @@ use crate::layer::QqAuthLayer;
 use crate::login_state::PendingLogins;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths};
 use crate::qq::client::QqClient;
-use crate::revocation::check::Revocations;
 use crate::session::cookie::CookieScope;
 use crate::session::keys::SessionKeys;
 use crate::session::sessions::{SessionSettings, Sessions};
+use crate::session_check::Revocations;
 use crate::site::Site;
 
 mod hooks;
@@ -48,7 +48,7 @@ pub struct QqAuthLayerBuilder {
     logout_path: String,
     cookie_prefix: String,
     session: SessionSettings,
-    revocations: Revocations,
+    session_check: Revocations,
     max_logins_in_flight: usize,
     clock: Clock,
     on_login: Option<OnLogin>,
@@ -77,7 +77,7 @@ impl QqAuthLayer {
             logout_path: LOGOUT_PATH.into(),
             cookie_prefix: "qq".into(),
             session: SessionSettings::default(),
-            revocations: Revocations::default(),
+            session_check: Revocations::default(),
             max_logins_in_flight: 256,
             clock: Arc::new(SystemTime::now),
             on_login: None,
@@ -146,7 +146,7 @@ impl QqAuthLayerBuilder {
         errors.collect(check_time("session idle time", self.session.idle));
         errors.collect(check_time("session lifetime", self.session.lifetime));
         #[cfg(feature = "revocation")]
-        errors.collect(self.revocations.check());
+        errors.collect(self.session_check.check());
         errors.collect(check_limit(self.max_logins_in_flight));
         if let Some(error) = self.client.build_error() {
             let problem = format!("cannot be created: {error}");
@@ -163,7 +163,7 @@ impl QqAuthLayerBuilder {
             paths: self.paths(),
             sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),
             pending_logins: PendingLogins::new(&self.keys, scope, &app.id),
-            revocations: self.revocations,
+            revocations: self.session_check,
             logins_in_flight: Arc::new(Semaphore::new(self.max_logins_in_flight)),
             clock: self.clock,
             on_login: self.on_login,
@@ -206,7 +206,10 @@ fn check_limit(limit: usize) -> Result<(), ConfigError> {
     if range.contains(&limit) {
         return Ok(());
     }
-    let problem = format!("must be 1 to {}: {limit}", Semaphore::MAX_PERMITS);
+    let problem = match limit {
+        0 => "must be at least 1: 0".to_owned(),
+        _ => format!("must be at most {}: {limit}", Semaphore::MAX_PERMITS),
+    };
     Err(ConfigError::new("limit of logins in flight", problem))
 }
 

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::config::ConfigError;
 use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
-use crate::revocation::check::RevocationError;
+use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
 use crate::site::Site;
 use crate::tokens::QqTokens;

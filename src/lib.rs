@@ -307,12 +307,14 @@ mod respond;
 mod return_to;
 #[cfg(feature = "revocation")]
 pub mod revocation;
-#[cfg(not(feature = "revocation"))]
-#[path = "no_revocation.rs"]
-mod revocation;
 mod routes;
 pub mod service;
 mod session;
+#[cfg(feature = "revocation")]
+mod session_check;
+#[cfg(not(feature = "revocation"))]
+#[path = "no_session_check.rs"]
+mod session_check;
 mod site;
 mod tokens;
 mod user;

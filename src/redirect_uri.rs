@@ -43,11 +43,14 @@ impl RedirectUri {
         if text.contains('#') {
             return wrong("contains a `#`, which QQ does not allow");
         }
+        if !text.is_ascii() {
+            return wrong("must be ASCII: write a Chinese domain in its xn-- form");
+        }
         let Some(url) = AbsoluteUrl::parse(&text) else {
             return wrong("must be a URL such as https://example.com/auth/qq/callback");
         };
         if !url.is_secure && !allow_plain_http && !url.is_loopback() {
-            return wrong("must be https, except on localhost");
+            return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
         }
         let uri = &url.uri;
         if ["/", LOGIN_PATH, LOGOUT_PATH].contains(&uri.path()) {

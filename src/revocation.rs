@@ -12,8 +12,7 @@
 //! [`revocation_freshness`]: crate::QqAuthLayerBuilder::revocation_freshness
 //! [`revocation_grace`]: crate::QqAuthLayerBuilder::revocation_grace
 
-mod cache;
-pub(crate) mod check;
+pub(crate) mod cache;
 pub(crate) mod list;
 mod memory;
 #[cfg(feature = "redis")]
@@ -23,5 +22,7 @@ pub(crate) mod subject;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisRevocations;
 pub use self::{
-    check::RevocationError, list::RevocationList, memory::InMemoryRevocations, subject::Subject,
+    list::{RevocationError, RevocationList},
+    memory::InMemoryRevocations,
+    subject::Subject,
 };

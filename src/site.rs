@@ -13,10 +13,10 @@ use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 use crate::return_to::ReturnTo;
-use crate::revocation::check::Revocations;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
 use crate::session::sessions::Sessions;
+use crate::session_check::Revocations;
 
 /// The settings, keys and hooks of one layer, and its client.
 pub(crate) struct Site {

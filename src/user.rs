@@ -144,7 +144,7 @@ pub struct OpenId(String);
 pub struct UnionId(String);
 
 /// The error for text that is not an [`OpenId`] or a [`UnionId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId(());
 
 impl OpenId {
@@ -209,6 +209,13 @@ impl fmt::Display for UnionId {
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a QQ id: expected 1 to 128 characters of [0-9A-Za-z_-]")
+    }
+}
+
+// `unwrap()` prints `Debug`, which should read as well.
+impl fmt::Debug for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -17,7 +17,8 @@ impl QqAuthLayerBuilder {
     /// the [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If
     /// it fails or panics, the login is refused and the error is logged, so keep tokens out of its
     /// text. It is cloned for each login like a handler of axum, so an `async move` closure can own
-    /// a pool.
+    /// a pool. Its error is `Box<dyn Error + Send + Sync>`, into which `?` converts any other: for a
+    /// function with an error type of its own, return `Ok(admit(..).await?)`.
     ///
     /// The hook runs within the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On
     /// timeout, or if the browser leaves, its future is dropped at an `.await`, so keep writes that
@@ -124,8 +125,9 @@ impl QqAuthLayerBuilder {
 
     /// Sets the hook that renders failures for browsers. Programs still get JSON.
     ///
-    /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. If it
-    /// streams or the hook panics, the browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
+    /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. The
+    /// page cannot borrow from the failure. If it streams or redirects, or the hook panics,
+    /// the browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
     /// and `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
     /// `Content-Security-Policy`.
     ///

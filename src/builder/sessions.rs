@@ -54,7 +54,7 @@ impl QqAuthLayerBuilder {
     /// `RedisRevocations` on several.
     #[cfg(feature = "revocation")]
     pub fn revocations(mut self, list: impl RevocationList) -> Self {
-        self.revocations.set_list(list);
+        self.session_check.set_list(list);
         self
     }
 
@@ -62,7 +62,7 @@ impl QqAuthLayerBuilder {
     /// greater than zero.
     #[cfg(feature = "revocation")]
     pub fn revocation_timeout(mut self, timeout: Duration) -> Self {
-        self.revocations.timeout = timeout;
+        self.session_check.timeout = timeout;
         self
     }
 
@@ -74,7 +74,7 @@ impl QqAuthLayerBuilder {
     /// during an outage either. It has no effect on a local list.
     #[cfg(feature = "revocation")]
     pub fn revocation_freshness(mut self, time: Duration) -> Self {
-        self.revocations.freshness = time;
+        self.session_check.freshness = time;
         self
     }
 
@@ -82,7 +82,7 @@ impl QqAuthLayerBuilder {
     /// default 60 seconds. It has no effect on a local list.
     #[cfg(feature = "revocation")]
     pub fn revocation_grace(mut self, time: Duration) -> Self {
-        self.revocations.grace = time;
+        self.session_check.grace = time;
         self
     }
 
@@ -90,7 +90,7 @@ impl QqAuthLayerBuilder {
     /// treated as signed out on public pages, and get 503 where a page needs a user.
     #[cfg(feature = "revocation")]
     pub fn accept_unverified_sessions(mut self) -> Self {
-        self.revocations.accept_unverified = true;
+        self.session_check.accept_unverified = true;
         self
     }
 }

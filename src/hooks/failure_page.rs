@@ -120,13 +120,19 @@ impl FailurePage {
 }
 
 /// Collects the body of a page, which must be available without waiting.
+///
+/// Returns `None` for a redirect as well: with the status of the failure it would lead nowhere.
 fn collect_now<B: Body<Data = Bytes>>(page: Response<B>) -> Option<Response<Bytes>> {
     let (head, body) = page.into_parts();
     let collected = pin!(body.collect());
     match collected.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(_)) if head.status.is_redirection() => {
+            tracing::error!("the failure_page hook returned a redirect instead of a page");
+            None
+        }
         Poll::Ready(Ok(body)) => Some(Response::from_parts(head, body.to_bytes())),
-        _ => {
-            tracing::error!("the failure page of the app has a body that is not complete at once");
+        Poll::Ready(Err(_)) | Poll::Pending => {
+            tracing::error!("the failure_page hook returned a body that is not complete at once");
             None
         }
     }

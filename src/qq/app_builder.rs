@@ -182,7 +182,7 @@ impl QqAppBuilder {
     pub fn build(self) -> Result<QqApp, ConfigError> {
         let mut errors = ConfigErrors::default();
         let id = errors.collect(self.id.and_then(check_id));
-        let key = errors.collect(self.key.and_then(check_key));
+        let key = errors.collect(self.key.and_then(|key| check_key(KEY, key)));
         let check_uri = |uri| RedirectUri::new(uri, self.allow_plain_http);
         let redirect_uri = errors.collect(self.redirect_uri.and_then(check_uri));
         let base_url = errors.collect(self.base_url.and_then(check_base_url));
@@ -215,14 +215,14 @@ fn check_id(id: String) -> Result<String, ConfigError> {
     }
 }
 
-fn check_key(key: String) -> Result<String, ConfigError> {
+fn check_key(setting: &str, key: String) -> Result<String, ConfigError> {
     let is_valid =
         (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     if is_valid {
         Ok(key)
     } else {
         let problem = "must be 1 to 256 visible ASCII characters";
-        Err(ConfigError::new(KEY, problem))
+        Err(ConfigError::new(setting, problem))
     }
 }
 
@@ -237,7 +237,7 @@ fn check_base_url(text: String) -> Result<String, ConfigError> {
         return wrong("must have neither a query nor a fragment");
     }
     if !url.is_secure && !url.is_loopback() {
-        return wrong("must be https, except on localhost");
+        return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
     }
     Ok(text.trim_end_matches('/').into())
 }
@@ -265,9 +265,9 @@ fn read_key() -> Result<String, ConfigError> {
     match (key, file) {
         (Some(key), None) => Ok(key),
         (None, Some(path)) => match fs::read_to_string(&path) {
-            Ok(key) => Ok(key.trim().into()),
+            Ok(key) => check_key(KEY_FILE, key.trim().into()),
             Err(error) => {
-                let problem = format!("cannot be read ({})", error.kind());
+                let problem = format!("cannot be read ({error})");
                 Err(ConfigError::with_value(KEY_FILE, problem, &path))
             }
         },

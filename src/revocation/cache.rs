@@ -14,7 +14,7 @@ const CAPACITY: u64 = 100_000;
 /// Pause after a failed call, so that not every request waits for a list that is down.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-pub(super) struct AnswerCache {
+pub(crate) struct AnswerCache {
     answers: Cache<Subject, Answer>,
     failed_at: Mutex<Option<Instant>>,
     /// The time of the last revocation by this machine. Answers asked for earlier are not cached.
@@ -22,19 +22,19 @@ pub(super) struct AnswerCache {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Answer {
-    pub(super) cutoff: Option<SystemTime>,
+pub(crate) struct Answer {
+    pub(crate) cutoff: Option<SystemTime>,
     asked_at: Instant,
 }
 
 impl Answer {
-    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
+    pub(crate) fn is_younger_than(&self, age: Duration) -> bool {
         self.asked_at.elapsed() < age
     }
 }
 
 impl AnswerCache {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             answers: Cache::new(CAPACITY),
             failed_at: Mutex::default(),
@@ -42,16 +42,16 @@ impl AnswerCache {
         }
     }
 
-    pub(super) fn get(&self, session: Subject) -> Option<Answer> {
+    pub(crate) fn get(&self, session: Subject) -> Option<Answer> {
         self.answers.get(&session)
     }
 
-    pub(super) fn is_backing_off(&self) -> bool {
+    pub(crate) fn is_backing_off(&self) -> bool {
         lock(&self.failed_at).is_some_and(|failed_at| failed_at.elapsed() < BACK_OFF)
     }
 
     /// Starts a call of the list. If it is dropped after half of its `timeout`, it counts as failed.
-    pub(super) fn start_call(&self, timeout: Duration) -> ListCall<'_> {
+    pub(crate) fn start_call(&self, timeout: Duration) -> ListCall<'_> {
         ListCall {
             cache: self,
             asked_at: Instant::now(),
@@ -61,7 +61,7 @@ impl AnswerCache {
     }
 
     /// Removes the answers that this revocation outdates.
-    pub(super) fn invalidate(&self, subject: Subject) {
+    pub(crate) fn invalidate(&self, subject: Subject) {
         let mut revoked_at = lock(&self.revoked_at);
         *revoked_at = Some(Instant::now());
         match subject.session() {
@@ -72,7 +72,7 @@ impl AnswerCache {
 }
 
 /// A call of the list. It remembers whether the list failed, even if it is dropped.
-pub(super) struct ListCall<'c> {
+pub(crate) struct ListCall<'c> {
     cache: &'c AnswerCache,
     asked_at: Instant,
     slow_after: Duration,
@@ -80,7 +80,7 @@ pub(super) struct ListCall<'c> {
 }
 
 impl ListCall<'_> {
-    pub(super) fn succeed(mut self, session: Subject, cutoff: Option<SystemTime>) {
+    pub(crate) fn succeed(mut self, session: Subject, cutoff: Option<SystemTime>) {
         self.has_failed = Some(false);
         let asked_at = self.asked_at;
         let revoked_at = lock(&self.cache.revoked_at);
@@ -91,7 +91,7 @@ impl ListCall<'_> {
     }
 
     /// `is_outage` is `false` if the failure concerns this session alone.
-    pub(super) fn fail(mut self, is_outage: bool) {
+    pub(crate) fn fail(mut self, is_outage: bool) {
         self.has_failed = Some(is_outage);
     }
 }

@@ -56,7 +56,7 @@ pub trait RevocationList: Send + Sync + 'static {
 type ListFuture<'l, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'l>>;
 
 /// Any [`RevocationList`], without its type.
-pub(super) trait ErasedList: Send + Sync {
+pub(crate) trait ErasedList: Send + Sync {
     fn is_local(&self) -> bool;
 
     /// Returns the answer of a local list, without a box.
@@ -104,9 +104,27 @@ impl<L: RevocationList> ErasedList for L {
     }
 }
 
+/// The error for a revocation that may not be on the list.
+#[derive(Debug)]
+pub struct RevocationError(&'static str);
+
+impl RevocationError {
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for RevocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for RevocationError {}
+
 /// The error of an entry that cannot be read. It says nothing about the list as a whole.
 #[derive(Debug)]
-pub(super) struct UnreadableEntry;
+pub(crate) struct UnreadableEntry;
 
 impl fmt::Display for UnreadableEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

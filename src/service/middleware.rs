@@ -49,10 +49,12 @@ where
                 ResponseFuture::forward(self.inner.call(request), context)
             }
             Action::Respond(response) => {
+                // The app is not called, so the readiness it has promised is given back.
                 release(&mut self.inner);
                 ResponseFuture::respond(response)
             }
             Action::Wait(action) => {
+                // The future waits for the app's readiness anew, if it comes to that.
                 release(&mut self.inner);
                 ResponseFuture::wait(action, self.inner.clone(), request)
             }

@@ -257,6 +257,6 @@ async fn reports_every_missing_or_malformed_setting_in_one_run() {
     files.push(("QQ_APP_KEY_FILE", "/nonexistent/key"));
     assert_wrong(&doctor(&files).await, "is set twice", "QQ_APP_KEY_FILE");
     files.retain(|(name, _)| *name != "QQ_APP_KEY");
-    let unreadable = "cannot be read (entity not found)";
+    let unreadable = "cannot be read (No such file or directory";
     assert_wrong(&doctor(&files).await, unreadable, "QQ_APP_KEY_FILE");
 }

@@ -15,7 +15,7 @@ use std::{
 
 use axum::{
     Extension,
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Redirect},
 };
 use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
@@ -544,4 +544,16 @@ async fn a_failure_page_that_streams_is_replaced_by_the_default_page() {
         page.header("content-security-policy")
             .starts_with("default-src 'none'")
     );
+}
+
+#[tokio::test]
+async fn a_failure_page_that_redirects_is_replaced_by_the_default_page() {
+    let site = Site::with(
+        |app| app,
+        |layer| layer.failure_page(|_| Redirect::to("/sorry")),
+    );
+    let page = site.browser().get("/auth/qq/callback").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.body.contains("浏览器没有发送 Cookie"), "{}", page.body);
+    assert!(!page.headers.contains_key("location"));
 }

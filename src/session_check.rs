@@ -8,13 +8,11 @@ use std::{
 
 use tower::BoxError;
 
-use super::{
-    cache::AnswerCache,
-    list::{ErasedList, RevocationList, UnreadableEntry},
-    subject::Subject,
-};
 use crate::clock::CLOCK_SKEW;
 use crate::config::ConfigError;
+use crate::revocation::cache::AnswerCache;
+use crate::revocation::list::{ErasedList, RevocationError, RevocationList, UnreadableEntry};
+use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
 use crate::session::current::SessionStatus::{Revoked, Unverified, Valid};
@@ -38,18 +36,6 @@ struct CachedList {
     /// `None` for a local list, which is asked every time.
     cache: Option<AnswerCache>,
 }
-
-/// The error for a revocation that may not be on the list.
-#[derive(Debug)]
-pub struct RevocationError(&'static str);
-
-impl fmt::Display for RevocationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for RevocationError {}
 
 impl Default for Revocations {
     fn default() -> Self {
@@ -178,13 +164,15 @@ impl Revocations {
         const NO_LIST: &str =
             "there is no revocation list: set one with `QqAuthLayerBuilder::revocations`";
         let Some(CachedList { list, cache }) = &self.list else {
-            return Err(RevocationError(NO_LIST));
+            return Err(RevocationError::new(NO_LIST));
         };
         for subject in subjects {
             let call = list.raise_cutoff(subject, cutoff, keep_for + CLOCK_SKEW);
             if let Err(FailedCall { text, .. }) = self.with_timeout(call).await {
                 tracing::error!("cannot put a session on the revocation list: {text}");
-                return Err(RevocationError("the revocation list failed: try again"));
+                return Err(RevocationError::new(
+                    "the revocation list failed: try again",
+                ));
             }
             if let Some(cache) = cache {
                 cache.invalidate(subject);
