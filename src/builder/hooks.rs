@@ -125,10 +125,10 @@ impl QqAuthLayerBuilder {
 
     /// Sets the hook that renders failures for browsers. Programs still get JSON.
     ///
-    /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. The
-    /// page cannot borrow from the failure. If it streams or redirects, or the hook panics,
-    /// the browser gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy`
-    /// and `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
+    /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. It
+    /// cannot borrow from the failure. If it streams or redirects, or the hook panics, the browser
+    /// gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy` and
+    /// `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
     /// `Content-Security-Policy`.
     ///
     /// ```

@@ -73,7 +73,7 @@ async fn send(router: &Router, uri: &str, cookies: &[impl AsRef<[u8]>]) -> (Stat
     (status, body)
 }
 
-/// Returns the user whom a public page sees, or null.
+/// Returns the user that a public page sees, or null.
 async fn whoami(router: &Router, cookies: &[impl AsRef<[u8]>]) -> Value {
     let (status, body) = send(router, "/whoami", cookies).await;
     assert_eq!(status, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! How long a login takes: the round trips to QQ, and the work on this machine. See `README.md`.
+//! The time of a login: the round trips to QQ, and the work on this machine. See `README.md`.
 
 use std::{
     env,
@@ -48,9 +48,9 @@ struct Case {
     /// The lowest possible number of round trips.
     limit: u32,
     configure: fn(QqAppBuilder) -> QqAppBuilder,
-    /// Whether QQ leaves the openid out of the token reply, so that it takes a call to `/me`.
+    /// QQ leaves the openid out of the token reply, so that it takes a call to `/me`.
     needs_me: bool,
-    /// Whether the site has had a login before.
+    /// The site has had a login before.
     is_second: bool,
 }
 
