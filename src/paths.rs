@@ -9,7 +9,7 @@ pub(crate) const LOGIN_PATH: &str = "/auth/qq/login";
 pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
 
 /// The paths of one layer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) login: String,
     pub(crate) callback: String,

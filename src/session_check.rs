@@ -101,8 +101,8 @@ impl Revocations {
             return Valid;
         };
         let subject = Subject::of(session);
-        let call = cache.as_ref();
-        let call = call.map(|cache| cache.start_call(self.timeout));
+        let cache = cache.as_ref();
+        let call = cache.map(|cache| cache.start_call(self.timeout));
         let answer = self.with_timeout(list.latest_cutoff(subject)).await;
         match answer {
             Ok(cutoff) => {
@@ -115,7 +115,7 @@ impl Revocations {
                 if let Some(call) = call {
                     call.fail(error.is_outage);
                 }
-                let cached = cache.as_ref().and_then(|cache| cache.get(subject));
+                let cached = cache.and_then(|cache| cache.get(subject));
                 match cached.filter(|answer| answer.is_younger_than(self.grace)) {
                     Some(answer) => judge(session, answer.cutoff),
                     None => self.fall_back(&error.text),

@@ -3,7 +3,6 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
     task::Poll,
 };
 
@@ -82,8 +81,7 @@ pub(crate) struct RefusedLogin {
 type VerdictFuture = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;
 
 /// The hook of [`QqAuthLayerBuilder::on_login`](crate::QqAuthLayerBuilder::on_login).
-#[derive(Clone)]
-pub(crate) struct OnLogin(Arc<dyn Fn(QqLogin, request::Parts) -> VerdictFuture + Send + Sync>);
+pub(crate) struct OnLogin(Box<dyn Fn(QqLogin, request::Parts) -> VerdictFuture + Send + Sync>);
 
 impl OnLogin {
     /// The hook is cloned for each login, like a handler of axum, so that an `async move` closure
@@ -93,7 +91,7 @@ impl OnLogin {
         F: FnOnce(QqLogin, request::Parts) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Verdict, BoxError>> + Send + 'static,
     {
-        Self(Arc::new(move |login, head| {
+        Self(Box::new(move |login, head| {
             Box::pin(hook.clone()(login, head))
         }))
     }

@@ -29,7 +29,7 @@ use crate::error::LoginErrorKind::{
     CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
 };
 use crate::hooks::failure_page::Retry;
-use crate::hooks::on_login::{AcceptedLogin, OnLogin, RefusedLogin, Verdict};
+use crate::hooks::on_login::{AcceptedLogin, RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
 use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
@@ -83,12 +83,12 @@ pub(super) fn finish_login(
             .with_retry_after(OVERLOADED_RETRY_AFTER);
         return Action::Respond(callback.fail(error));
     };
-    let hook = site.on_login.clone();
-    let hook = hook.map(|hook| (hook, parts_for_hook(head, &current)));
+    let hook = site.on_login.as_ref();
+    let parts = hook.map(|_| parts_for_hook(head, &current));
     let guard = AbandonGuard::new(callback.reporter.arrived_at);
     Action::Wait(Box::pin(async move {
         let in_flight = (permit, InFlight::new());
-        let outcome = callback.run(&code, hook).await;
+        let outcome = callback.run(&code, parts).await;
         drop(in_flight);
         let action = match outcome.map(|(login, verdict)| (login, verdict.into_result())) {
             Ok((login, Ok(accepted))) => {
@@ -134,7 +134,7 @@ impl Callback {
     async fn run(
         &self,
         code: &str,
-        hook: Option<(OnLogin, request::Parts)>,
+        parts: Option<request::Parts>,
     ) -> Result<(QqLogin, Verdict), LoginError> {
         let client = &self.site.client;
         let deadline = Instant::now() + client.app().options.login_timeout;
@@ -143,10 +143,10 @@ impl Callback {
         let login = login
             .with_return_to(self.login.return_to.to_location())
             .with_intent(intent.map(|intent| intent.name.clone()));
-        let Some((hook, head)) = hook else {
+        let Some((hook, parts)) = self.site.on_login.as_ref().zip(parts) else {
             return Ok((login, Verdict::allow()));
         };
-        let verdict = timeout_at(deadline, hook.call(login.clone(), head)).await;
+        let verdict = timeout_at(deadline, hook.call(login.clone(), parts)).await;
         Ok((login, unwrap_verdict(verdict.ok())?))
     }
 

@@ -1,7 +1,5 @@
 //! Sealing cookie values: AES-256-GCM-SIV, under keys that HKDF-SHA256 derives for one purpose each.
 
-use std::sync::Arc;
-
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, Salt},
@@ -13,8 +11,7 @@ use super::{cookie::MAX_COOKIE, keys::SessionKeys};
 use crate::meter;
 
 /// The keys that seal values for one purpose. A value of one purpose never passes for another's.
-#[derive(Clone)]
-pub(crate) struct Seal(Arc<[RandomizedNonceKey]>);
+pub(crate) struct Seal(Box<[RandomizedNonceKey]>);
 
 impl Seal {
     pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
@@ -61,8 +58,7 @@ impl Seal {
 }
 
 /// Digests that reveal nothing without the keys.
-#[derive(Clone)]
-pub(crate) struct Digests(Arc<[hmac::Key]>);
+pub(crate) struct Digests(Box<[hmac::Key]>);
 
 impl Digests {
     pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
