@@ -194,7 +194,14 @@ struct Driver {
 
 impl Driver {
     /// Starts chromedriver on a free port and returns it with its URL.
+    ///
+    /// It exits if the port that it picks for IPv6 is taken for IPv4, so that another start is due.
     fn start(program: &Path) -> (Self, String) {
+        let started = (0..20).find_map(|_| Self::start_once(program));
+        started.expect("chromedriver finds a free port and prints it")
+    }
+
+    fn start_once(program: &Path) -> Option<(Self, String)> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let files = env::temp_dir().join(format!("chromium-{}-{number}", process::id()));
@@ -212,8 +219,8 @@ impl Driver {
             let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
-        let port = ports.next().expect("chromedriver prints its port");
-        (driver, format!("http://127.0.0.1:{port}"))
+        let port = ports.next()?;
+        Some((driver, format!("http://127.0.0.1:{port}")))
     }
 }
 
