@@ -14,6 +14,8 @@ pub struct LoginError {
     step: Option<Step>,
     qq_code: Option<i64>,
     retry_after: Option<Duration>,
+    cause: Option<StateCause>,
+    is_unsent: bool,
     detail: Cow<'static, str>,
     reason: Option<String>,
     support_code: Option<String>,
@@ -31,9 +33,10 @@ pub enum LoginErrorKind {
     Cancelled,
     /// QQ no longer accepts the code or the token; a new login helps.
     CodeRejected,
-    /// The app refused the login, a hook failed, or the account changed during a login with an
-    /// intent.
+    /// The app refused the login, or the account changed during a login with an intent.
     Refused,
+    /// A hook of the app failed or did not finish in time.
+    AppFailed,
     /// A setting is wrong: the app's registration, a missing `account_of`, a session that does not
     /// fit into a cookie, or an invalid path for `open_api`.
     Misconfigured,
@@ -47,14 +50,37 @@ pub enum LoginErrorKind {
     QqBusy,
     /// Too many logins are under way at this site.
     Overloaded,
-    /// QQ or the `on_login` hook did not finish in time.
+    /// QQ did not finish in time.
     QqTimeout,
     /// The request needs a signed-in user.
     LoginRequired,
-    /// Another site asked for the logout.
+    /// Another site asked for the logout, or a script of another site for a login.
     CrossSite,
+    /// An image, a script or another part of a page asked for a login.
+    NotANavigation,
+    /// The browser loads the page ahead of a click, so no login starts or ends.
+    Prefetch,
     /// The revocation list is unavailable, so the session cannot be checked.
     SessionUnverified,
+}
+
+/// The cause of an [`InvalidState`](LoginErrorKind::InvalidState), for events and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum StateCause {
+    /// The browser sent no cookie for this state.
+    NoCookie,
+    /// The callback has no state.
+    NoState,
+    /// The login started more than 10 minutes ago.
+    Expired,
+    /// The login is finished, or under way with another code.
+    Used,
+    /// No session key opens the login cookie.
+    UnknownKey,
+    /// The browser sent no login cookie because it came by another host.
+    OtherHost,
+    /// The state is malformed, repeated, or not the one of the login cookie.
+    Forged,
 }
 
 /// A call to QQ.
@@ -75,6 +101,7 @@ impl LoginErrorKind {
             Self::Cancelled => "cancelled",
             Self::CodeRejected => "code_rejected",
             Self::Refused => "refused",
+            Self::AppFailed => "app_failed",
             Self::Misconfigured => "misconfigured",
             Self::NotApproved => "not_approved",
             Self::AudienceMismatch => "audience_mismatch",
@@ -84,26 +111,34 @@ impl LoginErrorKind {
             Self::QqTimeout => "qq_timeout",
             Self::LoginRequired => "login_required",
             Self::CrossSite => "cross_site",
+            Self::NotANavigation => "not_a_navigation",
+            Self::Prefetch => "prefetch",
             Self::SessionUnverified => "session_unverified",
         }
     }
 
-    /// Returns the status of the response that reports it.
+    /// Returns the status of the response that reports it. Never a 5xx: proxies retry, replace and
+    /// count those, and any visitor could cause them.
     pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidState | Self::InvalidCallback | Self::CodeRejected => {
                 StatusCode::BAD_REQUEST
             }
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::Cancelled | Self::Refused | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Cancelled
+            | Self::Refused
+            | Self::CrossSite
+            | Self::NotANavigation
+            | Self::Prefetch => StatusCode::FORBIDDEN,
             Self::Misconfigured
             | Self::NotApproved
             | Self::AudienceMismatch
-            | Self::QqUnavailable => StatusCode::BAD_GATEWAY,
-            Self::QqBusy | Self::Overloaded | Self::SessionUnverified => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::QqTimeout => StatusCode::GATEWAY_TIMEOUT,
+            | Self::QqUnavailable
+            | Self::QqTimeout
+            | Self::QqBusy
+            | Self::Overloaded
+            | Self::SessionUnverified
+            | Self::AppFailed => StatusCode::FAILED_DEPENDENCY,
         }
     }
 }
@@ -115,6 +150,8 @@ impl LoginError {
             step: None,
             qq_code: None,
             retry_after: None,
+            cause: None,
+            is_unsent: false,
             detail: detail.into(),
             reason: None,
             support_code: None,
@@ -149,6 +186,26 @@ impl LoginError {
     pub(crate) fn with_kind(mut self, kind: LoginErrorKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// Sets the cause of an invalid state.
+    pub(crate) fn with_cause(mut self, cause: StateCause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// Notes that no byte of the request has left this process, so that its code is still good.
+    pub(crate) fn with_unsent(mut self) -> Self {
+        self.is_unsent = true;
+        self
+    }
+
+    pub(crate) fn cause(&self) -> Option<StateCause> {
+        self.cause
+    }
+
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.is_unsent
     }
 
     /// Returns the kind of the failure.
@@ -199,6 +256,20 @@ impl fmt::Display for LoginError {
 }
 
 impl std::error::Error for LoginError {}
+
+impl StateCause {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NoCookie => "no_cookie",
+            Self::NoState => "no_state",
+            Self::Expired => "expired",
+            Self::Used => "used",
+            Self::UnknownKey => "unknown_key",
+            Self::OtherHost => "other_host",
+            Self::Forged => "forged",
+        }
+    }
+}
 
 impl Step {
     pub(crate) fn name(self) -> &'static str {

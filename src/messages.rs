@@ -46,6 +46,7 @@ fn chinese(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
         LoginErrorKind::Cancelled => ("已取消登录", "您取消了 QQ 登录，或 QQ 授权未完成。", AGAIN),
         LoginErrorKind::CodeRejected => ("授权已失效", "本次 QQ 授权可能已过期或已被使用，请重新登录。", AGAIN),
         LoginErrorKind::Refused => ("无法登录", "本站拒绝了您的登录请求。", AGAIN),
+        LoginErrorKind::AppFailed => ("登录未完成", "本站在处理登录时出错，请稍后重新登录。如仍无法登录，请将下方编号告知网站管理员。", AGAIN),
         LoginErrorKind::Misconfigured => ("登录暂不可用", "本站的 QQ 登录配置有误，请将下方编号告知网站管理员。", AGAIN),
         LoginErrorKind::NotApproved => ("登录尚未开放", "本站的 QQ 登录尚未通过审核，目前仅应用申请者本人可以登录。", AGAIN),
         LoginErrorKind::AudienceMismatch => ("登录未完成", "QQ 返回的身份信息与本次登录不符，为保障账号安全，登录已中止，请重新登录。", AGAIN),
@@ -54,6 +55,8 @@ fn chinese(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
         LoginErrorKind::Overloaded => ("登录人数过多", "当前登录人数过多，请稍后再试。", AGAIN),
         LoginErrorKind::QqTimeout => ("QQ 响应超时", "QQ 未能及时响应，请重新登录。", AGAIN),
         LoginErrorKind::LoginRequired => ("请先登录", "登录后才能继续操作。", "使用 QQ 登录"),
+        LoginErrorKind::NotANavigation => ("未开始登录", "请在浏览器中打开登录页面。", "使用 QQ 登录"),
+        LoginErrorKind::Prefetch => ("尚未打开", "浏览器提前加载了此页面，点击按钮即可继续。", "继续"),
         LoginErrorKind::CrossSite => ("未退出登录", "退出请求来自其他网站，已忽略。", "返回首页"),
         LoginErrorKind::SessionUnverified => ("暂时无法确认登录状态", "您并未退出登录，只是目前无法确认登录状态，请稍后重试。", "重试"),
     }
@@ -77,6 +80,7 @@ fn english(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
         LoginErrorKind::Cancelled => ("Login cancelled", "You cancelled the login, or QQ did not finish it.", AGAIN),
         LoginErrorKind::CodeRejected => ("Authorization no longer valid", "QQ no longer accepts this authorization. It may have expired or been used. Please sign in again.", AGAIN),
         LoginErrorKind::Refused => ("Sign-in refused", "This site refused the login.", AGAIN),
+        LoginErrorKind::AppFailed => ("Login not finished", "Something went wrong on this site. Please sign in again later. If it happens again, give its operator the code below.", AGAIN),
         LoginErrorKind::Misconfigured => ("Login is unavailable", "QQ login is not set up correctly on this site. Please give its operator the code below.", AGAIN),
         LoginErrorKind::NotApproved => ("Login is not open yet", "QQ has not approved this site yet. Until then only its owner can sign in.", AGAIN),
         LoginErrorKind::AudienceMismatch => ("Login not finished", "The identity that QQ returned does not match this login, so you were not signed in. Please sign in again.", AGAIN),
@@ -85,6 +89,8 @@ fn english(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
         LoginErrorKind::Overloaded => ("Too many logins", "Too many users are signing in at once. Please try again later.", AGAIN),
         LoginErrorKind::QqTimeout => ("QQ took too long", "QQ did not respond in time. Please sign in again.", AGAIN),
         LoginErrorKind::LoginRequired => ("Please sign in", "You need to sign in to do this.", "Sign in with QQ"),
+        LoginErrorKind::NotANavigation => ("No login started", "Please open the login page in the browser.", "Sign in with QQ"),
+        LoginErrorKind::Prefetch => ("Not opened yet", "The browser loaded this page ahead of time. Click to continue.", "Continue"),
         LoginErrorKind::CrossSite => ("Still signed in", "Another site asked to sign you out. The request was ignored.", "Go to the home page"),
         LoginErrorKind::SessionUnverified => ("Your login cannot be checked", "You are still signed in, but this cannot be confirmed right now. Please try again later.", "Try again"),
     }

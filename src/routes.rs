@@ -12,7 +12,7 @@ use http::Method;
 
 use crate::paths::Route;
 use crate::request::head::RequestHead;
-use crate::request::requester::{Requester, is_prefetch};
+use crate::request::requester::{Purpose, Requester};
 use crate::respond::response::{method_not_allowed, no_content};
 use crate::session::Session;
 use crate::session::current::CurrentSession;
@@ -92,7 +92,7 @@ fn answer(
     requester: Requester,
     current: CurrentSession,
 ) -> Action {
-    if head.method == Method::GET && is_prefetch(head.headers) {
+    if head.method == Method::GET && requester.purpose == Purpose::Prefetch {
         return Action::Respond(no_content());
     }
     match (route, head.method) {

@@ -8,6 +8,7 @@ use crate::language::Language;
 #[derive(Clone, Copy)]
 pub(crate) struct Requester {
     pub(crate) kind: RequesterKind,
+    pub(crate) purpose: Purpose,
     /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
 }
@@ -17,46 +18,69 @@ pub(crate) struct Requester {
 pub(crate) enum RequesterKind {
     /// A browser that navigates. It gets a redirect or a page, and can return after the login.
     Page,
+    /// A browser that loads a frame. It gets a page with a link that opens at the top.
+    Frame,
     /// A browser that submits a form. It gets a page: a redirect would lose the input.
     Form,
     /// A program or script. It gets JSON.
     Program,
 }
 
+/// The use of the response, by Fetch Metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A navigation, of the top or of a frame.
+    Navigate,
+    /// A `fetch` or `XMLHttpRequest` of a script.
+    Fetch,
+    /// A part of a page, such as an image, a script, a style or a font.
+    Subresource,
+    /// The browser loads it ahead of a click, or for a preview.
+    Prefetch,
+    /// The client sends no Fetch Metadata: a program, an old browser, or plain http.
+    Unknown,
+}
+
 impl Requester {
     /// Classifies a request. Fetch Metadata, or else `Accept: text/html`, marks a navigation.
     ///
-    /// One pass over the headers is faster than four lookups.
+    /// One pass over the headers is faster than a lookup for each.
     pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
-        let mut sends_cookies = false;
+        let (mut sends_cookies, mut is_early) = (false, false);
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
             } else if *name == header::ACCEPT {
                 accepts_html |= mode.is_none() && accepts(value, "text/html");
             } else if *name == SEC_FETCH_MODE {
-                mode = Some(value);
+                mode = Some(value.as_bytes());
             } else if *name == SEC_FETCH_DEST {
-                destination = Some(value);
+                destination = Some(value.as_bytes());
+            } else if PURPOSES.contains(name) {
+                is_early |= is_prefetch(value);
             }
         }
-        let navigates = match mode {
-            Some(mode) => {
-                mode == "navigate"
-                    && destination.is_none_or(|destination| destination == "document")
-            }
-            None => accepts_html,
-        };
+        let navigates = mode.map_or(accepts_html, |mode| mode == b"navigate");
         let kind = if !navigates {
             RequesterKind::Program
+        } else if destination.is_some_and(|destination| FRAMES.contains(&destination)) {
+            RequesterKind::Frame
         } else if matches!(*method, Method::GET | Method::HEAD) {
             RequesterKind::Page
         } else {
             RequesterKind::Form
         };
+        let purpose = match (mode, destination) {
+            _ if is_early => Purpose::Prefetch,
+            (None, None) => Purpose::Unknown,
+            (Some(b"navigate"), _) => Purpose::Navigate,
+            (Some(b"cors" | b"same-origin") | None, Some(b"empty") | None) => Purpose::Fetch,
+            _ => Purpose::Subresource,
+        };
         Self {
             kind,
+            purpose,
             sends_cookies,
         }
     }
@@ -65,6 +89,9 @@ impl Requester {
         self.kind != RequesterKind::Program
     }
 }
+
+/// Destinations of a navigation inside another page.
+const FRAMES: [&[u8]; 5] = [b"iframe", b"frame", b"fencedframe", b"embed", b"object"];
 
 pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::ACCEPT).iter();
@@ -78,14 +105,12 @@ fn accepts(value: &HeaderValue, media_type: &str) -> bool {
     })
 }
 
-/// Returns whether the browser loads the page ahead of a click, or for a preview.
-pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
-    [SEC_PURPOSE, PURPOSE, X_PURPOSE].iter().any(|name| {
-        header_text(headers, name).is_some_and(|value| {
-            let purpose = value.split([';', ',']).next().unwrap_or_default();
-            let is_early = |early: &&str| purpose.trim().eq_ignore_ascii_case(early);
-            ["prefetch", "preview"].iter().any(is_early)
-        })
+/// Returns whether a header value names a load ahead of a click, such as `prefetch;prerender`.
+fn is_prefetch(purpose: &HeaderValue) -> bool {
+    let purpose = purpose.as_bytes().split(|byte| b";,".contains(byte));
+    purpose.map(<[u8]>::trim_ascii).any(|purpose| {
+        let is = |early: &&[u8]| purpose.eq_ignore_ascii_case(early);
+        [&b"prefetch"[..], b"prerender", b"preview"].iter().any(is)
     })
 }
 
@@ -151,7 +176,12 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str>
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const PURPOSE: HeaderName = HeaderName::from_static("purpose");
-const X_PURPOSE: HeaderName = HeaderName::from_static("x-purpose");
+/// Browsers name a prefetch in different headers.
+const PURPOSES: [HeaderName; 5] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+    HeaderName::from_static("x-sec-purpose"),
+];
 const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");

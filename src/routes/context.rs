@@ -63,7 +63,7 @@ impl RequestContext {
             requester.kind = RequesterKind::Form;
         }
         let return_page = match requester.kind {
-            RequesterKind::Page => page.cloned().map(ReturnPage::Requested),
+            RequesterKind::Page | RequesterKind::Frame => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Form => {
                 let referer = head.headers.get(header::REFERER).cloned();
                 referer.map(ReturnPage::Referer)
@@ -205,7 +205,7 @@ impl RequestContext {
         }
         let (language, url) = match self.requester.kind {
             RequesterKind::Page => return see_other(&self.login_url()),
-            RequesterKind::Form => (self.language, self.login_url()),
+            RequesterKind::Form | RequesterKind::Frame => (self.language, self.login_url()),
             RequesterKind::Program => (Language::English, self.site.paths.login.clone()),
         };
         let kind = LoginErrorKind::LoginRequired;
