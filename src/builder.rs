@@ -14,7 +14,9 @@ use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
 use crate::layer::QqAuthLayer;
+use crate::log_limit::LogLimit;
 use crate::login_state::PendingLogins;
+use crate::logins::Logins;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths};
 use crate::qq::client::QqClient;
 use crate::session::cookie::CookieScope;
@@ -118,8 +120,8 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Limits concurrent logins, by default to 256; at least 1. Further ones get 503 with
-    /// `Retry-After`.
+    /// Limits concurrent logins, by default to 256; at least 1. Further ones end as `overloaded`
+    /// (424 with `Retry-After`), and a reload tries again.
     pub fn max_logins_in_flight(mut self, limit: usize) -> Self {
         self.max_logins_in_flight = limit;
         self
@@ -164,7 +166,8 @@ impl QqAuthLayerBuilder {
             sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),
             pending_logins: PendingLogins::new(&self.keys, scope, &app.id),
             revocations: self.session_check,
-            logins_in_flight: Arc::new(Semaphore::new(self.max_logins_in_flight)),
+            logins: Arc::new(Logins::new(self.max_logins_in_flight)),
+            log_limit: LogLimit::default(),
             clock: self.clock,
             on_login: self.on_login,
             account_of: self.account_of,

@@ -158,6 +158,21 @@ impl LoginError {
         }
     }
 
+    /// Creates the error for a page that the browser loads ahead of a click.
+    pub(crate) fn prefetch() -> Self {
+        let detail = "the browser loads the page ahead of a click";
+        Self::new(LoginErrorKind::Prefetch, detail)
+    }
+
+    /// Creates the error for a session that cannot be checked.
+    pub(crate) fn unverified() -> Self {
+        Self::new(
+            LoginErrorKind::SessionUnverified,
+            "the revocation list is unavailable",
+        )
+        .with_retry_after(Duration::from_secs(1))
+    }
+
     pub(crate) fn with_step(mut self, step: Step) -> Self {
         self.step = Some(step);
         self

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::config::ConfigError;
+use crate::login_state::Intent;
+use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
@@ -49,6 +51,42 @@ impl QqAuthLayer {
         self.site.login_url(&self.site.return_to(return_to))
     }
 
+    /// Returns the URL of a login with an intent, such as `bind`: see
+    /// [`account_of`](crate::QqAuthLayerBuilder::account_of).
+    ///
+    /// Link to it from a page of the site: the layer refuses such a login from anywhere else, and
+    /// for a signed-out user.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the intent is not a word of 1 to 32 characters of `[0-9A-Za-z_-]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, SessionKeys, mock::MockQq};
+    /// # let callback = "http://localhost:3000/auth/qq/callback";
+    /// # let app = QqApp::new("101905280", "app-key", callback).unwrap();
+    /// # let client = QqClient::with_service(app, MockQq::new("101905280", "app-key", callback));
+    /// # let qq = QqAuthLayer::new(client, SessionKeys::generate());
+    /// let url = qq.login_url_with_intent("bind", "/settings").unwrap();
+    /// assert_eq!(url, "/auth/qq/login?intent=bind&return_to=/settings");
+    /// ```
+    pub fn login_url_with_intent(
+        &self,
+        intent: &str,
+        return_to: &str,
+    ) -> Result<String, ConfigError> {
+        if !Intent::is_name(intent) {
+            let problem = "must be a word of 1 to 32 characters of [0-9A-Za-z_-]";
+            return Err(ConfigError::with_value("intent", problem, intent));
+        }
+        let login = &self.site.paths.login;
+        let return_to = self.site.return_to(return_to);
+        let return_to = encode_path(return_to.as_str());
+        Ok(format!("{login}?intent={intent}&return_to={return_to}"))
+    }
+
     /// Seals a session of this user and returns it as `name=value` for a `Cookie` header, for tests
     /// of an app's handlers.
     ///
@@ -84,8 +122,8 @@ impl QqAuthLayer {
                 "needs tokens, such as QqTokens::new(..), because the layer has `keep_tokens`";
             return Err(ConfigError::new("session cookie", problem));
         }
-        let cookie = sessions.start(user.clone(), tokens, self.site.now());
-        let cookie = cookie.map_err(|error| {
+        let session = sessions.start(user.clone(), tokens, self.site.now());
+        let cookie = sessions.write(session).map_err(|error| {
             ConfigError::new("user and tokens", format_args!("are too large: {error}"))
         })?;
         // The layer's cookies are ASCII.

@@ -277,6 +277,7 @@ mod builder;
 mod clock;
 mod config;
 mod error;
+mod events;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
@@ -285,9 +286,11 @@ pub mod html;
 mod language;
 mod layer;
 mod local_path;
+mod log_limit;
 mod login;
 mod login_required;
 mod login_state;
+mod logins;
 mod messages;
 #[cfg(feature = "metrics")]
 mod meter;

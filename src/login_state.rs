@@ -12,6 +12,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
+use crate::error::StateCause;
 use crate::random::{is_url_safe, random_bytes, url_safe};
 use crate::return_to::ReturnTo;
 use crate::session::cookie;
@@ -53,6 +54,13 @@ pub(crate) struct Intent {
     pub(crate) account: [u8; 32],
 }
 
+impl Intent {
+    /// Returns whether a text can name an intent.
+    pub(crate) fn is_name(text: &str) -> bool {
+        (1..=32).contains(&text.len()) && is_url_safe(text.as_bytes())
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct LoginCookie {
     version: u8,
@@ -64,15 +72,31 @@ struct LoginCookie {
 
 const VERSION: u8 = 1;
 
+/// Names a state in the tables of the process.
+pub(crate) type StateKey = [u8; 16];
+
 /// A login that came back to the browser that started it.
 pub(crate) struct OpenedLogin {
     pub(crate) login: PendingLogin,
     /// The cookie that removes the login cookie.
     pub(crate) removal: HeaderValue,
+    pub(crate) key: StateKey,
 }
 
 /// An unknown or expired state, with the destination if the login has merely expired.
-pub(crate) struct UnknownState(pub(crate) ReturnTo);
+pub(crate) struct UnknownState {
+    pub(crate) cause: StateCause,
+    pub(crate) return_to: ReturnTo,
+}
+
+impl UnknownState {
+    pub(crate) fn new(cause: StateCause) -> Self {
+        Self {
+            cause,
+            return_to: ReturnTo::home(),
+        }
+    }
+}
 
 impl PendingLogin {
     /// Returns a login without purpose that ends at `/`.
@@ -127,29 +151,39 @@ impl PendingLogins {
         state: &str,
         now: SystemTime,
     ) -> Result<OpenedLogin, UnknownState> {
-        let unknown = UnknownState(ReturnTo::home());
+        let unknown = |cause| UnknownState {
+            cause,
+            return_to: ReturnTo::home(),
+        };
         if state.len() != ID_LEN + SECRET_LEN || !is_url_safe(state.as_bytes()) {
-            return Err(unknown);
+            return Err(unknown(StateCause::Forged));
         }
         let (id, secret) = state.split_at(ID_LEN);
         let name = format!("{}{id}", self.prefix);
         let value = cookie::find(headers, &Finder::new(&name));
-        let Some(cookie) = value.and_then(|value| self.unseal(&name, value)) else {
-            return Err(unknown);
+        let Some(value) = value else {
+            return Err(unknown(StateCause::NoCookie));
+        };
+        let Some(cookie) = self.unseal(&name, value) else {
+            return Err(unknown(StateCause::UnknownKey));
         };
         let expected = url_safe(&cookie.secret);
         if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
-            return Err(unknown);
+            return Err(unknown(StateCause::Forged));
         }
         let now = unix_millis(now);
         let is_in_future = cookie.started_at > now.saturating_add(as_millis(CLOCK_SKEW));
         let is_expired = now >= cookie.started_at.saturating_add(as_millis(LIFETIME));
         if is_in_future || is_expired {
-            return Err(UnknownState(cookie.login.return_to));
+            return Err(UnknownState {
+                cause: StateCause::Expired,
+                return_to: cookie.login.return_to,
+            });
         }
         Ok(OpenedLogin {
             login: cookie.login,
             removal: self.scope.remove(&name),
+            key: cookie.secret,
         })
     }
 
@@ -183,6 +217,11 @@ impl PendingLogins {
         let surplus = logins.len() - kept.count();
         let oldest = logins.into_iter().take(surplus.min(MAX_REMOVED));
         oldest.map(|(.., name)| name).collect()
+    }
+
+    /// Returns whether a `Set-Cookie` header of the app sets or removes a login cookie.
+    pub(crate) fn are_set_by(&self, cookie: &HeaderValue) -> bool {
+        cookie::name(cookie).starts_with(self.prefix.as_bytes())
     }
 
     fn unseal(&self, name: &str, value: &[u8]) -> Option<LoginCookie> {

@@ -2,9 +2,11 @@
 //!
 //! | name | kind | labels |
 //! |---|---|---|
-//! | `qq_auth_logins_total` | counter | `outcome`: `ok`, `abandoned` or the code of the failure |
+//! | `qq_auth_login_starts_total` | counter of browsers sent to QQ | |
+//! | `qq_auth_logins_total` | counter | `outcome`: `ok`, `abandoned` or the code of the failure; `cause`, only with `invalid_state` |
 //! | `qq_auth_login_seconds` | histogram | `outcome` |
 //! | `qq_auth_logins_in_flight` | gauge | |
+//! | `qq_auth_sessions_unreadable_total` | counter of session cookies that no key opens | |
 //! | `qq_auth_old_key_used_total` | counter of cookies that an old key opened | |
 //! | `qq_auth_qq_calls_total` | counter | `step`, `result`: `ok` or the code of the failure |
 
@@ -12,13 +14,25 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
-pub(crate) fn login_ended(outcome: &'static str, elapsed: Duration) {
-    counter!("qq_auth_logins_total", "outcome" => outcome).increment(1);
+pub(crate) fn login_started() {
+    counter!("qq_auth_login_starts_total").increment(1);
+}
+
+pub(crate) fn login_ended(outcome: &'static str, cause: Option<&'static str>, elapsed: Duration) {
+    match cause {
+        None => counter!("qq_auth_logins_total", "outcome" => outcome),
+        Some(cause) => counter!("qq_auth_logins_total", "outcome" => outcome, "cause" => cause),
+    }
+    .increment(1);
     histogram!("qq_auth_login_seconds", "outcome" => outcome).record(elapsed.as_secs_f64());
 }
 
 pub(crate) fn qq_called(step: &'static str, result: &'static str) {
     counter!("qq_auth_qq_calls_total", "step" => step, "result" => result).increment(1);
+}
+
+pub(crate) fn session_unreadable() {
+    counter!("qq_auth_sessions_unreadable_total").increment(1);
 }
 
 pub(crate) fn old_key_used() {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-pub(crate) fn login_ended(_: &'static str, _: Duration) {}
+pub(crate) fn login_started() {}
+
+pub(crate) fn login_ended(_: &'static str, _: Option<&'static str>, _: Duration) {}
 
 pub(crate) fn qq_called(_: &'static str, _: &'static str) {}
+
+pub(crate) fn session_unreadable() {}
 
 pub(crate) fn old_key_used() {}
 

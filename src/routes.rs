@@ -1,7 +1,7 @@
 //! Routing: the layer answers three paths and forwards everything else to the app.
 //!
 //! 1. Paths match byte for byte.
-//! 2. On the layer's paths a prefetch gets 204 and a wrong method 405; neither starts or uses up a
+//! 2. On the layer's paths a prefetch gets 403 and a wrong method 405; neither starts or uses up a
 //!    login.
 //! 3. A request carries the user of its session cookie or no user; one that an outer service inserted
 //!    is removed.
@@ -9,11 +9,16 @@
 use std::sync::Arc;
 
 use http::Method;
+use http::uri::PathAndQuery;
 
+use crate::error::LoginError;
+use crate::events::log_unreadable_session;
+use crate::hooks::failure_page::Retry;
 use crate::paths::Route;
+use crate::percent::header_safe;
 use crate::request::head::RequestHead;
-use crate::request::requester::{Purpose, Requester};
-use crate::respond::response::{method_not_allowed, no_content};
+use crate::request::requester::{Purpose, Requester, preferred_language};
+use crate::respond::response::{logout_page, method_not_allowed};
 use crate::session::Session;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
@@ -23,13 +28,14 @@ pub(crate) mod action;
 mod callback;
 mod code;
 pub(crate) mod context;
-mod events;
+mod exchange;
 mod failure;
+mod finish;
 mod login;
 mod logout;
 mod user;
 
-use self::{action::Action, context::RequestContext};
+use self::{action::Action, context::RequestContext, failure::show_failure};
 
 /// Decides what happens to a request.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>) -> Action {
@@ -74,7 +80,11 @@ fn read_session(
     if !site.keeps_sessions || !requester.sends_cookies {
         return Ok(CurrentSession::None);
     }
-    let Some(session) = site.sessions.read(head.headers, || site.now()) else {
+    let log_unreadable = || log_unreadable_session(&site.log_limit);
+    let session = site
+        .sessions
+        .read(head.headers, || site.now(), log_unreadable);
+    let Some(session) = session else {
         return Ok(CurrentSession::None);
     };
     let session = Box::new(session);
@@ -92,8 +102,13 @@ fn answer(
     requester: Requester,
     current: CurrentSession,
 ) -> Action {
+    let language = preferred_language(head.headers);
+    let page = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if head.method == Method::GET && requester.purpose == Purpose::Prefetch {
-        return Action::Respond(no_content());
+        let error = LoginError::prefetch();
+        let page = header_safe(page).to_string();
+        let retry = Retry::Page(&page);
+        return Action::Respond(show_failure(site, requester, language, &error, retry));
     }
     match (route, head.method) {
         (Route::Login, &Method::GET) => {
@@ -101,7 +116,12 @@ fn answer(
         }
         (Route::Callback, &Method::GET) => callback::finish_login(site, head, requester, current),
         (Route::Logout, &Method::POST) => logout::end_session(site, head, requester, current),
-        (Route::Logout, _) => Action::Respond(method_not_allowed("POST")),
-        (Route::Login | Route::Callback, _) => Action::Respond(method_not_allowed("GET")),
+        (Route::Logout, &Method::GET | &Method::HEAD) if requester.wants_page() => {
+            Action::Respond(logout_page(page, language))
+        }
+        (Route::Logout, _) => Action::Respond(method_not_allowed("POST", requester, language)),
+        (Route::Login | Route::Callback, _) => {
+            Action::Respond(method_not_allowed("GET", requester, language))
+        }
     }
 }

@@ -55,6 +55,11 @@ impl Session {
         })
     }
 
+    /// Returns whether half of the idle time has passed.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     #[cfg(feature = "revocation")]
     pub(crate) fn started(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.started_at)

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use tokio::sync::Semaphore;
+use http::HeaderValue;
 
 use crate::clock::Clock;
 use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
+use crate::log_limit::LogLimit;
 use crate::login_state::PendingLogins;
+use crate::logins::Logins;
 use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
@@ -25,8 +27,8 @@ pub(crate) struct Site {
     pub(crate) sessions: Sessions,
     pub(crate) pending_logins: PendingLogins,
     pub(crate) revocations: Revocations,
-    /// One permit for each login that may wait for QQ.
-    pub(crate) logins_in_flight: Arc<Semaphore>,
+    pub(crate) logins: Arc<Logins>,
+    pub(crate) log_limit: LogLimit,
     pub(crate) clock: Clock,
     pub(crate) on_login: Option<OnLogin>,
     pub(crate) account_of: Option<AccountOf>,
@@ -60,14 +62,21 @@ impl Site {
         format!("{login}?return_to={}", encode_path(return_to.as_str()))
     }
 
+    /// Returns whether a `Set-Cookie` header sets or removes a cookie of the layer.
+    pub(crate) fn is_own_cookie(&self, cookie: &HeaderValue) -> bool {
+        self.sessions.is_set_by(cookie) || self.pending_logins.are_set_by(cookie)
+    }
+
     /// Asks the revocation list about a session.
     pub(crate) async fn check(&self, session: Box<Session>) -> CurrentSession {
         let status = self.revocations.ask_status(&session).await;
         CurrentSession::new(session, status)
     }
 
-    /// Revokes a session. A failure is logged; the caller can do nothing about it.
-    pub(crate) async fn revoke(&self, session: &Session) {
+    /// Revokes a session, and hands out no login that started it any more. A failure is logged; the
+    /// caller can do nothing about it.
+    pub(crate) async fn end_session(&self, session: &Session) {
+        self.logins.end_session(&session.id);
         self.revocations
             .revoke_session(&self.sessions, session, self.now())
             .await;

@@ -25,6 +25,14 @@ pub(crate) fn forbid_caching(headers: &mut HeaderMap) {
     }
 }
 
+pub(crate) fn may_be_cached(headers: &HeaderMap, _: std::time::SystemTime) -> bool {
+    headers.contains_key("expires")
+}
+
+pub(crate) fn names_caching(headers: &HeaderMap) -> bool {
+    headers.contains_key("cache-control")
+}
+
 fn is_targeted(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("cdn-cache-control") || ["surrogate-control", "x-accel-expires"].contains(&name)

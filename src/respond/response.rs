@@ -22,15 +22,19 @@ pub(crate) fn see_other(location: &str) -> LayerResponse {
     response
 }
 
-pub(crate) fn method_not_allowed(allow: &'static str) -> LayerResponse {
-    let mut response = new(StatusCode::METHOD_NOT_ALLOWED, String::new());
+pub(crate) fn method_not_allowed(
+    allow: &'static str,
+    _: crate::request::requester::Requester,
+    _: crate::language::Language,
+) -> LayerResponse {
+    let mut response = new(StatusCode::METHOD_NOT_ALLOWED, String::from("no"));
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-pub(crate) fn no_content() -> LayerResponse {
-    new(StatusCode::NO_CONTENT, String::new())
+pub(crate) fn logout_page(_action: &str, _: crate::language::Language) -> LayerResponse {
+    new(StatusCode::METHOD_NOT_ALLOWED, String::from("no"))
 }
 
 pub(crate) fn with_cookies(

@@ -2,7 +2,7 @@
 
 use super::user::parts_for_hook;
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{Misconfigured, Refused};
+use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
@@ -14,22 +14,21 @@ pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentS
     hook.is_some_and(|hook| matches!(hook.call(&parts_for_hook(head, current)), Ok(Some(_))))
 }
 
-/// Returns a digest of the account to which a request belongs.
+/// Returns a digest of the account to which a request belongs, if it belongs to one.
 pub(super) fn account_digest(
     site: &Site,
     head: RequestHead<'_>,
     current: &CurrentSession,
-) -> Result<[u8; 32], LoginError> {
+) -> Result<Option<[u8; 32]>, LoginError> {
     if current.is_unverified() {
-        let detail = "the session cannot be checked, so its account is unknown";
-        return Err(LoginError::new(Refused, detail));
+        return Err(LoginError::unverified());
     }
     let account = match &site.account_of {
         Some(account_of) => {
             let account = account_of.call(&parts_for_hook(head, current));
             account.map_err(|error| {
                 tracing::error!("the account_of hook failed: {error}");
-                LoginError::new(Refused, "the app's account_of hook failed")
+                LoginError::new(AppFailed, "the app's account_of hook failed")
             })?
         }
         None if !site.keeps_sessions => {
@@ -41,9 +40,10 @@ pub(super) fn account_digest(
             session.map(|session| session.user.openid().to_string())
         }
     };
-    // The prefix tells an empty account from none.
-    let text = account.map_or_else(String::new, |account| format!("account {account}"));
+    let Some(account) = account else {
+        return Ok(None);
+    };
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    Ok(bytes)
+    bytes.copy_from_slice(digest(&SHA256, account.as_bytes()).as_ref());
+    Ok(Some(bytes))
 }

@@ -2,45 +2,46 @@
 //!
 //! 1. The state is checked first. If it belongs to no login of this browser, no other parameter is read
 //!    and QQ is not called.
-//! 2. A code of six digits, or an error parameter, counts as an error reported by QQ.
+//! 2. An error parameter, or a code of six digits or fewer, is an error reported by QQ.
 //! 3. A login with an intent succeeds only for the account that started it.
-//! 4. Every outcome uses up the login, except `overloaded`, which the browser can retry.
-//! 5. A stale callback (reload, Back, a second tab) redirects a signed-in user to `/` instead of
+//! 4. The first callback of a state runs the login. Others with the same code join it, for 10 seconds
+//!    after its end as well, and get the same session.
+//! 5. Every outcome uses up the login, unless its code never left this process.
+//! 6. A stale callback (reload, Back, a second tab) redirects a signed-in user to `/` instead of
 //!    showing an error, unless the login has an intent. It starts no session.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, request};
-use tokio::time::{Instant, timeout_at};
-use tower::BoxError;
+use http::HeaderValue;
+use tokio::sync::OwnedMutexGuard;
+use tracing::{Instrument, Span};
 
 use super::{
     account::{account_digest, has_account},
     action::Action,
     code::read_code,
     context::{CompletedLogin, RequestContext},
-    events::{AbandonGuard, log_failure, log_success},
-    failure::Reporter,
+    exchange::Exchange,
+    failure::{Reporter, generate_support_code},
     user::parts_for_hook,
 };
-use crate::error::LoginError;
 use crate::error::LoginErrorKind::{
-    CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, QqTimeout, Refused,
+    AppFailed, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, Refused,
+    SessionUnverified,
 };
+use crate::error::{LoginError, StateCause};
+use crate::events::log_failure;
 use crate::hooks::failure_page::Retry;
-use crate::hooks::on_login::{AcceptedLogin, RefusedLogin, Verdict};
-use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
 use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
-use crate::meter::InFlight;
+use crate::logins::outcome::{Accepted, LoginResult, Outcome};
+use crate::logins::{Part, Seat};
 use crate::request::head::RequestHead;
-use crate::request::query::Query;
+use crate::request::query::{Param, Query};
 use crate::request::requester::Requester;
 use crate::respond::response::{LayerResponse, see_other, with_cookies};
-use crate::return_to::ReturnTo;
-use crate::session::Session;
-use crate::session::current::CurrentSession;
+use crate::session::current::{CurrentSession, SessionStatus};
 use crate::site::Site;
 
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -59,18 +60,23 @@ pub(super) fn finish_login(
         login: PendingLogin::home(),
         removal: None,
     };
-    let state = query.state.once().unwrap_or_default();
-    match site.pending_logins.open(head.headers, state, site.now()) {
-        Ok(OpenedLogin { login, removal }) => {
+    let opened = match &query.state {
+        Param::Missing => Err(UnknownState::new(StateCause::NoState)),
+        Param::Invalid => Err(UnknownState::new(StateCause::Forged)),
+        Param::Once(state) => site.pending_logins.open(head.headers, state, site.now()),
+    };
+    let state = match opened {
+        Ok(OpenedLogin {
+            login,
+            removal,
+            key,
+        }) => {
             callback.login = login;
             callback.removal = Some(removal);
+            key
         }
-        Err(UnknownState(return_to)) => {
-            callback.login.return_to = return_to;
-            let detail = "the state belongs to no login of this browser";
-            return Action::Respond(callback.fail(LoginError::new(InvalidState, detail)));
-        }
-    }
+        Err(unknown) => return Action::Respond(callback.reject(head, unknown)),
+    };
     let code = callback
         .check_account(head, &current)
         .and_then(|()| read_code(&query));
@@ -78,30 +84,36 @@ pub(super) fn finish_login(
         Ok(code) => code.to_owned(),
         Err(error) => return Action::Respond(callback.fail(error)),
     };
-    let Ok(permit) = Arc::clone(&site.logins_in_flight).try_acquire_owned() else {
-        let error = LoginError::new(Overloaded, "too many logins are under way")
-            .with_retry_after(OVERLOADED_RETRY_AFTER);
-        return Action::Respond(callback.fail(error));
-    };
-    let hook = site.on_login.as_ref();
-    let parts = hook.map(|_| parts_for_hook(head, &current));
-    let guard = AbandonGuard::new(callback.reporter.arrived_at);
-    Action::Wait(Box::pin(async move {
-        let in_flight = (permit, InFlight::new());
-        let outcome = callback.run(&code, parts).await;
-        drop(in_flight);
-        let action = match outcome.map(|(login, verdict)| (login, verdict.into_result())) {
-            Ok((login, Ok(accepted))) => {
-                callback
-                    .accept(login, accepted, current.into_session())
-                    .await
-            }
-            Ok((_, Err(refused))) => Action::Respond(callback.refuse(refused)),
-            Err(error) => Action::Respond(callback.fail(error)),
-        };
-        guard.disarm();
-        action
-    }))
+    match site.logins.enter(state, &code) {
+        Part::Lead(lead, seat) => {
+            let exchange = Exchange {
+                site: Arc::clone(site),
+                code,
+                login: callback.login.clone(),
+                head: site
+                    .on_login
+                    .as_ref()
+                    .map(|_| parts_for_hook(head, &current)),
+                replaced: current.into_session(),
+                arrived_at: callback.reporter.arrived_at,
+            };
+            let login = async move { lead.finish(exchange.run().await).await };
+            tokio::spawn(login.instrument(Span::current()));
+            Action::Wait(Box::pin(callback.deliver(seat, Role::Leader)))
+        }
+        Part::Join(seat) => Action::Wait(Box::pin(callback.deliver(seat, Role::Joiner))),
+        Part::OtherCode => {
+            // The login goes on, so its cookie stays.
+            callback.removal = None;
+            Action::Respond(callback.fail(used()))
+        }
+        Part::Used => Action::Respond(callback.fail(used())),
+        Part::Overloaded => {
+            let error = LoginError::new(Overloaded, "too many logins are under way")
+                .with_retry_after(OVERLOADED_RETRY_AFTER);
+            Action::Respond(callback.fail(error))
+        }
+    }
 }
 
 /// One callback, and all that its answer depends on.
@@ -114,6 +126,12 @@ struct Callback {
     removal: Option<HeaderValue>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Leader,
+    Joiner,
+}
+
 impl Callback {
     /// Fails unless the account is still the one that started a login with an intent.
     fn check_account(
@@ -121,149 +139,182 @@ impl Callback {
         head: RequestHead<'_>,
         current: &CurrentSession,
     ) -> Result<(), LoginError> {
-        match &self.login.intent {
-            Some(intent) if intent.account != account_digest(&self.site, head, current)? => {
-                let detail = "a different account was signed in when the login started";
-                Err(LoginError::new(Refused, detail))
+        let Some(intent) = &self.login.intent else {
+            return Ok(());
+        };
+        if Some(intent.account) == account_digest(&self.site, head, current)? {
+            return Ok(());
+        }
+        let detail = "a different account was signed in when the login started";
+        Err(LoginError::new(Refused, detail))
+    }
+
+    /// Waits for the outcome of the login and answers with it.
+    async fn deliver(self, mut seat: Seat, role: Role) -> Action {
+        let Some(outcome) = seat.wait().await else {
+            let detail = "the login was lost, because its runtime shut down";
+            return Action::Respond(self.fail(LoginError::new(AppFailed, detail)));
+        };
+        match &outcome.result {
+            LoginResult::Failed(error) => {
+                outcome.fetch();
+                Action::Respond(self.answer(error.clone()))
             }
-            _ => Ok(()),
+            LoginResult::Refused(_, return_to) => {
+                outcome.fetch();
+                let response = see_other(&return_to.to_location());
+                Action::Respond(self.remove_login_cookie(response))
+            }
+            LoginResult::Accepted(accepted) => {
+                match self.hand_out(&outcome, accepted, role).await {
+                    Ok(action) => action,
+                    Err(error) => Action::Respond(self.fail(error)),
+                }
+            }
         }
     }
 
-    /// Asks QQ for the user and the app for its verdict.
-    async fn run(
+    /// Signs the browser in, or forwards the callback to the app, if the session is still good.
+    async fn hand_out(
         &self,
-        code: &str,
-        parts: Option<request::Parts>,
-    ) -> Result<(QqLogin, Verdict), LoginError> {
-        let client = &self.site.client;
-        let deadline = Instant::now() + client.app().options.login_timeout;
-        let login = client.login_by(code, deadline).await?;
-        let intent = self.login.intent.as_ref();
-        let login = login
-            .with_return_to(self.login.return_to.to_location())
-            .with_intent(intent.map(|intent| intent.name.clone()));
-        let Some((hook, parts)) = self.site.on_login.as_ref().zip(parts) else {
-            return Ok((login, Verdict::allow()));
-        };
-        let verdict = timeout_at(deadline, hook.call(login.clone(), parts)).await;
-        Ok((login, unwrap_verdict(verdict.ok())?))
-    }
-
-    async fn accept(
-        self,
-        login: QqLogin,
-        accepted: AcceptedLogin,
-        replaced: Option<Box<Session>>,
-    ) -> Action {
-        let site = &self.site;
-        let return_to = match accepted.redirect_to {
-            Some(path) => self.resolve_redirect(path),
-            None => self.login.return_to.clone(),
-        };
-        let session = match session_cookie(site, &login) {
-            Ok(session) => session,
-            Err(error) => return Action::Respond(self.fail(error)),
-        };
-        // The browser drops the replaced cookie, so no logout could revoke that session later.
-        if let Some(replaced) = replaced {
-            site.revoke(&replaced).await;
+        outcome: &Outcome,
+        accepted: &Accepted,
+        role: Role,
+    ) -> Result<Action, LoginError> {
+        if role == Role::Joiner {
+            self.check_session(accepted).await?;
         }
-        log_success(&login, self.reporter.arrived_at.elapsed());
-        if site.forwards_callback {
-            let completed = CompletedLogin {
-                login: login.with_return_to(return_to.to_location()),
-                session,
-                removal: self.removal,
-            };
-            let requester = self.reporter.requester;
-            return Action::Forward(RequestContext::for_callback(
-                self.site, requester, completed,
-            ));
-        }
-        let response = with_cookies(see_other(&return_to.to_location()), session);
-        Action::Respond(self.remove_login_cookie(response))
-    }
-
-    fn refuse(&self, refused: RefusedLogin) -> LayerResponse {
-        let error = LoginError::new(Refused, "the app refused the login");
-        match refused.redirect_to {
-            Some(path) => {
-                log_failure(&error, self.reporter.arrived_at.elapsed());
-                let response = see_other(&self.resolve_redirect(path).to_location());
-                self.remove_login_cookie(response)
+        if let Some(login) = &accepted.login {
+            let handler = outcome.wait_for_handler().await;
+            if *handler {
+                return Err(used());
             }
-            None => self.fail(error.with_reason(refused.reason)),
+            self.check_not_ended(outcome)?;
+            return Ok(self.forward(accepted, login.clone(), outcome, handler));
         }
+        self.check_not_ended(outcome)?;
+        outcome.fetch();
+        let session = accepted.session.clone();
+        let cookie = session.map(|session| self.site.sessions.write(session));
+        let cookie = cookie
+            .transpose()
+            .map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
+        let response = see_other(&accepted.return_to.to_location());
+        let response = with_cookies(response, cookie);
+        Ok(Action::Respond(self.remove_login_cookie(response)))
+    }
+
+    fn forward(
+        &self,
+        accepted: &Accepted,
+        login: QqLogin,
+        outcome: &Outcome,
+        handler: OwnedMutexGuard<bool>,
+    ) -> Action {
+        outcome.fetch();
+        let completed = CompletedLogin {
+            login,
+            session: accepted.session.clone(),
+            removal: self.removal.clone(),
+            handler,
+        };
+        let (site, requester) = (Arc::clone(&self.site), self.reporter.requester);
+        Action::Forward(RequestContext::for_callback(site, requester, completed))
+    }
+
+    /// Fails if the session was revoked since the login.
+    async fn check_session(&self, accepted: &Accepted) -> Result<(), LoginError> {
+        let Some(session) = &accepted.session else {
+            return Ok(());
+        };
+        let revocations = &self.site.revocations;
+        let status = match revocations.known_status(session) {
+            Some(status) => status,
+            None => revocations.ask_status(session).await,
+        };
+        match status {
+            SessionStatus::Valid => Ok(()),
+            SessionStatus::Revoked => Err(used()),
+            SessionStatus::Unverified => Err(LoginError::unverified()),
+        }
+    }
+
+    fn check_not_ended(&self, outcome: &Outcome) -> Result<(), LoginError> {
+        if outcome.has_ended() {
+            return Err(used());
+        }
+        Ok(())
+    }
+
+    /// Answers a callback whose state belongs to no login of this browser.
+    fn reject(mut self, head: RequestHead<'_>, unknown: UnknownState) -> LayerResponse {
+        self.login.return_to = unknown.return_to;
+        let host = head.foreign_host(self.site.origin());
+        let cause = match unknown.cause {
+            StateCause::NoCookie if host.is_some() => StateCause::OtherHost,
+            cause => cause,
+        };
+        let detail = match cause {
+            StateCause::NoState => "QQ sent no state",
+            StateCause::Expired => "the login has expired",
+            _ => "the state belongs to no login of this browser",
+        };
+        let error = LoginError::new(InvalidState, detail).with_cause(cause);
+        if self.is_signed_in {
+            return see_other("/");
+        }
+        let url = self.site.login_url(&self.login.return_to);
+        let retry = Retry::Login(&url);
+        self.reporter
+            .report_stray(&self.site, host.as_deref(), error, retry)
+    }
+
+    /// Logs the error and answers with it.
+    fn fail(&self, error: LoginError) -> LayerResponse {
+        let error = error.with_support_code(generate_support_code());
+        // A reload: this login has already ended and been logged.
+        if error.kind() != InvalidState || !self.is_harmless() {
+            log_failure(&error, self.reporter.arrived_at.elapsed());
+        }
+        self.answer(error)
     }
 
     /// Shows the error, or redirects a signed-in user to `/`.
-    fn fail(&self, error: LoginError) -> LayerResponse {
-        let is_harmless = self.is_signed_in && self.login.intent.is_none();
+    fn answer(&self, error: LoginError) -> LayerResponse {
+        // The browser can bring this callback again.
+        let keeps_cookie =
+            error.is_unsent() || matches!(error.kind(), Overloaded | SessionUnverified);
         let response = match error.kind() {
-            // The browser can bring this callback again, so its cookie stays.
-            Overloaded => return self.report(error),
-            // A reload: this login has already ended and been logged.
-            InvalidState if is_harmless => see_other("/"),
-            InvalidCallback | CodeRejected if is_harmless => {
-                log_failure(&error, self.reporter.arrived_at.elapsed());
-                see_other("/")
-            }
-            _ => self.report(error),
+            InvalidState | InvalidCallback | CodeRejected if self.is_harmless() => see_other("/"),
+            _ => self.show(error),
         };
+        if keeps_cookie {
+            return response;
+        }
         self.remove_login_cookie(response)
     }
 
+    fn is_harmless(&self) -> bool {
+        self.is_signed_in && self.login.intent.is_none()
+    }
+
     /// Offers a new login or, with an intent, the `return_to`.
-    fn report(&self, error: LoginError) -> LayerResponse {
+    fn show(&self, error: LoginError) -> LayerResponse {
         let return_to = &self.login.return_to;
         if self.login.intent.is_some() {
             let page = return_to.to_location();
-            self.reporter.report(&self.site, error, Retry::Page(&page))
+            self.reporter.show(&self.site, error, Retry::Page(&page))
         } else {
             let url = self.site.login_url(return_to);
-            self.reporter.report(&self.site, error, Retry::Login(&url))
+            self.reporter.show(&self.site, error, Retry::Login(&url))
         }
     }
 
     fn remove_login_cookie(&self, response: LayerResponse) -> LayerResponse {
         with_cookies(response, self.removal.clone())
     }
-
-    /// Returns the path that the hook chose, or `/` if it is not one of the site.
-    fn resolve_redirect(&self, path: String) -> ReturnTo {
-        ReturnTo::new(path, &self.site.paths).unwrap_or_else(|| {
-            tracing::error!("the on_login hook redirects to a path that is not of this site");
-            ReturnTo::home()
-        })
-    }
 }
 
-/// Returns the cookie of the new session, unless the app keeps the sessions.
-fn session_cookie(site: &Site, login: &QqLogin) -> Result<Option<HeaderValue>, LoginError> {
-    if !site.keeps_sessions {
-        return Ok(None);
-    }
-    let user = login.user().clone();
-    let cookie = site.sessions.start(user, Some(login.tokens()), site.now());
-    let cookie = cookie.map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
-    Ok(Some(cookie))
-}
-
-/// Turns a failed or late hook into a login error.
-fn unwrap_verdict(verdict: Option<Result<Verdict, BoxError>>) -> Result<Verdict, LoginError> {
-    match verdict {
-        Some(Ok(verdict)) => Ok(verdict),
-        Some(Err(error)) => {
-            let error = catch_panic(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
-            // The text may hold what QQ sent, line feeds included.
-            let error = error.escape_debug();
-            tracing::error!("the on_login hook failed: {error}");
-            Err(LoginError::new(Refused, "the app's on_login hook failed"))
-        }
-        None => {
-            let detail = "the app's on_login hook did not finish in time";
-            Err(LoginError::new(QqTimeout, detail))
-        }
-    }
+fn used() -> LoginError {
+    LoginError::new(InvalidState, "the login is finished").with_cause(StateCause::Used)
 }

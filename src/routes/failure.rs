@@ -1,9 +1,11 @@
-//! Reporting a failed login: to the client and, under the same support code, to the operator.
+//! Reporting a failure: to the client and, under the same support code, to the operator.
 
 use std::time::Instant;
 
-use super::events::log_failure;
-use crate::error::LoginError;
+use http::{HeaderValue, header};
+
+use crate::error::{LoginError, LoginErrorKind};
+use crate::events::{log_failure, log_stray};
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;
 use crate::random::random_bytes;
@@ -30,17 +32,36 @@ impl Reporter {
         }
     }
 
-    /// Answers a failed login. The response carries the error in its extensions.
+    /// Answers a failed login.
     pub(super) fn report(&self, site: &Site, error: LoginError, retry: Retry<'_>) -> LayerResponse {
         let error = error.with_support_code(generate_support_code());
         log_failure(&error, self.arrived_at.elapsed());
+        self.show(site, error, retry)
+    }
+
+    /// Answers a failure that takes no valid login cookie, so that any visitor can cause it.
+    pub(super) fn report_stray(
+        &self,
+        site: &Site,
+        host: Option<&str>,
+        error: LoginError,
+        retry: Retry<'_>,
+    ) -> LayerResponse {
+        let error = error.with_support_code(generate_support_code());
+        log_stray(&error, self.arrived_at.elapsed(), host, &site.log_limit);
+        self.show(site, error, retry)
+    }
+
+    /// Answers with a failure that is logged elsewhere. The response carries the error in its
+    /// extensions.
+    pub(super) fn show(&self, site: &Site, error: LoginError, retry: Retry<'_>) -> LayerResponse {
         let mut response = show_failure(site, self.requester, self.language, &error, retry);
         response.extensions_mut().insert(error);
         response
     }
 }
 
-/// Answers with a failure that no login caused, or with one that is already logged.
+/// Answers with a failure that is no login's.
 pub(super) fn show_failure(
     site: &Site,
     requester: Requester,
@@ -54,11 +75,23 @@ pub(super) fn show_failure(
         sends_cookies: requester.sends_cookies,
         retry,
     };
-    render_failure(&failure, requester, site.failure_page.as_ref())
+    let mut response = render_failure(&failure, requester, site.failure_page.as_ref());
+    if error.kind() == LoginErrorKind::LoginRequired {
+        let challenge = match failure.login_url() {
+            Some(url) => HeaderValue::try_from(format!("QQ login_url=\"{url}\"")),
+            None => HeaderValue::try_from("QQ"),
+        };
+        // Paths are checked when they are set, so this does not fail; a login works without it.
+        if let Ok(challenge) = challenge {
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
 }
 
 /// Returns eight characters that are easy to read out (Crockford's base 32).
-fn generate_support_code() -> String {
+pub(super) fn generate_support_code() -> String {
     let digit = |byte: &u8| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::from(byte % 32)]);
     random_bytes::<8>().iter().map(digit).collect()
 }

@@ -1,19 +1,27 @@
 //! The login path: redirects the browser to QQ with a state that only this browser can return.
 //!
-//! With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page of this
-//! site can start it, and its cookie holds a digest of the account.
+//! 1. Only a navigation or a script of this site starts a login. An image, a frame or a script of
+//!    another site starts none. Without Fetch Metadata (old browsers, plain http) the login cookies,
+//!    eight small ones at most, are the limit.
+//! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page of
+//!    this site can start it, and only for an account, of which its cookie holds a digest.
 
-use super::{account::account_digest, failure::Reporter};
+use super::{
+    account::account_digest,
+    failure::{Reporter, show_failure},
+};
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::Refused;
+use crate::error::LoginErrorKind::{
+    AppFailed, CrossSite, LoginRequired, Misconfigured, NotANavigation, Refused,
+};
 use crate::hooks::failure_page::Retry;
 use crate::login_state::{Intent, PendingLogin};
+use crate::meter;
 use crate::qq::app::QqPage;
-use crate::random::is_url_safe;
 use crate::request::head::RequestHead;
 use crate::request::origin::Origin;
 use crate::request::query::{Param, Query};
-use crate::request::requester::{Requester, accepts_json, is_phone};
+use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
 use crate::respond::response::{LayerResponse, json, see_other, with_cookies};
 use crate::session::current::CurrentSession;
 use crate::site::Site;
@@ -24,13 +32,29 @@ pub(super) fn start_login(
     requester: Requester,
     current: &CurrentSession,
 ) -> LayerResponse {
+    let reporter = Reporter::new(head, requester);
     let query = Query::parse(head.query());
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
-    let intent = match read_intent(site, head, &query, current) {
+    let intent = match check_start(site, head, requester) {
+        Ok(()) => read_intent(site, head, &query, current),
+        Err(error) => Err(error),
+    };
+    let intent = match intent {
         Ok(intent) => intent,
         Err(error) => {
-            let page = return_to.to_location();
-            return Reporter::new(head, requester).report(site, error, Retry::Page(&page));
+            let (page, url) = (return_to.to_location(), site.login_url(&return_to));
+            let retry = match error.kind() {
+                LoginRequired | NotANavigation => Retry::Login(&url),
+                _ => Retry::Page(&page),
+            };
+            return match error.kind() {
+                // A frame may ask again and again, and it is no failure.
+                LoginRequired if requester.kind == RequesterKind::Frame => {
+                    show_failure(site, requester, reporter.language, &error, retry)
+                }
+                AppFailed | Misconfigured => reporter.report(site, error, retry),
+                _ => reporter.report_stray(site, None, error, retry),
+            };
         }
     };
     let login = PendingLogin { return_to, intent };
@@ -42,12 +66,31 @@ pub(super) fn start_login(
     };
     let url = site.client.authorize_url(&state, is_mobile);
     site.client.warm_up();
+    meter::login_started();
     let response = if !requester.wants_page() && accepts_json(head.headers) {
         json(&serde_json::json!({ "authorize_url": url }))
     } else {
         see_other(&url)
     };
     with_cookies(response, cookies)
+}
+
+/// Fails unless the request is a navigation of the top, or a script of this site.
+fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Result<(), LoginError> {
+    let error = |kind, detail| Err(LoginError::new(kind, detail));
+    match requester.purpose {
+        Purpose::Navigate if requester.kind == RequesterKind::Frame => {
+            error(LoginRequired, "QQ's page does not open in a frame")
+        }
+        Purpose::Navigate => Ok(()),
+        Purpose::Subresource => error(NotANavigation, "a part of a page asked for a login"),
+        Purpose::Fetch | Purpose::Unknown | Purpose::Prefetch
+            if Origin::of(head.headers, site.origin()) == Origin::Foreign =>
+        {
+            error(CrossSite, "a script of another site asked for a login")
+        }
+        Purpose::Fetch | Purpose::Unknown | Purpose::Prefetch => Ok(()),
+    }
 }
 
 fn read_intent(
@@ -59,16 +102,16 @@ fn read_intent(
     let refused = |detail| Err(LoginError::new(Refused, detail));
     let name = match &query.intent {
         Param::Missing => return Ok(None),
-        Param::Once(name) if is_word(name) => name.to_string(),
+        Param::Once(name) if Intent::is_name(name) => name.to_string(),
         Param::Once(_) | Param::Invalid => return refused("the intent is not one word"),
     };
     if Origin::of(head.headers, site.origin()) != Origin::ThisSite {
         return refused("another site tried to start a login with an intent");
     }
-    let account = account_digest(site, head, current)?;
+    let Some(account) = account_digest(site, head, current)? else {
+        let detail = "a login with an intent needs an account: if the user has one, check \
+            `account_of`, and add the app's session layer after this one, so that it is outside";
+        return Err(LoginError::new(LoginRequired, detail));
+    };
     Ok(Some(Intent { name, account }))
-}
-
-fn is_word(intent: &str) -> bool {
-    (1..=32).contains(&intent.len()) && is_url_safe(intent.as_bytes())
 }

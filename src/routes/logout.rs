@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{action::Action, failure::show_failure};
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::CrossSite;
+use crate::events::log_logout;
 use crate::hooks::failure_page::Retry;
 use crate::request::head::RequestHead;
 use crate::request::origin::Origin;
@@ -32,14 +33,13 @@ pub(super) fn end_session(
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
     let response = see_other(&return_to.to_location());
     let response = with_cookies(response, [site.sessions.remove()]);
-    match current.into_session() {
-        Some(session) if site.revocations.has_list() => {
-            let site = Arc::clone(site);
-            Action::Wait(Box::pin(async move {
-                site.revoke(&session).await;
-                Action::Respond(response)
-            }))
-        }
-        _ => Action::Respond(response),
-    }
+    let Some(session) = current.into_session() else {
+        return Action::Respond(response);
+    };
+    log_logout();
+    let site = Arc::clone(site);
+    Action::Wait(Box::pin(async move {
+        site.end_session(&session).await;
+        Action::Respond(response)
+    }))
 }

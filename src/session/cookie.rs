@@ -49,6 +49,12 @@ impl CookieScope {
     }
 }
 
+/// Returns the name in a `Set-Cookie` header.
+pub(crate) fn name(set_cookie: &HeaderValue) -> &[u8] {
+    let bytes = set_cookie.as_bytes();
+    trim(&bytes[..memchr(b'=', bytes).unwrap_or(bytes.len())])
+}
+
 /// Finds the value of the cookie with exactly this name. Returns `None` if two cookies of this name
 /// have different values.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &Finder<'_>) -> Option<&'h [u8]> {

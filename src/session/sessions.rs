@@ -89,16 +89,16 @@ impl Sessions {
         &self.settings
     }
 
-    /// Returns the cookie of a new session.
+    /// Creates a session.
     pub(crate) fn start(
         &self,
         user: QqUser,
         tokens: Option<&QqTokens>,
         now: SystemTime,
-    ) -> Result<HeaderValue, TooLarge> {
+    ) -> Session {
         let now = unix_millis(now);
         let tokens = tokens.filter(|_| self.settings.keep_tokens);
-        self.write(Session {
+        Session {
             id: random_bytes(),
             user_digest: [0; 16],
             started_at: now,
@@ -106,18 +106,23 @@ impl Sessions {
             user,
             tokens: tokens.map(|tokens| SessionTokens::new(tokens, now)),
             is_stale: false,
-        })
+        }
     }
 
-    /// Reads the session of a request, unless it has ended.
+    /// Reads the session of a request, unless it has ended. `on_unreadable` is called if the cookie
+    /// does not open.
     pub(crate) fn read(
         &self,
         headers: &HeaderMap,
         now: impl FnOnce() -> SystemTime,
+        on_unreadable: impl FnOnce(),
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.finder)?;
-        let plain = self.seal.open(&self.context, value)?;
-        let mut session = Layout::read(&plain)?;
+        let plain = self.seal.open(&self.context, value);
+        let Some(mut session) = plain.and_then(|plain| Layout::read(&plain)) else {
+            on_unreadable();
+            return None;
+        };
         let now = unix_millis(now());
         let is_valid = session.started_at <= session.renewed_at
             && session.renewed_at <= now.saturating_add(as_millis(CLOCK_SKEW))
@@ -177,6 +182,11 @@ impl Sessions {
         self.scope.remove(&self.name)
     }
 
+    /// Returns whether a `Set-Cookie` header of the app sets or removes the session cookie.
+    pub(crate) fn is_set_by(&self, cookie: &HeaderValue) -> bool {
+        cookie::name(cookie) == self.name.as_bytes()
+    }
+
     /// Iterates over the digests of a user under each key of the ring, the newest first.
     pub(crate) fn user_digests<'s>(
         &'s self,
@@ -185,7 +195,8 @@ impl Sessions {
         self.digests.digest(&[&self.app_id, user.as_str()])
     }
 
-    fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
+    /// Returns the cookie of a session, sealed anew.
+    pub(crate) fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
         session.user_digest = self
             .user_digests(session.user.openid())
             .next()

@@ -1,0 +1,115 @@
+//! One log event and one count for each login that ended, and for what else an operator wants to see.
+//!
+//! The event of a failed login has the support code that its page shows. Events that any visitor can
+//! cause pass a [`LogLimit`]; their counters do not.
+
+use std::time::Duration;
+
+use crate::clock::as_millis;
+use crate::error::LoginErrorKind::{
+    AppFailed, AudienceMismatch, Cancelled, CrossSite, InvalidCallback, InvalidState,
+    Misconfigured, NotANavigation, Refused,
+};
+use crate::error::{LoginError, StateCause};
+use crate::log_limit::LogLimit;
+use crate::meter;
+
+/// Logs and counts a login that succeeded, `elapsed` after its callback arrived.
+pub(crate) fn log_success(profile_complete: bool, elapsed: Duration) {
+    meter::login_ended("ok", None, elapsed);
+    tracing::info!(
+        outcome = "ok",
+        elapsed_ms = as_millis(elapsed),
+        profile_complete,
+        "login ended"
+    );
+}
+
+/// Logs and counts a login whose outcome no request fetched. Without an error it had succeeded.
+pub(crate) fn log_abandoned(error: Option<&LoginError>, elapsed: Duration) {
+    let outcome = "abandoned";
+    meter::login_ended(outcome, None, elapsed);
+    let elapsed_ms = as_millis(elapsed);
+    let support_code = error.and_then(LoginError::support_code);
+    let result = error.map_or_else(|| "ok".to_owned(), ToString::to_string);
+    tracing::info!(
+        outcome,
+        elapsed_ms,
+        support_code,
+        "login ended: the client left and did not come back: {result}"
+    );
+}
+
+/// Logs and counts a login that failed, `elapsed` after its request arrived.
+pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
+    log_line(error, elapsed, None, 0);
+}
+
+/// Logs and counts a failure that takes no valid login cookie. `host` is the host of the request, if
+/// it is not the site's.
+pub(crate) fn log_stray(
+    error: &LoginError,
+    elapsed: Duration,
+    host: Option<&str>,
+    limit: &LogLimit,
+) {
+    let kind = error.cause().map_or(error.kind().code(), StateCause::name);
+    match limit.admit(kind) {
+        Some(left_out) => log_line(error, elapsed, host, left_out),
+        None => count_failure(error, elapsed),
+    }
+}
+
+/// Logs and counts a session cookie that no key opens.
+pub(crate) fn log_unreadable_session(limit: &LogLimit) {
+    meter::session_unreadable();
+    if let Some(left_out) = limit.admit("session") {
+        tracing::info!(
+            left_out,
+            "a session cookie does not open: it is forged, of another site, or of a key that was dropped"
+        );
+    }
+}
+
+/// Logs a logout.
+pub(crate) fn log_logout() {
+    tracing::info!("signed out");
+}
+
+fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: u64) {
+    count_failure(error, elapsed);
+    let outcome = error.kind().code();
+    let cause = error.cause().map(StateCause::name);
+    let elapsed_ms = as_millis(elapsed);
+    let (step, qq_code) = (error.step(), error.qq_code());
+    let support_code = error.support_code();
+    let left_out = (left_out > 0).then_some(left_out);
+    // The level of an event is part of its static metadata.
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(
+                outcome,
+                cause,
+                step,
+                qq_code,
+                elapsed_ms,
+                support_code,
+                host,
+                left_out,
+                "login ended: {error}"
+            )
+        };
+    }
+    match error.kind() {
+        Misconfigured | AudienceMismatch | AppFailed => event!(error),
+        InvalidState | InvalidCallback | Cancelled | Refused | CrossSite | NotANavigation => {
+            event!(info);
+        }
+        _ => event!(warn),
+    }
+}
+
+fn count_failure(error: &LoginError, elapsed: Duration) {
+    let cause = error.cause().map(StateCause::name);
+    meter::login_ended(error.kind().code(), cause, elapsed);
+}

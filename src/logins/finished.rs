@@ -1,0 +1,79 @@
+//! The logins that finished within the last seconds.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{Attempt, outcome::Outcome};
+use crate::login_state::StateKey;
+
+const MAX_LOGINS: usize = 4096;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+#[derive(Default)]
+pub(super) struct FinishedLogins {
+    logins: HashMap<StateKey, Finished>,
+    /// The oldest first. May name logins that are gone.
+    order: VecDeque<StateKey>,
+    bytes: usize,
+}
+
+/// A finished login, and the share of it in the limit.
+pub(super) struct Finished {
+    attempt: Attempt,
+    outcome: Arc<Outcome>,
+    bytes: usize,
+}
+
+impl FinishedLogins {
+    pub(super) fn find(&self, state: &StateKey) -> Option<&Attempt> {
+        self.logins.get(state).map(|finished| &finished.attempt)
+    }
+
+    /// Adds a login and returns those that give way to it, the oldest ones.
+    pub(super) fn insert(
+        &mut self,
+        state: StateKey,
+        attempt: Attempt,
+        outcome: Arc<Outcome>,
+    ) -> Vec<Finished> {
+        let mut evicted = Vec::new();
+        let bytes = size_of::<Finished>() + attempt.code.len() + outcome.bytes();
+        while self.logins.len() >= MAX_LOGINS || self.bytes + bytes > MAX_BYTES {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            evicted.extend(self.remove(&oldest));
+        }
+        self.bytes += bytes;
+        self.order.push_back(state);
+        let finished = Finished {
+            attempt,
+            outcome,
+            bytes,
+        };
+        self.logins.insert(state, finished);
+        evicted
+    }
+
+    pub(super) fn remove(&mut self, state: &StateKey) -> Option<Finished> {
+        let finished = self.logins.remove(state)?;
+        self.bytes -= finished.bytes;
+        // Most logins leave in the order in which they came.
+        while let Some(oldest) = self.order.front() {
+            if self.logins.contains_key(oldest) {
+                break;
+            }
+            self.order.pop_front();
+        }
+        Some(finished)
+    }
+
+    pub(super) fn end_session(&self, id: &[u8; 16]) {
+        let outcomes = self.logins.values().map(|finished| &finished.outcome);
+        for outcome in outcomes.filter(|outcome| outcome.has_session(id)) {
+            outcome.end_session();
+        }
+    }
+}
