@@ -36,6 +36,16 @@ impl Origin {
     }
 }
 
+/// Returns whether a script of another site sent a request that is no navigation.
+///
+/// Unlike [`Origin::of`] it lets a request pass that a user has sent without any page.
+pub(crate) fn is_foreign_script(headers: &HeaderMap, site_origin: &str) -> bool {
+    match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+        Some(b"none") => false,
+        _ => Origin::of(headers, site_origin) == Origin::Foreign,
+    }
+}
+
 /// Returns path and query of a URL of this site.
 pub(crate) fn path_on_site<'u>(url: &'u HeaderValue, site_origin: &str) -> Option<&'u str> {
     let path = url.to_str().ok()?.strip_prefix(site_origin)?;

@@ -6,6 +6,8 @@
 //! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page of
 //!    this site can start it, and only for an account, of which its cookie holds a digest.
 
+use http::header;
+
 use super::{
     account::account_digest,
     failure::{Reporter, show_failure},
@@ -19,7 +21,7 @@ use crate::login_state::{Intent, PendingLogin};
 use crate::meter;
 use crate::qq::app::QqPage;
 use crate::request::head::RequestHead;
-use crate::request::origin::Origin;
+use crate::request::origin::{Origin, is_foreign_script};
 use crate::request::query::{Param, Query};
 use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
 use crate::respond::response::{LayerResponse, json, see_other, with_cookies};
@@ -35,10 +37,8 @@ pub(super) fn start_login(
     let reporter = Reporter::new(head, requester);
     let query = Query::parse(head.query());
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
-    let intent = match check_start(site, head, requester) {
-        Ok(()) => read_intent(site, head, &query, current),
-        Err(error) => Err(error),
-    };
+    let intent = read_intent(site, head, &query, current)
+        .and_then(|intent| check_start(site, head, requester).map(|()| intent));
     let intent = match intent {
         Ok(intent) => intent,
         Err(error) => {
@@ -78,19 +78,21 @@ pub(super) fn start_login(
 /// Fails unless the request is a navigation of the top, or a script of this site.
 fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Result<(), LoginError> {
     let error = |kind, detail| Err(LoginError::new(kind, detail));
-    match requester.purpose {
-        Purpose::Navigate if requester.kind == RequesterKind::Frame => {
-            error(LoginRequired, "QQ's page does not open in a frame")
+    let navigates = match requester.purpose {
+        Purpose::Navigate => true,
+        Purpose::Unknown => requester.wants_page() && !head.headers.contains_key(header::ORIGIN),
+        Purpose::Fetch | Purpose::Prefetch => false,
+        Purpose::Subresource => {
+            return error(NotANavigation, "a part of a page asked for a login");
         }
-        Purpose::Navigate => Ok(()),
-        Purpose::Subresource => error(NotANavigation, "a part of a page asked for a login"),
-        Purpose::Fetch | Purpose::Unknown | Purpose::Prefetch
-            if Origin::of(head.headers, site.origin()) == Origin::Foreign =>
-        {
-            error(CrossSite, "a script of another site asked for a login")
-        }
-        Purpose::Fetch | Purpose::Unknown | Purpose::Prefetch => Ok(()),
+    };
+    if requester.kind == RequesterKind::Frame {
+        return error(LoginRequired, "QQ's page does not open in a frame");
     }
+    if !navigates && is_foreign_script(head.headers, site.origin()) {
+        return error(CrossSite, "a script of another site asked for a login");
+    }
+    Ok(())
 }
 
 fn read_intent(

@@ -62,9 +62,9 @@ async fn the_intent_reaches_the_callback_handler() {
     let site = site();
     let mut browser = site.browser();
     for (login, expected) in [
+        ("/auth/qq/login", json!([null, "/"])),
         (BIND, json!(["bind", "/settings"])),
         ("/auth/qq/login?intent=A-b_9", json!(["A-b_9", "/"])),
-        ("/auth/qq/login", json!([null, "/"])),
     ] {
         browser = on_site(&browser);
         let reply = browser.sign_in(&site.qq, login).await;
@@ -103,6 +103,7 @@ async fn a_login_with_an_intent_starts_only_from_the_same_origin() {
     for (headers, allowed) in cases {
         let site = site();
         let mut browser = site.browser();
+        browser.sign_in(&site.qq, "/auth/qq/login").await;
         for (name, value) in headers {
             browser.headers.insert(
                 http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
@@ -115,7 +116,7 @@ async fn a_login_with_an_intent_starts_only_from_the_same_origin() {
             continue;
         }
         assert_eq!(start.status, StatusCode::FORBIDDEN, "{headers:?}");
-        assert!(browser.jar.is_empty(), "no login is started: {headers:?}");
+        assert_eq!(browser.pending_logins(), 0, "no login starts: {headers:?}");
         let reply = browser.program().get(BIND).await;
         reply.assert_failed(403, "refused");
         assert_eq!(reply.problem().get("login_url"), None);
@@ -144,9 +145,10 @@ async fn rejects_intents_that_are_not_one_word() {
         assert_eq!(reply.problem().get("login_url"), None);
         assert!(browser.jar.is_empty(), "{query}");
     }
-    let start = on_site(&site.browser())
-        .get(&format!("/auth/qq/login?intent={}", &long[1..]))
-        .await;
+    let mut browser = site.browser();
+    browser.sign_in(&site.qq, "/auth/qq/login").await;
+    let longest = format!("/auth/qq/login?intent={}", &long[1..]);
+    let start = on_site(&browser).get(&longest).await;
     assert!(!start.location().is_empty());
 }
 
@@ -154,19 +156,11 @@ async fn rejects_intents_that_are_not_one_word() {
 async fn a_login_with_an_intent_completes_only_for_the_same_account() {
     let site = site();
     let [one, two, new] = [0, 1, 2].map(|at| site.qq.people()[at].openid.clone());
-    // The signed-in user at the start and at the callback, and whether the login completes.
-    let cases = [
-        (Some(&one), Some(&one), true),
-        (None, None, true),
-        (Some(&one), Some(&two), false),
-        (Some(&one), None, false),
-        (None, Some(&one), false),
-    ];
-    for (before, after, completes) in cases {
+    // The signed-in user at the callback, and whether the login of `one` completes.
+    let cases = [(Some(&one), true), (Some(&two), false), (None, false)];
+    for (after, completes) in cases {
         let mut browser = site.browser();
-        if let Some(openid) = before {
-            sign_in_as(&site, &mut browser, openid).await;
-        }
+        sign_in_as(&site, &mut browser, &one).await;
         let callback = bind(&site, &mut browser, &new).await;
         match after {
             // A new session of the same user still counts as the same account.
@@ -223,16 +217,15 @@ async fn the_account_of_hook_tells_accounts_apart() {
         };
     };
     let cases = [
-        (Some("7"), Some("7"), true),
-        (None, None, true),
-        (Some("7"), Some("8"), false),
-        (Some("7"), None, false),
-        (None, Some("7"), false),
-        (Some(""), None, false),
+        ("7", Some("7"), true),
+        ("7", Some("8"), false),
+        ("7", None, false),
+        ("", Some(""), true),
+        ("", None, false),
     ];
     for (before, after, completes) in cases {
         let mut browser = on_site(&site.browser()).program();
-        as_account(&mut browser, before);
+        as_account(&mut browser, Some(before));
         let callback = browser.callback_from(&site.qq, BIND).await;
         as_account(&mut browser, after);
         let calls = site.qq.calls(Endpoint::Token);
@@ -251,20 +244,21 @@ async fn the_account_of_hook_tells_accounts_apart() {
 }
 
 #[tokio::test]
-async fn refuses_intents_while_the_account_of_hook_panics() {
+async fn fails_logins_with_an_intent_while_the_account_of_hook_panics() {
     let broken = |head: &http::request::Parts| -> Option<String> {
         match head.headers.get("x-broken") {
             Some(_) => panic!("no database"),
-            None => None,
+            None => Some("7".to_owned()),
         }
     };
     let site = Site::with(|app| app, |layer| layer.account_of(broken));
     let mut browser = on_site(&site.browser()).program();
     let callback = browser.callback_from(&site.qq, BIND).await;
     let mut broken = browser.clone().header("x-broken", "1");
-    broken.get(BIND).await.assert_failed(403, "refused");
+    broken.get(BIND).await.assert_failed(424, "app_failed");
     let reply = broken.get(&callback).await;
-    assert_refused(&site, &reply, 0);
+    reply.assert_failed(424, "app_failed");
+    assert_eq!(site.qq.calls(Endpoint::Token), 0, "QQ was called");
     let ordinary = broken.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(
         ordinary.location(),
@@ -296,7 +290,11 @@ async fn only_failed_logins_without_an_intent_have_a_login_url() {
     let login = "/auth/qq/login?return_to=/settings";
     for (start, login_url) in [(login, Some(json!(login))), (BIND, None)] {
         let site = Site::new();
-        let mut program = on_site(&site.browser()).program();
+        let browser = match start {
+            BIND => site.signed_in().await,
+            _ => site.browser(),
+        };
+        let mut program = on_site(&browser).program();
         let callback = program.callback_from(&site.qq, start).await;
         site.qq.fault(Endpoint::Token, 1, Fault::Code(100020));
         let rejected = program.get(&callback).await;
@@ -314,5 +312,63 @@ async fn only_failed_logins_without_an_intent_have_a_login_url() {
             let problem = reply.problem();
             assert_eq!(problem.get("login_url"), login_url.as_ref(), "{problem}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_login_with_an_intent_does_not_start_without_an_account() {
+    let site = Site::new();
+    let mut program = on_site(&site.browser()).program();
+    let reply = program.get(BIND).await;
+    reply.assert_failed(401, "login_required");
+    let login = "/auth/qq/login?return_to=/settings";
+    assert_eq!(reply.problem()["login_url"], login);
+    assert!(reply.header("www-authenticate").starts_with("QQ "));
+    assert_eq!(program.pending_logins(), 0);
+
+    let page = on_site(&site.browser()).get(BIND).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    assert!(
+        page.body.contains(&format!("href=\"{login}\"")),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test]
+async fn an_account_with_the_text_of_an_openid_is_another_account() {
+    // With the same keys, one layer knows openids and the other accounts of the app.
+    let by_openid = Site::new();
+    let openid = by_openid.qq.people()[0].openid.clone();
+    let same_text = openid.clone();
+    let by_account = Site::with(
+        |app| app,
+        |layer| layer.account_of(move |_| Some(same_text.clone())),
+    );
+    let mut browser = on_site(&by_openid.signed_in().await).program();
+    let callback = browser.callback_from(&by_openid.qq, BIND).await;
+    browser.router = by_account.router;
+    browser.get(&callback).await.assert_failed(403, "refused");
+    assert_eq!(by_account.qq.calls(Endpoint::Token), 0);
+}
+
+#[test]
+fn the_login_url_of_an_intent_takes_one_word() {
+    let layer = crate::site::layer(&crate::site::qq());
+    let url = layer
+        .login_url_with_intent("bind", "/设置?a=1&b=2")
+        .unwrap();
+    assert_eq!(
+        url,
+        "/auth/qq/login?intent=bind&return_to=/%E8%AE%BE%E7%BD%AE%3Fa%3D1%26b%3D2"
+    );
+    let elsewhere = layer.login_url_with_intent("A-b_9", "https://evil.example");
+    assert_eq!(
+        elsewhere.unwrap(),
+        "/auth/qq/login?intent=A-b_9&return_to=/"
+    );
+    for intent in ["", "a b", "a&return_to=/x", "绑定", &"a".repeat(33)] {
+        let error = layer.login_url_with_intent(intent, "/").unwrap_err();
+        assert!(error.to_string().starts_with("intent"), "{error}");
     }
 }

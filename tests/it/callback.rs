@@ -243,51 +243,6 @@ async fn tolerates_a_clock_that_jumps_back_by_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_login_that_fails_at_qq_cannot_be_repeated() {
-    let site = Site::new();
-    let mut browser = site.browser().program();
-    let callback = browser
-        .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
-        .await;
-    site.qq.fault(
-        Endpoint::Token,
-        1,
-        Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
-    );
-    let failed = browser.get(&callback).await;
-    failed.assert_failed(502, "qq_unavailable");
-    assert_eq!(failed.problem()["login_url"], "/auth/qq/login?return_to=/x");
-    browser
-        .get(&callback)
-        .await
-        .assert_failed(400, "invalid_state");
-    assert_eq!(site.qq.calls(Endpoint::Token), 1);
-}
-
-#[tokio::test]
-async fn only_one_of_twenty_parallel_callbacks_signs_in() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-    let mut requests = tokio::task::JoinSet::new();
-    for _ in 0..20 {
-        let (mut browser, callback) = (browser.clone(), callback.clone());
-        requests.spawn(async move { browser.get(&callback).await });
-    }
-    let replies = requests.join_all().await;
-    let sessions = replies.iter().flat_map(|reply| reply.cookies());
-    assert_eq!(
-        sessions
-            .filter(|cookie| cookie.starts_with(SESSION))
-            .count(),
-        1
-    );
-    for reply in replies {
-        assert!(!reply.status.is_server_error(), "{reply:?}");
-    }
-}
-
-#[tokio::test]
 async fn rejects_two_values_for_one_login_cookie() {
     let site = Site::new();
     let mut browser = site.browser();
@@ -408,27 +363,4 @@ async fn keeps_the_query_of_a_redirect_uri() {
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     assert!(callback.starts_with("/auth/qq/callback?tenant=7&"));
     assert_eq!(browser.get(&callback).await.location(), "/");
-}
-
-#[tokio::test]
-async fn a_used_code_redirects_a_signed_in_user() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let callback = browser
-        .callback_from(&site.qq, "/auth/qq/login?return_to=/x")
-        .await;
-    let before = browser.clone();
-    browser.get(&callback).await;
-    // The browser repeats the callback before it has received the cleared login cookie.
-    let mut hasty = browser.clone();
-    hasty.jar.extend(before.jar.clone());
-    assert_eq!(hasty.get(&callback).await.location(), "/");
-    assert_ne!(hasty.whoami().await, serde_json::Value::Null);
-    assert_eq!(hasty.pending_logins(), 0);
-
-    let mut signed_out = before.program();
-    signed_out
-        .get(&callback)
-        .await
-        .assert_failed(400, "code_rejected");
 }

@@ -9,8 +9,10 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
+use tokio::time::{sleep, timeout};
 use tower_qq_auth::{
     Verdict,
     mock::{Endpoint, Fault},
@@ -161,39 +163,43 @@ async fn each_login_logs_one_event_with_the_support_code_of_its_page() {
 #[tokio::test]
 async fn a_decision_of_the_hook_logs_one_event() {
     let (events, _guard) = Events::start();
+    let (info, error) = (Level::INFO, Level::ERROR);
+    let elsewhere = Verdict::allow().redirect_to("//evil.example");
+    let closed = Verdict::refuse("no").redirect_to("/closed");
     let cases = [
-        (Ok(Verdict::allow()), "ok"),
-        (Ok(Verdict::allow().redirect_to("//evil.example")), "ok"),
-        (Ok(Verdict::refuse("no")), "refused"),
-        (Ok(Verdict::refuse("no").redirect_to("/closed")), "refused"),
-        (Err("broken"), "refused"),
+        (Ok(Verdict::allow()), (info, "ok")),
+        (Ok(elsewhere), (info, "ok")),
+        (Ok(Verdict::refuse("no")), (info, "refused")),
+        (Ok(closed), (info, "refused")),
+        (Err("broken"), (error, "app_failed")),
     ];
-    for (verdict, outcome) in cases {
+    for (verdict, expected) in cases {
         let site = Site::with(
             |app| app,
             |layer| layer.on_login(async move |_, _| Ok(verdict?)),
         );
         let mut browser = site.browser().program();
         let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-        assert_logged(&events, &reply, (Level::INFO, outcome), (None, None));
+        assert_logged(&events, &reply, expected, (None, None));
     }
 }
 
-/// Asserts that a login logs nothing until its client leaves, and then one `abandoned` event.
-async fn assert_abandoned(events: &Events, site: &Site, browser: &mut Browser, step: &str) {
+/// Asserts that a login whose client leaves logs nothing until its outcome is dropped, and then one
+/// `abandoned` event with this result.
+async fn assert_abandoned(events: &Events, site: &Site, browser: &mut Browser, result: &str) {
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
     events.take();
-    {
-        let mut login = pin!(browser.get(&callback));
-        assert!(now(login.as_mut()).is_none(), "{step}");
-        assert_eq!(events.take(), [], "{step}: the login has not ended");
-    }
+    assert!(now(pin!(browser.get(&callback))).is_none(), "{result}");
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(events.take(), [], "{result}: a request may still fetch it");
+    sleep(Duration::from_secs(11)).await;
     let logged = events.take();
     let [(Level::INFO, fields)] = &logged[..] else {
-        panic!("{step}: {logged:?}")
+        panic!("{result}: {logged:?}")
     };
-    assert_eq!(fields["outcome"], "abandoned", "{step}");
-    assert!(fields.contains_key("elapsed_ms"), "{step}");
+    assert_eq!(fields["outcome"], "abandoned", "{result}");
+    assert!(fields["message"].contains(result), "{}", fields["message"]);
+    assert!(fields.contains_key("elapsed_ms"), "{result}");
 }
 
 /// Asserts that the next login logs one `ok` event.
@@ -204,10 +210,14 @@ async fn assert_next_login_is_ok(events: &Events, site: &Site, step: &str) {
     assert_eq!(logged[0].1["outcome"], "ok", "{step}");
 }
 
-#[tokio::test]
-async fn a_login_whose_client_leaves_logs_one_abandoned_event() {
+#[tokio::test(start_paused = true)]
+async fn a_login_whose_outcome_no_request_fetches_logs_one_abandoned_event() {
     let (events, _guard) = Events::start();
-    for step in ["token", "openid", "profile", "hook"] {
+    for (step, result) in [
+        ("none", "ok"),
+        ("token", "qq_timeout at token"),
+        ("hook", "app_failed"),
+    ] {
         let hangs = Arc::new(AtomicBool::new(step == "hook"));
         let hook_hangs = Arc::clone(&hangs);
         let site = Site::with(
@@ -221,25 +231,39 @@ async fn a_login_whose_client_leaves_logs_one_abandoned_event() {
                 })
             },
         );
-        site.qq.ignore_need_openid(true);
-        let silence = |endpoint| {
-            site.qq.fault(endpoint, 1, Fault::Silence);
-        };
-        match step {
-            "token" => silence(Endpoint::Token),
-            "openid" => silence(Endpoint::Me),
-            "profile" => silence(Endpoint::UserInfo),
-            _ => {}
-        }
-        assert_abandoned(&events, &site, &mut site.browser(), step).await;
+        site.qq.fault(
+            Endpoint::Token,
+            1,
+            match step {
+                "token" => Fault::Silence,
+                _ => Fault::Latency(Duration::from_secs(1)),
+            },
+        );
+        assert_abandoned(&events, &site, &mut site.browser(), result).await;
         hangs.store(false, Relaxed);
         assert_next_login_is_ok(&events, &site, step).await;
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_login_that_a_reload_fetches_logs_its_own_outcome() {
+    let (events, _guard) = Events::start();
+    let site = Site::new();
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let slow = Fault::Latency(Duration::from_secs(1));
+    site.qq.fault(Endpoint::Token, 1, slow);
+    assert!(now(pin!(browser.clone().get(&callback))).is_none());
+    assert_eq!(browser.get(&callback).await.location(), "/");
+    sleep(Duration::from_secs(60)).await;
+    let logged = events.take();
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert_eq!(logged[0].1["outcome"], "ok");
+}
+
 #[cfg(feature = "revocation")]
 mod with_a_revocation_list {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use tower::BoxError;
     use tower_qq_auth::revocation::{RevocationList, Subject};
@@ -264,19 +288,19 @@ mod with_a_revocation_list {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_login_whose_client_leaves_during_a_revocation_is_abandoned() {
         let (events, _guard) = Events::start();
         let site = Site::with(|app| app, |layer| layer.revocations(HangingList));
         site.qq.ignore_need_openid(true);
         // The login first revokes the session that it replaces.
         let mut browser = site.signed_in().await;
-        assert_abandoned(&events, &site, &mut browser, "list").await;
+        assert_abandoned(&events, &site, &mut browser, "ok").await;
         assert_next_login_is_ok(&events, &site, "list").await;
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_forwarded_login_is_not_abandoned_if_the_client_leaves_the_app() {
     let (events, _guard) = Events::start();
     let callback_page = |_: &_| {
@@ -286,7 +310,9 @@ async fn a_forwarded_login_is_not_abandoned_if_the_client_leaves_the_app() {
     let site = Site::with_pages(callback_page, |layer| layer.forward_callback());
     let mut browser = site.browser();
     let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-    assert!(now(pin!(browser.get(&callback))).is_none());
+    let request = browser.get(&callback);
+    assert!(timeout(Duration::from_secs(1), request).await.is_err());
+    sleep(Duration::from_secs(60)).await;
     let logged = events.take();
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert_eq!(logged[0].1["outcome"], "ok");

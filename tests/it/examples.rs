@@ -199,6 +199,15 @@ async fn tower_sessions_adds_qq_only_to_the_account_that_asked() {
     assert_shows(&end.text().await.unwrap(), &["&lt;i&gt;Ann", USERS[0].1]);
     assert_eq!(cookies.set("id=").len(), 1, "the session is the same");
 
+    // Nothing is bound to a visitor without an account.
+    let (stranger, _) = recorded_browser();
+    let refused = stranger
+        .get(&bind)
+        .header("sec-fetch-site", "same-origin")
+        .header("accept", "text/html");
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+
     // A login with that QQ user now signs in as Ann.
     let (elsewhere, more) = recorded_browser();
     let end = sign_in(&elsewhere, &site, 0).await;

@@ -18,6 +18,7 @@ mod examples;
 mod forward;
 mod guards;
 mod hooks;
+mod joining;
 mod load;
 mod login;
 mod mock;

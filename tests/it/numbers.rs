@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex},
-    task::Poll,
     time::Duration,
 };
 
@@ -17,7 +16,10 @@ use tower_qq_auth::{
     mock::{Endpoint, Fault},
 };
 
-use crate::site::{Site, app, block_on, pages};
+use crate::{
+    load::now,
+    site::{SESSION, Site, app, block_on, pages},
+};
 
 type Values = Arc<Mutex<BTreeMap<String, f64>>>;
 
@@ -144,35 +146,55 @@ fn logins_are_counted_by_outcome() {
         ("outcome=invalid_state", 1.0),
         ("outcome=ok", 2.0),
     ];
-    totals.assert(LOGINS, &outcomes);
     totals.assert(SECONDS, &outcomes);
+    totals.assert(
+        LOGINS,
+        &[
+            ("cause=no_state,outcome=invalid_state", 1.0),
+            ("outcome=code_rejected", 1.0),
+            ("outcome=ok", 2.0),
+        ],
+    );
+    totals.assert("qq_auth_login_starts_total", &[("", 3.0)]);
     totals.assert(IN_FLIGHT, &[("", 0.0)]);
 }
 
 #[test]
-fn a_client_that_hangs_up_abandons_its_login_and_frees_its_slot() {
+fn a_login_that_no_request_fetches_is_counted_as_abandoned() {
     record(async |totals| {
+        tokio::time::pause();
         let site = Site::with(|app| app, |layer| layer.max_logins_in_flight(1));
         let mut browser = site.browser().program();
         let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-        site.qq.fault(Endpoint::Token, 1, Fault::Silence);
-        {
-            let mut login = Box::pin(browser.get(&callback));
-            poll_fn(|cx| {
-                assert!(login.as_mut().poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            assert_eq!(site.qq.calls(Endpoint::Token), 1);
-            totals.assert(IN_FLIGHT, &[("", 1.0)]);
-        }
+        let slow = Fault::Latency(Duration::from_secs(1));
+        site.qq.fault(Endpoint::Token, 1, slow);
+        assert!(now(pin!(browser.get(&callback))).is_none());
+        totals.assert(IN_FLIGHT, &[("", 1.0)]);
+        tokio::time::sleep(Duration::from_secs(2)).await;
         totals.assert(IN_FLIGHT, &[("", 0.0)]);
+        totals.assert(LOGINS, &[]);
+        tokio::time::sleep(Duration::from_secs(10)).await;
         let abandoned = [("outcome=abandoned", 1.0)];
         totals.assert(LOGINS, &abandoned);
         totals.assert(SECONDS, &abandoned);
         let next = browser.sign_in(&site.qq, "/auth/qq/login").await;
         assert_eq!(next.location(), "/", "the slot is free again");
         totals.assert(LOGINS, &[("outcome=abandoned", 1.0), ("outcome=ok", 1.0)]);
+    });
+}
+
+#[test]
+fn session_cookies_that_no_key_opens_are_counted() {
+    record(async |totals| {
+        let site = Site::new();
+        let mut browser = site.signed_in().await;
+        browser.whoami().await;
+        totals.assert("qq_auth_sessions_unreadable_total", &[]);
+        browser.jar.insert(SESSION.into(), "A".repeat(200));
+        for _ in 0..20 {
+            assert_eq!(browser.whoami().await, serde_json::Value::Null);
+        }
+        totals.assert("qq_auth_sessions_unreadable_total", &[("", 20.0)]);
     });
 }
 
@@ -230,7 +252,11 @@ fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
         browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 2.0)]);
         site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-        browser.get("/").await;
+        browser
+            .clone()
+            .header("sec-fetch-mode", "no-cors")
+            .get("/")
+            .await;
         totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
         browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);

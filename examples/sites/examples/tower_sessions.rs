@@ -13,8 +13,9 @@ use std::{error::Error, sync::Arc};
 
 use axum::{
     Extension, Form, Router,
-    extract::{FromRequestParts, State},
+    extract::{FromRequestParts, Request, State},
     http::{StatusCode, request::Parts},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -116,6 +117,24 @@ impl FromRequestParts<Accounts> for Me {
 
 const ACCOUNT: &str = "account";
 
+/// The account of the session, for `account_of`, which cannot wait for the store.
+///
+/// A session id would not do: visitors who are signed out may have one as well.
+#[derive(Clone)]
+struct AccountId(usize);
+
+async fn load_account(session: Session, mut request: Request, next: Next) -> Response {
+    match session.get(ACCOUNT).await {
+        Ok(id) => {
+            if let Some(id) = id {
+                request.extensions_mut().insert(AccountId(id));
+            }
+            next.run(request).await
+        }
+        Err(error) => store_failed(error),
+    }
+}
+
 /// Changes the session id, so that an id from before the login is worthless.
 async fn sign_in(session: &Session, id: usize) -> Result<(), session::Error> {
     session.cycle_id().await?;
@@ -181,8 +200,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
     let qq = QqAuthLayer::builder(server.client(), server.keys())
         .without_session()
-        // `sign_in` changes the session id, so the same id means the same account.
-        .account_of(|head| Some(head.extensions.get::<Session>()?.id()?.to_string()))
+        .account_of(|head| Some(head.extensions.get::<AccountId>()?.0.to_string()))
         .build()?;
     // Not `Strict`, the default: the callback comes from QQ, without `Strict` cookies.
     let sessions = SessionManagerLayer::new(MemoryStore::default())
@@ -197,7 +215,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(Accounts::default())
         .layer(CsrfLayer::new())
         .layer(qq)
-        .layer(sessions); // outermost, because `account_of` reads the session
+        // Outside the layer of QQ, because `account_of` needs the account.
+        .layer(from_fn(load_account))
+        .layer(sessions);
     server.serve(site).await
 }
 
