@@ -100,7 +100,7 @@ impl Sessions {
         let tokens = tokens.filter(|_| self.settings.keep_tokens);
         Session {
             id: random_bytes(),
-            user_digest: [0; 16],
+            user_digest: self.newest_digest(&user),
             started_at: now,
             renewed_at: now,
             user,
@@ -195,12 +195,15 @@ impl Sessions {
         self.digests.digest(&[&self.app_id, user.as_str()])
     }
 
+    /// Returns the digest of a user under the key that seals.
+    fn newest_digest(&self, user: &QqUser) -> [u8; 16] {
+        let mut digests = self.user_digests(user.openid());
+        digests.next().unwrap_or_default()
+    }
+
     /// Returns the cookie of a session, sealed anew.
     pub(crate) fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
-        session.user_digest = self
-            .user_digests(session.user.openid())
-            .next()
-            .unwrap_or_default();
+        session.user_digest = self.newest_digest(&session.user);
         let ends = session
             .started_at
             .saturating_add(as_millis(self.settings.lifetime));

@@ -87,7 +87,7 @@ async fn an_intent_needs_the_account_of_hook() {
     let reply = browser
         .get("/auth/qq/login?intent=bind&return_to=/settings")
         .await;
-    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(reply.status, StatusCode::FAILED_DEPENDENCY);
     assert!(reply.body.contains("href=\"/settings\""));
     assert_eq!(browser.pending_logins(), 0);
 }
