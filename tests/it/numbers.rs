@@ -252,11 +252,8 @@ fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
         browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 2.0)]);
         site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-        browser
-            .clone()
-            .header("sec-fetch-mode", "no-cors")
-            .get("/")
-            .await;
+        browser = browser.header("sec-fetch-mode", "navigate");
+        browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
         browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
