@@ -9,7 +9,7 @@ use axum_core::{
 use http::{StatusCode, request::Parts};
 
 use crate::login::QqLogin;
-use crate::login_required::{LoginRequired, NO_LAYER};
+use crate::login_required::LoginRequired;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
@@ -87,11 +87,9 @@ fn extension<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<T> {
     parts.extensions.get().cloned()
 }
 
-/// The layer replaces this response. Without a layer its text says how to add one.
+/// A 401 that the layer replaces. Without a layer its text says how to add one.
 impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
-        let mut response = (StatusCode::INTERNAL_SERVER_ERROR, NO_LAYER).into_response();
-        response.extensions_mut().insert(self);
-        response
+        self.to_response()
     }
 }

@@ -6,13 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::login_required::{LoginRequired, NO_LAYER};
+use crate::login_required::LoginRequired;
 use crate::service::body::ResponseBody;
 use crate::service::readiness::release;
 use crate::user::QqUser;
@@ -72,12 +72,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match self.project().inner.as_pin_mut() {
             Some(inner) => ready!(inner.poll(cx))?.map(ResponseBody::from_app),
-            None => {
-                let mut response = Response::new(ResponseBody::from_layer(Full::from(NO_LAYER)));
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response.extensions_mut().insert(LoginRequired);
-                response
-            }
+            None => LoginRequired
+                .to_response::<Full<Bytes>>()
+                .map(ResponseBody::from_layer),
         };
         Poll::Ready(Ok(response))
     }

@@ -56,7 +56,8 @@ async fn guarded_routes_require_a_signed_in_user() {
     let mut without_layer = site.browser();
     without_layer.router = groups();
     let page = without_layer.get("/inbox").await;
-    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(page.header("www-authenticate"), "QQ");
     assert!(page.body.contains("QqAuthLayer"), "{}", page.body);
 }
 
@@ -68,7 +69,7 @@ async fn a_refused_request_holds_no_concurrency_permit() {
     let mut other = one.clone();
     let service = one.ready().await.unwrap();
     let reply = service.call(Request::new(Body::empty())).await.unwrap();
-    assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
     let free = timeout(Duration::from_secs(1), other.ready()).await;
     assert!(free.is_ok(), "the refused request still holds the permit");
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A site whose layer is mounted by `mount`. Its clock stands still.
-fn site(mount: impl FnOnce(QqAuthLayer) -> Router) -> Site {
+pub(crate) fn site(mount: impl FnOnce(QqAuthLayer) -> Router) -> Site {
     let (qq, clock) = (qq(), Clock::new());
     let time = clock.clone();
     let layer = builder(&qq).clock(move || time.now()).build().unwrap();
@@ -188,8 +188,14 @@ async fn a_route_added_after_the_layer_explains_how_to_fix_it() {
     browser.sign_in(&site.qq, "/auth/qq/login").await;
     assert_eq!(browser.get("/late/home").await.body, "signed out");
     let reply = browser.get("/late").await;
-    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-    for word in ["`QqUser`", ".layer(QqAuthLayer", "last", "outermost"] {
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.header("www-authenticate"), "QQ");
+    for word in [
+        "`QqUser`",
+        ".layer(QqAuthLayer",
+        "after every route",
+        "outermost",
+    ] {
         assert!(reply.body.contains(word), "{word}: {}", reply.body);
     }
 }
@@ -210,7 +216,7 @@ async fn a_router_merged_after_the_layer_shadows_the_login_paths() {
     let site = site(|layer| pages().layer(layer).merge(late));
     assert_has_no_login(&site, StatusCode::NOT_FOUND, "").await;
     let late = site.browser().get("/late").await;
-    assert_eq!(late.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(late.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
