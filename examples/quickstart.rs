@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         site = site.nest_service("/mock-qq", mock);
         QqAuthLayer::new(client, SessionKeys::generate())
     };
-    // Add the layer last: it does not see routes that are added later.
+    // Add the layer after every route: those added later do not see the user.
     axum::serve(listener, site.layer(qq)).await?;
     Ok(())
 }

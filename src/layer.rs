@@ -20,7 +20,8 @@ use crate::user::QqUser;
 /// A layer that signs users in with QQ. See the [crate docs](crate) for an example.
 ///
 /// Create it with [`new`](Self::new) for the defaults, or with [`builder`](Self::builder). It never
-/// changes, and all clones share one state. Apply it last, on the outermost router.
+/// changes, and all clones share one state. Apply it after every route, on the outermost router:
+/// see [Mounting](crate#mounting).
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct QqAuthLayer {

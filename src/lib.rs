@@ -23,6 +23,9 @@
 //! # }
 //! ```
 //!
+//! Layers that must see every answer go after `.layer(qq)`, that is outside it: tracing, request
+//! ids, CORS, HSTS, compression, timeouts. See [Mounting](#mounting).
+//!
 //! The rest of this page builds a small site, a club, step by step. It needs no app id before the
 //! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more.
 //!
@@ -38,17 +41,13 @@
 //! fn site(qq: QqAuthLayer) -> Router {
 //!     Router::new()
 //!         .route("/", get(home))
-//!         .layer(qq) // last, on the outermost router
+//!         .layer(qq) // after every route, on the outermost router
 //! }
 //!
 //! async fn home(user: Option<QqUser>) -> String {
 //!     user.map_or("sign in: /auth/qq/login".into(), |user| format!("hello, {}", user.nickname()))
 //! }
 //! ```
-//!
-//! **Apply the layer last**: after every route, fallback and `merge`, and not inside a `nest`.
-//! Routes added later do not see the user; a later fallback shadows the login paths. Without the
-//! layer, `QqUser` answers 500 and says why, and `Option<QqUser>` is always `None`.
 //!
 //! The layer answers three paths and forwards everything else to the app, byte for byte. A
 //! forwarded request without the layer's cookies costs no allocation. Forwarding costs no task,
@@ -234,6 +233,55 @@
 //! 4. Several machines need the same keys and nothing else: no sticky sessions, no shared store. A
 //!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster` in the
 //!    repository).
+//!
+//! # Mounting
+//!
+//! Apply the layer to the outermost router, after every route, fallback and `merge`, and not inside
+//! a `nest`. Routes added later do not see the user; a later fallback shadows the login paths.
+//! Outside the layer `QqUser` answers 401 and says why, and `Option<QqUser>` is always `None`.
+//!
+//! Each `.layer(..)` of a router is outside the earlier ones; in a `tower::ServiceBuilder` the first
+//! one is the outermost. Only a layer outside sees the redirects and pages of this one:
+//!
+//! ```
+//! use axum::{Router, http::HeaderValue, middleware::map_response, response::Response, routing::get};
+//! # use axum::{body::Body, extract::Request};
+//! # use tower::ServiceExt;
+//! # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
+//! # #[tokio::main]
+//! # async fn main() {
+//! # let (id, key, callback) = ("101905280", "app-key", "https://club.example/auth/qq/callback");
+//! # let app = QqApp::new(id, key, callback).unwrap();
+//! # let client = QqClient::with_service(app, MockQq::new(id, key, callback));
+//! # let qq = QqAuthLayer::new(client, SessionKeys::generate());
+//! # async fn me(user: QqUser) -> String { user.openid().to_string() }
+//! let site = Router::new()
+//!     .route("/me", get(me))
+//!     .layer(qq)
+//!     .layer(map_response(require_https)); // also for the redirect to the login
+//!
+//! async fn require_https(mut response: Response) -> Response {
+//!     let value = HeaderValue::from_static("max-age=63072000");
+//!     response.headers_mut().insert("strict-transport-security", value);
+//!     response
+//! }
+//! # let page = Request::get("/me").header("accept", "text/html").body(Body::empty()).unwrap();
+//! # let response = site.oneshot(page).await.unwrap();
+//! # assert_eq!(response.status(), 303);
+//! # assert!(response.headers().contains_key("strict-transport-security"));
+//! # }
+//! ```
+//!
+//! | other layer | place | reason |
+//! |---|---|---|
+//! | tracing, request ids | outside | sees logins too; inside, a signed-out visit is a 401 |
+//! | CORS | outside | scripts can read every error; inside, only that of a route that needs a user |
+//! | HSTS, other headers for every answer | outside | |
+//! | compression | outside | inside, the layer's pages are not compressed |
+//! | timeouts | outside, above `login_timeout` | after a shorter one the login goes on; a reload gets its session |
+//! | sessions of the app, as by tower-sessions | outside | `account_of` can read them; inside they work too |
+//! | a page for the app's 5xx errors | either | no answer of the layer is a 5xx |
+//! | a default `Cache-Control` | inside | the layer marks a response without one as `private` |
 //!
 //! # Security
 //!
