@@ -25,6 +25,7 @@ mod mock;
 mod mounting;
 #[cfg(feature = "metrics")]
 mod numbers;
+mod other_layers;
 mod pages;
 mod payloads;
 mod plain_tower;
