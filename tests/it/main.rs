@@ -23,6 +23,8 @@ mod load;
 mod login;
 mod mock;
 mod mounting;
+#[cfg(unix)]
+mod nginx;
 #[cfg(feature = "metrics")]
 mod numbers;
 mod other_layers;

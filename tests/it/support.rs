@@ -1,6 +1,8 @@
 //! Helpers of the tests, and no tests.
 
 pub(crate) mod attempt;
+#[cfg(unix)]
+pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod socket;

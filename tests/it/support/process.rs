@@ -48,6 +48,23 @@ pub(crate) fn example(name: &str, environment: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Returns the program if it is installed. Otherwise prints how to install it; in CI, where no test
+/// may be skipped, panics.
+pub(crate) fn installed(name: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Servers are often in folders that only the path of root names.
+    let folders =
+        std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let mut programs = folders.map(|folder| folder.join(name));
+    let found = programs.find(|program| program.exists());
+    if found.is_none() {
+        let reason = format!("{name} is not installed (apt-get install {package})");
+        assert!(std::env::var_os("CI").is_none(), "{reason}");
+        eprintln!("SKIPPED: {reason}");
+    }
+    found
+}
+
 /// A running example, and the lines that it has printed so far.
 pub(crate) struct Running {
     process: Child,
