@@ -149,7 +149,7 @@ async fn pending_logins_of_one_app_do_not_evict_those_of_another() {
     for _ in 0..9 {
         browser.get("/b/login").await;
     }
-    assert_eq!(browser.jar.len(), 1 + 4);
+    assert_eq!(browser.jar.len(), 1 + 8);
     assert_eq!(browser.get(&callback).await.location(), "/");
 }
 
