@@ -94,7 +94,7 @@ impl QqAuthLayer {
 impl QqAuthLayerBuilder {
     /// Sets the path that starts a login. By default `/auth/qq/login`.
     ///
-    /// A plain ASCII path other than `/`, without query. The login path, the logout path and the
+    /// A plain ASCII path other than `/`, of at most 256 bytes, without query. The login path, the logout path and the
     /// path of the redirect URI must differ.
     pub fn login_path(mut self, path: impl Into<String>) -> Self {
         self.login_path = path.into();
@@ -110,8 +110,8 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Sets the prefix of the cookie names: 1 to 32 lower-case letters, digits and `-`. By default
-    /// `qq`, for `qq_session` and `qq_login_…`.
+    /// Sets the prefix of the cookie names: 1 to 12 lower-case letters, digits and `-`. By default
+    /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`.
     ///
     /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
     /// callback.
@@ -164,7 +164,12 @@ impl QqAuthLayerBuilder {
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
             sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),
-            pending_logins: PendingLogins::new(&self.keys, scope, &app.id),
+            pending_logins: PendingLogins::new(
+                &self.keys,
+                scope,
+                &app.id,
+                app.redirect_uri.as_str(),
+            ),
             revocations: self.session_check,
             logins: Arc::new(Logins::new(self.max_logins_in_flight)),
             log_limit: LogLimit::default(),
@@ -189,10 +194,10 @@ impl QqAuthLayerBuilder {
 
 fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if (1..=32).contains(&prefix.len()) && prefix.bytes().all(is_allowed) {
+    if (1..=12).contains(&prefix.len()) && prefix.bytes().all(is_allowed) {
         return Ok(());
     }
-    let problem = "must be 1 to 32 lower-case letters, digits and `-`";
+    let problem = "must be 1 to 12 lower-case letters, digits and `-`";
     Err(ConfigError::with_value("cookie prefix", problem, prefix))
 }
 

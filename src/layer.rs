@@ -46,8 +46,11 @@ impl QqAuthLayer {
         &self.site.paths.callback
     }
 
-    /// Returns the login URL that leads back to `return_to`. Anything but a path of the site of at
-    /// most 2048 bytes, or a path of the layer, becomes `/`.
+    /// Returns the login URL that leads back to `return_to`. Anything but a path of the site, or a
+    /// path of the layer, becomes `/`.
+    ///
+    /// A login keeps at least 280 bytes of it, where an escaped byte such as `%E4` counts as one. A
+    /// longer one loses its query, and becomes `/` if its path alone is too long.
     pub fn login_url(&self, return_to: &str) -> String {
         self.site.login_url(&self.site.return_to(return_to))
     }

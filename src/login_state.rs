@@ -1,17 +1,19 @@
 //! Logins under way. Each has a sealed cookie in its browser.
 //!
-//! The state that QQ carries is `id | secret`. The id names the cookie `qq_login_<id>`, whose seal
-//! holds the secret, the destination and the time of the start. Thus a state is valid only in that
-//! browser, for 10 minutes.
+//! There are eight cookies, `qq_login_0` to `qq_login_7`. The state that QQ carries is the number of
+//! one of them and a digest of its value. Thus a state is valid only in the browser that holds the
+//! cookie, for 10 minutes. It cannot be guessed, because a sealed value is unpredictable.
 
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{SHA256, digest},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue};
-use memchr::memmem::Finder;
-use serde::{Deserialize, Serialize};
 
-use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
+use crate::clock::{CLOCK_SKEW, unix_millis};
 use crate::error::StateCause;
 use crate::random::{is_url_safe, random_bytes, url_safe};
 use crate::return_to::ReturnTo;
@@ -20,60 +22,36 @@ use crate::session::cookie::CookieScope;
 use crate::session::keys::SessionKeys;
 use crate::session::seal::Seal;
 
+mod slot;
+
+use self::slot::{MAX_LOGINS, Slot};
+
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// Logins that one browser can have under way.
-const MAX_LOGINS: usize = 4;
-/// Limit of their cookies together: many servers accept only 8 KiB of headers.
-const MAX_BYTES: usize = 6 * 1024;
-/// Limit of cookies that one response removes, so that its headers stay small.
-const MAX_REMOVED: usize = 16;
-/// 6 bytes of id and 16 of secret, in base64url.
-const ID_LEN: usize = 8;
-const SECRET_LEN: usize = 22;
+
+/// Names the login of a state.
+pub(crate) type StateKey = [u8; 16];
 
 /// The login cookies of one layer.
 pub(crate) struct PendingLogins {
     seal: Seal,
     scope: CookieScope,
-    prefix: String,
-    app_id: String,
+    slots: [Slot; MAX_LOGINS],
 }
 
 /// The destination and the purpose of a login.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct PendingLogin {
     pub(crate) return_to: ReturnTo,
     pub(crate) intent: Option<Intent>,
 }
 
 /// The purpose of a login that changes an account, such as `bind`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Intent {
     pub(crate) name: String,
     /// A digest of the account for which the login was started.
-    pub(crate) account: [u8; 32],
+    pub(crate) account: [u8; 16],
 }
-
-impl Intent {
-    /// Returns whether a text can name an intent.
-    pub(crate) fn is_name(text: &str) -> bool {
-        (1..=32).contains(&text.len()) && is_url_safe(text.as_bytes())
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct LoginCookie {
-    version: u8,
-    secret: [u8; 16],
-    /// Milliseconds since the epoch.
-    started_at: u64,
-    login: PendingLogin,
-}
-
-const VERSION: u8 = 1;
-
-/// Names a state in the tables of the process.
-pub(crate) type StateKey = [u8; 16];
 
 /// A login that came back to the browser that started it.
 pub(crate) struct OpenedLogin {
@@ -109,39 +87,43 @@ impl PendingLogin {
 }
 
 impl PendingLogins {
-    pub(crate) fn new(keys: &SessionKeys, scope: CookieScope, app_id: &str) -> Self {
+    pub(crate) fn new(
+        keys: &SessionKeys,
+        scope: CookieScope,
+        app_id: &str,
+        redirect_uri: &str,
+    ) -> Self {
         Self {
             seal: Seal::new(keys, "login"),
-            prefix: scope.full_name("login_"),
-            app_id: app_id.to_owned(),
+            slots: Slot::all(&scope, app_id, redirect_uri),
             scope,
         }
     }
 
-    /// Starts a login and returns its state and the cookies to set, including those that remove surplus
-    /// logins.
+    /// Starts a login and returns its state and its cookie, which may replace that of the oldest login.
     pub(crate) fn start(
         &self,
         headers: &HeaderMap,
         login: PendingLogin,
         now: SystemTime,
-    ) -> (String, Vec<HeaderValue>) {
-        let secret = random_bytes();
-        let state = url_safe(&random_bytes::<6>()) + &url_safe(&secret);
-        let name = format!("{}{}", self.prefix, &state[..ID_LEN]);
-        // Writing numbers and strings into a growing buffer cannot fail.
-        let plain = postcard::to_allocvec(&LoginCookie {
-            version: VERSION,
-            secret,
-            started_at: unix_millis(now),
+    ) -> (String, HeaderValue) {
+        let now = tenths(now);
+        let ages = self.slots.each_ref().map(|slot| {
+            let value = cookie::find(headers, &slot.finder)?;
+            self.unseal(slot, value)?.age(now)
+        });
+        let (number, slot) = self.choose_slot(&ages);
+        // Later than any other login of this browser, so that the next start does not replace it.
+        let newest = ages.iter().flatten().min();
+        let age = newest.map_or(SKEW, |age| age.saturating_sub(1).min(SKEW));
+        let cookie = LoginCookie {
+            started_at: now.wrapping_add(SKEW).wrapping_sub(age),
             login,
-        })
-        .unwrap_or_default();
-        let value = self.seal.seal(&self.context(&name), &plain);
-        let mut cookies = vec![self.scope.set(&name, &value, LIFETIME.as_secs())];
-        let surplus = self.surplus(headers, header_bytes(&name, value.len()));
-        cookies.extend(surplus.iter().map(|name| self.scope.remove(name)));
-        (state, cookies)
+        };
+        let value = self.seal.seal(&slot.context, &cookie.write(slot.room()));
+        let state = format!("{number}{}", url_safe(&state_key(value.as_bytes())));
+        let cookie = self.scope.set(&slot.name, &value, LIFETIME.as_secs());
+        (state, cookie)
     }
 
     /// Returns the login of this state if this browser started it.
@@ -151,30 +133,17 @@ impl PendingLogins {
         state: &str,
         now: SystemTime,
     ) -> Result<OpenedLogin, UnknownState> {
-        let unknown = |cause| UnknownState {
-            cause,
-            return_to: ReturnTo::home(),
-        };
-        if state.len() != ID_LEN + SECRET_LEN || !is_url_safe(state.as_bytes()) {
+        let unknown = UnknownState::new;
+        let state = self.parse_state(state);
+        let (slot, key) = state.ok_or_else(|| unknown(StateCause::Forged))?;
+        let value = cookie::find(headers, &slot.finder);
+        let value = value.ok_or_else(|| unknown(StateCause::NoCookie))?;
+        let cookie = self.unseal(slot, value);
+        let cookie = cookie.ok_or_else(|| unknown(StateCause::UnknownKey))?;
+        if verify_slices_are_equal(&state_key(value), &key).is_err() {
             return Err(unknown(StateCause::Forged));
         }
-        let (id, secret) = state.split_at(ID_LEN);
-        let name = format!("{}{id}", self.prefix);
-        let value = cookie::find(headers, &Finder::new(&name));
-        let Some(value) = value else {
-            return Err(unknown(StateCause::NoCookie));
-        };
-        let Some(cookie) = self.unseal(&name, value) else {
-            return Err(unknown(StateCause::UnknownKey));
-        };
-        let expected = url_safe(&cookie.secret);
-        if verify_slices_are_equal(expected.as_bytes(), secret.as_bytes()).is_err() {
-            return Err(unknown(StateCause::Forged));
-        }
-        let now = unix_millis(now);
-        let is_in_future = cookie.started_at > now.saturating_add(as_millis(CLOCK_SKEW));
-        let is_expired = now >= cookie.started_at.saturating_add(as_millis(LIFETIME));
-        if is_in_future || is_expired {
+        if cookie.age(tenths(now)).is_none() {
             return Err(UnknownState {
                 cause: StateCause::Expired,
                 return_to: cookie.login.return_to,
@@ -182,60 +151,120 @@ impl PendingLogins {
         }
         Ok(OpenedLogin {
             login: cookie.login,
-            removal: self.scope.remove(&name),
-            key: cookie.secret,
+            removal: self.scope.remove(&slot.name),
+            key,
         })
-    }
-
-    /// Returns the names of the cookies to remove so that a new one fits: unreadable ones first, then the
-    /// oldest.
-    fn surplus(&self, headers: &HeaderMap, added: usize) -> Vec<String> {
-        let mut logins: Vec<(u64, usize, String)> = cookie::cookies(headers)
-            .filter_map(|(name, value)| {
-                let id = name.strip_prefix(self.prefix.as_bytes())?;
-                if id.len() != ID_LEN || !is_url_safe(id) {
-                    return None;
-                }
-                let name = String::from_utf8(name.to_vec()).ok()?;
-                let started = self
-                    .unseal(&name, value)
-                    .map_or(0, |login| login.started_at);
-                Some((started, header_bytes(&name, value.len()), name))
-            })
-            .collect();
-        // The sort is stable, and browsers send older cookies first.
-        logins.sort_by_key(|(started, ..)| *started);
-        let mut bytes = added;
-        let kept = logins
-            .iter()
-            .rev()
-            .take(MAX_LOGINS - 1)
-            .take_while(|(_, size, _)| {
-                bytes += size;
-                bytes <= MAX_BYTES
-            });
-        let surplus = logins.len() - kept.count();
-        let oldest = logins.into_iter().take(surplus.min(MAX_REMOVED));
-        oldest.map(|(.., name)| name).collect()
     }
 
     /// Returns whether a `Set-Cookie` header of the app sets or removes a login cookie.
     pub(crate) fn are_set_by(&self, cookie: &HeaderValue) -> bool {
-        cookie::name(cookie).starts_with(self.prefix.as_bytes())
+        let name = cookie::name(cookie);
+        self.slots.iter().any(|slot| slot.name.as_bytes() == name)
     }
 
-    fn unseal(&self, name: &str, value: &[u8]) -> Option<LoginCookie> {
-        let plain = self.seal.open(&self.context(name), value)?;
-        let login: LoginCookie = postcard::from_bytes(&plain).ok()?;
-        Some(login).filter(|login| login.version == VERSION)
+    /// Returns a random free slot, or else that of the oldest login. Parallel starts see the same
+    /// cookies, so a fixed choice would let one replace the other.
+    fn choose_slot(&self, ages: &[Option<u32>; MAX_LOGINS]) -> (usize, &Slot) {
+        let age = |number: usize| ages[number].unwrap_or(u32::MAX);
+        let oldest = (0..MAX_LOGINS).map(age).max();
+        let choice: Vec<usize> = (0..MAX_LOGINS)
+            .filter(|&number| Some(age(number)) == oldest)
+            .collect();
+        let [random] = random_bytes();
+        let number = choice[usize::from(random) % choice.len()];
+        (number, &self.slots[number])
     }
 
-    fn context(&self, name: &str) -> Vec<u8> {
-        format!("login\n{name}\n{}", self.app_id).into_bytes()
+    fn parse_state(&self, state: &str) -> Option<(&Slot, StateKey)> {
+        let (number, digest) = state.split_at_checked(1)?;
+        let slot = self.slots.get(number.parse::<usize>().ok()?)?;
+        let key = BASE64_URL_SAFE_NO_PAD.decode(digest).ok()?;
+        Some((slot, key.try_into().ok()?))
+    }
+
+    fn unseal(&self, slot: &Slot, value: &[u8]) -> Option<LoginCookie> {
+        LoginCookie::read(&self.seal.open(&slot.context, value)?)
     }
 }
 
-/// The share of a cookie in a `Cookie` header.
-fn header_bytes(name: &str, value: usize) -> usize {
-    name.len() + "=; ".len() + value
+fn state_key(value: &[u8]) -> StateKey {
+    let mut key = StateKey::default();
+    key.copy_from_slice(&digest(&SHA256, value).as_ref()[..16]);
+    key
+}
+
+/// The content of a login cookie: the time of the start, the intent, and then `return_to`.
+struct LoginCookie {
+    /// In tenths of a second.
+    started_at: u32,
+    login: PendingLogin,
+}
+
+impl LoginCookie {
+    /// Returns at most `room` bytes.
+    fn write(&self, room: usize) -> Vec<u8> {
+        let mut bytes = self.started_at.to_be_bytes().to_vec();
+        match &self.login.intent {
+            Some(intent) => intent.write(&mut bytes),
+            None => bytes.push(0),
+        }
+        let room = room.saturating_sub(bytes.len());
+        bytes.extend(self.login.return_to.to_bytes(room));
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (started_at, bytes) = bytes.split_first_chunk()?;
+        let (intent, bytes) = match bytes.split_first()? {
+            (0, bytes) => (None, bytes),
+            (&length, bytes) => {
+                let (intent, bytes) = Intent::read(length, bytes)?;
+                (Some(intent), bytes)
+            }
+        };
+        Some(Self {
+            started_at: u32::from_be_bytes(*started_at),
+            login: PendingLogin {
+                return_to: ReturnTo::from_bytes(bytes),
+                intent,
+            },
+        })
+    }
+
+    /// Returns the time since the earliest start that a clock running ahead by `SKEW` allows, unless
+    /// the login has expired or starts later than that.
+    fn age(&self, now: u32) -> Option<u32> {
+        let age = now.wrapping_add(SKEW).wrapping_sub(self.started_at);
+        (age < SKEW + 10 * LIFETIME.as_secs() as u32).then_some(age)
+    }
+}
+
+const SKEW: u32 = 10 * CLOCK_SKEW.as_secs() as u32;
+
+/// Returns the tenths of a second since the epoch. They wrap after 13 years.
+fn tenths(time: SystemTime) -> u32 {
+    (unix_millis(time) / 100) as u32
+}
+
+impl Intent {
+    /// Returns whether a text can name an intent.
+    pub(crate) fn is_name(text: &str) -> bool {
+        (1..=32).contains(&text.len()) && is_url_safe(text.as_bytes())
+    }
+
+    /// Four characters of the name take three bytes, so that a long `return_to` still fits.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let padded = format!("{:A<32}", self.name);
+        let name = BASE64_URL_SAFE_NO_PAD.decode(padded);
+        bytes.push(self.name.len() as u8);
+        bytes.extend(name.expect("an intent is a word of up to 32 characters"));
+        bytes.extend(self.account);
+    }
+
+    fn read(length: u8, bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (name, bytes) = bytes.split_first_chunk::<24>()?;
+        let (&account, bytes) = bytes.split_first_chunk()?;
+        let name = url_safe(name).get(..length.into())?.to_owned();
+        Some((Self { name, account }, bytes))
+    }
 }

@@ -8,6 +8,9 @@ use crate::local_path::{REWRITTEN, is_local_path};
 pub(crate) const LOGIN_PATH: &str = "/auth/qq/login";
 pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
 
+/// A login URL has room for a `return_to` besides.
+const MAX_LEN: usize = 256;
+
 /// The paths of one layer.
 #[derive(Debug)]
 pub(crate) struct Paths {
@@ -55,7 +58,7 @@ impl Paths {
     }
 
     fn check(&self, setting: &str, path: &str) -> Result<(), ConfigError> {
-        let is_plain = path.len() > 1
+        let is_plain = (2..=MAX_LEN).contains(&path.len())
             && is_local_path(path)
             && path.bytes().all(|byte| byte.is_ascii_graphic())
             && !path.contains(['?', '#'])

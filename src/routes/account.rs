@@ -19,17 +19,19 @@ pub(super) fn account_digest(
     site: &Site,
     head: RequestHead<'_>,
     current: &CurrentSession,
-) -> Result<Option<[u8; 32]>, LoginError> {
+) -> Result<Option<[u8; 16]>, LoginError> {
     if current.is_unverified() {
         return Err(LoginError::unverified());
     }
+    // Each prefix says what follows, so that an openid never passes for an account of the app.
     let account = match &site.account_of {
         Some(account_of) => {
             let account = account_of.call(&parts_for_hook(head, current));
-            account.map_err(|error| {
+            let account = account.map_err(|error| {
                 tracing::error!("the account_of hook failed: {error}");
                 LoginError::new(AppFailed, "the app's account_of hook failed")
-            })?
+            })?;
+            account.map(|account| format!("account {account}"))
         }
         None if !site.keeps_sessions => {
             let detail = "the account is unknown: set `QqAuthLayerBuilder::account_of`";
@@ -37,13 +39,12 @@ pub(super) fn account_digest(
         }
         None => {
             let session = current.valid();
-            session.map(|session| session.user.openid().to_string())
+            session.map(|session| format!("openid {}", session.user.openid()))
         }
     };
-    let Some(account) = account else {
-        return Ok(None);
-    };
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, account.as_bytes()).as_ref());
-    Ok(Some(bytes))
+    Ok(account.map(|account| {
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest(&SHA256, account.as_bytes()).as_ref()[..16]);
+        half
+    }))
 }

@@ -58,7 +58,7 @@ pub(super) fn start_login(
         }
     };
     let login = PendingLogin { return_to, intent };
-    let (state, cookies) = site.pending_logins.start(head.headers, login, site.now());
+    let (state, cookie) = site.pending_logins.start(head.headers, login, site.now());
     let is_mobile = match site.client.app().options.page {
         QqPage::Detect => is_phone(head.headers),
         QqPage::Desktop => false,
@@ -72,7 +72,7 @@ pub(super) fn start_login(
     } else {
         see_other(&url)
     };
-    with_cookies(response, cookies)
+    with_cookies(response, [cookie])
 }
 
 /// Fails unless the request is a navigation of the top, or a script of this site.

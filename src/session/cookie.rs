@@ -79,15 +79,6 @@ fn find_all<'h>(mut header: &'h [u8], name: &Finder<'_>) -> impl Iterator<Item =
     })
 }
 
-/// Iterates over all cookies of a request: blanks around names and values trimmed, nothing decoded.
-pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let pairs = cookie_headers(headers).flat_map(|header| header.split(|&byte| byte == b';'));
-    pairs.filter_map(|pair| {
-        let at = memchr(b'=', pair)?;
-        Some((trim(&pair[..at]), trim(&pair[at + 1..])))
-    })
-}
-
 fn cookie_headers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let headers = headers.get_all(header::COOKIE).into_iter();
     headers.map(HeaderValue::as_bytes)

@@ -1,0 +1,45 @@
+//! The names that login cookies can have.
+
+use std::array::from_fn;
+
+use memchr::memmem::Finder;
+
+use crate::session::cookie::CookieScope;
+
+/// Logins that one browser can have under way.
+pub(super) const MAX_LOGINS: usize = 8;
+/// Limit of one cookie in a `Cookie` header, with `=` and `; `. Many servers accept only 8 KiB of
+/// headers.
+const MAX_PAIR: usize = 500;
+/// Bytes that sealing adds: a nonce and a tag.
+const SEAL_BYTES: usize = 12 + 16;
+
+/// One of the names that login cookies can have.
+pub(super) struct Slot {
+    pub(super) name: String,
+    /// The name, ready to be searched for.
+    pub(super) finder: Finder<'static>,
+    pub(super) context: Vec<u8>,
+}
+
+impl Slot {
+    /// Binds the cookies to the redirect URI too: staging and production may share keys and app id.
+    pub(super) fn all(scope: &CookieScope, app_id: &str, redirect_uri: &str) -> [Self; MAX_LOGINS] {
+        from_fn(|number| {
+            let name = scope.full_name(&format!("login_{number}"));
+            Self {
+                // Another layout of the content needs another number.
+                context: format!("login 1\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
+                finder: Finder::new(&name).into_owned(),
+                name,
+            }
+        })
+    }
+
+    /// Returns the number of bytes that can be sealed in a cookie of this name. With the longest
+    /// prefix they are enough for the start, an intent and 280 bytes of `return_to`.
+    pub(super) fn room(&self) -> usize {
+        let value = MAX_PAIR.saturating_sub(self.name.len() + "=; ".len());
+        (value * 3 / 4).saturating_sub(SEAL_BYTES)
+    }
+}
