@@ -180,6 +180,25 @@ async fn a_login_with_an_intent_completes_only_for_the_same_account() {
 }
 
 #[tokio::test]
+async fn an_openid_does_not_pass_for_an_account_of_the_same_text() {
+    let site = site();
+    let openid = site.qq.people()[0].openid.clone();
+    let mut browser = site.browser();
+    sign_in_as(&site, &mut browser, &openid).await;
+    let callback = bind(&site, &mut browser, &openid).await;
+    // Before the callback arrives, the app is deployed again with accounts of its own.
+    let account = openid.clone();
+    let deployed = Site::with(
+        |app| app,
+        |layer| layer.account_of(move |_| Some(account.clone())),
+    );
+    let mut browser = browser.program();
+    browser.router = deployed.router.clone();
+    let reply = browser.get(&callback).await;
+    assert_refused(&deployed, &reply, 0);
+}
+
+#[tokio::test]
 async fn a_login_without_an_intent_ignores_the_signed_in_user() {
     let site = site();
     let [one, two, _] = [0, 1, 2].map(|at| site.qq.people()[at].openid.clone());

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use tower_qq_auth::{QqAppBuilder, mock::Endpoint};
+use tower_qq_auth::{
+    QqApp, QqAppBuilder, QqAuthLayer, QqClient,
+    mock::{Endpoint, MockQq},
+};
 
-use crate::site::{LOGIN, SESSION, Site, param};
+use crate::site::{APP_ID, APP_KEY, Browser, LOGIN, SESSION, Site, keys, pages, param};
 
 #[tokio::test]
 async fn login_signs_in_and_logout_signs_out() {
@@ -138,98 +141,234 @@ async fn two_tabs_can_finish_in_reverse_order() {
     assert_eq!(browser.pending_logins(), 0);
 }
 
-#[tokio::test]
-async fn the_last_four_of_five_tabs_can_finish() {
-    let site = Site::new();
-    let mut browser = site.browser().program();
+/// Starts logins that end at `/0`, `/1` and so on, and returns their callbacks.
+async fn open_tabs(site: &Site, browser: &mut Browser, count: usize) -> Vec<String> {
     let mut tabs = Vec::new();
-    for tab in 0..5 {
+    for tab in 0..count {
         let login = format!("/auth/qq/login?return_to=/{tab}");
         tabs.push(browser.callback_from(&site.qq, &login).await);
-        // The jar is sorted by name, so that only the time tells which login is older.
-        site.clock.advance(Duration::from_millis(1));
     }
-    assert_eq!(browser.pending_logins(), 4);
-    let token_calls = site.qq.calls(Endpoint::Token);
-    browser
-        .get(&tabs[0])
-        .await
-        .assert_failed(400, "invalid_state");
-    assert_eq!(site.qq.calls(Endpoint::Token), token_calls);
-    for tab in (1..5).rev() {
-        assert_eq!(browser.get(&tabs[tab]).await.location(), format!("/{tab}"));
-    }
+    tabs
+}
+
+/// Returns the size of the cookies of a browser in its requests, the longest first.
+fn sent_bytes(browser: &Browser) -> Vec<usize> {
+    let pair = |(name, value): (&String, &String)| format!("{name}={value}; ").len();
+    let mut sizes: Vec<_> = browser.jar.iter().map(pair).collect();
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
+    sizes
 }
 
 #[tokio::test]
-async fn a_hundred_abandoned_logins_leave_four_cookies() {
+async fn eight_tabs_one_after_the_other_end_at_their_own_pages() {
     let site = Site::new();
-    let mut browser = site.browser();
-    for _ in 0..100 {
-        browser.get("/auth/qq/login").await;
-    }
-    assert_eq!(browser.pending_logins(), 4);
-}
-
-#[tokio::test]
-async fn login_cookies_with_their_names_stay_under_6_kib() {
-    let site = Site::new();
-    for length in (0..2000).step_by(13) {
+    for reverse in [false, true] {
         let mut browser = site.browser();
-        let login = format!("/auth/qq/login?return_to=/{}", "x".repeat(length));
-        for _ in 0..4 {
-            browser.get(&login).await;
+        let tabs = open_tabs(&site, &mut browser, 8).await;
+        assert_eq!(browser.pending_logins(), 8);
+        let mut tabs: Vec<_> = tabs.iter().enumerate().collect();
+        if reverse {
+            tabs.reverse();
         }
-        let logins = browser
-            .jar
-            .iter()
-            .filter(|(name, _)| name.starts_with(LOGIN));
-        let pairs: Vec<_> = logins
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let header = pairs.join("; ");
-        assert!(header.len() <= 6 * 1024, "{} of {length}", header.len());
+        for (tab, callback) in tabs {
+            assert_eq!(browser.get(callback).await.location(), format!("/{tab}"));
+        }
+        assert_eq!(browser.pending_logins(), 0);
     }
 }
 
 #[tokio::test]
-async fn fake_login_cookies_are_cleared_first_and_a_few_at_a_time() {
+async fn further_tabs_replace_the_oldest() {
+    let site = Site::new();
+    let mut browser = site.browser().program();
+    let tabs = open_tabs(&site, &mut browser, 11).await;
+    assert_eq!(browser.pending_logins(), 8);
+    let token_calls = site.qq.calls(Endpoint::Token);
+    for callback in &tabs[..3] {
+        let reply = browser.get(callback).await;
+        reply.assert_failed(400, "invalid_state");
+    }
+    assert_eq!(site.qq.calls(Endpoint::Token), token_calls);
+    for (tab, callback) in tabs.iter().enumerate().skip(3) {
+        assert_eq!(browser.get(callback).await.location(), format!("/{tab}"));
+    }
+}
+
+#[tokio::test]
+async fn two_tabs_one_after_the_other_finish_whatever_else_is_under_way() {
+    let site = Site::new();
+    let mut abandoned = site.browser();
+    open_tabs(&site, &mut abandoned, 100).await;
+    let mut expired = site.browser();
+    open_tabs(&site, &mut expired, 8).await;
+    site.clock.advance(Duration::from_secs(10 * 60));
+    let mut recent = site.browser();
+    open_tabs(&site, &mut recent, 8).await;
+    let mut ahead = site.browser();
+    site.clock.advance(Duration::from_secs(4 * 60));
+    open_tabs(&site, &mut ahead, 8).await;
+    site.clock.turn_back(Duration::from_secs(4 * 60));
+    let mut unreadable = site.browser();
+    for slot in 0..8 {
+        let value = "rubbish".into();
+        unreadable.jar.insert(format!("{LOGIN}{slot}"), value);
+    }
+    for browser in [
+        site.browser(),
+        abandoned,
+        expired,
+        recent,
+        ahead,
+        unreadable,
+    ] {
+        // Names are random.
+        for _ in 0..20 {
+            let mut browser = browser.clone();
+            let tabs = open_tabs(&site, &mut browser, 2).await;
+            assert_eq!(browser.get(&tabs[0]).await.location(), "/0");
+            assert_eq!(browser.get(&tabs[1]).await.location(), "/1");
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_hundred_abandoned_logins_the_next_one_completes() {
     let site = Site::new();
     let mut browser = site.browser();
-    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
-    for number in 0..40 {
-        browser
-            .jar
-            .insert(format!("{LOGIN}fake{number:04}"), "rubbish".into());
+    for number in 0..100 {
+        let start = browser.get("/auth/qq/login").await;
+        assert_eq!(start.cookies().len(), 1, "{start:?}");
+        assert_eq!(browser.pending_logins(), 8.min(number + 1));
     }
-    let start = browser.get("/auth/qq/login").await;
-    assert!(
-        start.cookies().len() < 20,
-        "too many headers: {}",
-        start.cookies().len()
-    );
-    browser.get("/auth/qq/login").await;
-    browser.get("/auth/qq/login").await;
-    assert_eq!(browser.pending_logins(), 4);
-    assert_eq!(browser.get(&callback).await.location(), "/");
+    let end = browser
+        .sign_in(&site.qq, "/auth/qq/login?return_to=/x")
+        .await;
+    assert_eq!(end.location(), "/x");
+    assert_eq!(browser.pending_logins(), 7);
+}
+
+#[tokio::test]
+async fn expired_and_unreadable_logins_are_replaced_before_live_ones() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    open_tabs(&site, &mut browser, 2).await;
+    site.clock.advance(Duration::from_secs(10 * 60));
+    let mut live = site.browser();
+    let older = open_tabs(&site, &mut live, 8).await;
+    // Two of the eight names hold expired logins, and one holds rubbish.
+    let expired = browser.jar.clone();
+    live.jar.extend(expired.clone());
+    let rubbish = live.jar.keys().find(|name| !expired.contains_key(*name));
+    let rubbish = rubbish.unwrap().clone();
+    live.jar.insert(rubbish, "rubbish".into());
+    let newer = open_tabs(&site, &mut live, 3).await;
+    for (tab, callback) in newer.iter().enumerate() {
+        assert_eq!(live.get(callback).await.location(), format!("/{tab}"));
+    }
+    let mut live = live.program();
+    live.jar.remove(SESSION);
+    let mut finished = 0;
+    for (tab, callback) in older.iter().enumerate() {
+        let end = live.get(callback).await;
+        if end.status == StatusCode::SEE_OTHER {
+            assert_eq!(end.location(), format!("/{tab}"));
+            finished += 1;
+        }
+        live.jar.remove(SESSION);
+    }
+    assert_eq!(finished, 5);
+}
+
+#[tokio::test]
+async fn fifty_parallel_starts_leave_at_most_eight_cookies_of_4000_bytes() {
+    for prefix in ["qq", "twelve-bytes"] {
+        let site = Site::with(|app| app, |layer| layer.cookie_prefix(prefix));
+        for length in [0, 90, 240, 300, 330, 360, 1_500] {
+            let mut browser = site.browser();
+            let mut sizes = Vec::new();
+            for filling in ["x", "%C3%A9", "%2526"] {
+                let filling = filling.repeat(length / filling.len());
+                let login = format!("/auth/qq/login?return_to=/{filling}");
+                let before = browser.clone();
+                for _ in 0..50 {
+                    let mut tab = before.clone();
+                    let start = tab.get(&login).await;
+                    let [cookie] = start.cookies()[..] else {
+                        panic!("{start:?}")
+                    };
+                    let (name, rest) = cookie.split_once('=').unwrap();
+                    let value = rest.split(';').next().unwrap();
+                    browser.jar.insert(name.into(), value.into());
+                }
+                sizes = sent_bytes(&browser);
+                assert!(sizes[0] <= 500, "{sizes:?}");
+                assert!(sizes.len() <= 8, "{sizes:?}");
+                assert!(sizes.iter().sum::<usize>() <= 4_000, "{sizes:?}");
+            }
+            assert!(sizes.len() > 1, "the names are random: {sizes:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_thousand_pairs_started_together_at_least_800_both_finish() {
+    let site = Site::new();
+    let mut finished = 0;
+    for _ in 0..1_000 {
+        let mut browser = site.browser();
+        let mut tab = browser.clone();
+        let start = "/auth/qq/login?return_to=/";
+        let first = browser.callback_from(&site.qq, &format!("{start}1")).await;
+        let second = tab.callback_from(&site.qq, &format!("{start}2")).await;
+        browser.jar.extend(tab.jar);
+        let ends = [browser.get(&first).await, browser.get(&second).await];
+        let mut pages = ends.iter().map(|end| end.headers.get("location"));
+        let both = ["/1", "/2"].map(|page| pages.next().flatten().is_some_and(|end| end == page));
+        finished += usize::from(both == [true; 2]);
+    }
+    assert!(finished >= 800, "{finished}");
 }
 
 #[tokio::test]
 async fn leaves_cookies_alone_whose_names_only_share_the_prefix() {
     let site = Site::new();
     let mut browser = site.browser();
-    for id in ["", "a", "abcdefghi", "abc.defg", "abc(defg", "abc!defg"] {
+    for id in ["", "8", "9", "00", "-1", "a", "0.", "x0"] {
         browser.jar.insert(format!("{LOGIN}{id}"), "theirs".into());
     }
     let before = browser.jar.clone();
-    for _ in 0..4 {
+    for _ in 0..20 {
         let start = browser.get("/auth/qq/login").await;
         assert_eq!(start.cookies().len(), 1, "{start:?}");
     }
-    assert_eq!(browser.jar.len(), before.len() + 4);
+    assert_eq!(browser.jar.len(), before.len() + 8);
     for (name, value) in before {
         assert_eq!(browser.jar[&name], value);
     }
+}
+
+#[tokio::test]
+async fn a_login_cookie_of_another_redirect_uri_is_unknown() {
+    let site = Site::new();
+    let staging = "https://staging.example/auth/qq/callback";
+    let qq = MockQq::new(APP_ID, APP_KEY, staging);
+    let app = QqApp::new(APP_ID, APP_KEY, staging).unwrap();
+    let layer = QqAuthLayer::builder(QqClient::with_service(app, qq.clone()), keys());
+    let clock = site.clock.clone();
+    let layer = layer.clock(move || clock.now()).build().unwrap();
+    let staging = Site {
+        router: pages().layer(layer),
+        qq,
+        ..Site::new()
+    };
+    let mut browser = staging.browser().program();
+    let callback = browser.callback_from(&staging.qq, "/auth/qq/login").await;
+    let mut elsewhere = site.browser().program();
+    elsewhere.jar = browser.jar.clone();
+    let reply = elsewhere.get(&callback).await;
+    reply.assert_failed(400, "invalid_state");
+    assert_eq!(site.qq.calls(Endpoint::Token), 0);
+    assert_eq!(browser.get(&callback).await.location(), "/");
 }
 
 #[tokio::test]
