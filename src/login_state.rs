@@ -1,8 +1,8 @@
 //! Logins under way. Each has a sealed cookie in its browser.
 //!
-//! There are eight cookies, `qq_login_0` to `qq_login_7`. The state that QQ carries is the number of
-//! one of them and a digest of its value. Thus a state is valid only in the browser that holds the
-//! cookie, for 10 minutes. It cannot be guessed, because a sealed value is unpredictable.
+//! There are eight cookies, `qq_login_0` to `qq_login_7`. The state that QQ carries is the number
+//! of one of them and a digest of its value. Thus a state is valid only in the browser that holds
+//! the cookie, for 10 minutes. It cannot be guessed, because a sealed value is unpredictable.
 
 use std::time::{Duration, SystemTime};
 
@@ -100,7 +100,8 @@ impl PendingLogins {
         }
     }
 
-    /// Starts a login and returns its state and its cookie, which may replace that of the oldest login.
+    /// Starts a login and returns its state and its cookie, which may replace that of the oldest
+    /// login.
     pub(crate) fn start(
         &self,
         headers: &HeaderMap,
@@ -231,8 +232,8 @@ impl LoginCookie {
         })
     }
 
-    /// Returns the time since the earliest start that a clock running ahead by `SKEW` allows, unless
-    /// the login has expired or starts later than that.
+    /// Returns the time since the start plus `SKEW`, or `None` if the login has expired or starts
+    /// later than in `SKEW`.
     fn age(&self, now: u32) -> Option<u32> {
         let age = now.wrapping_add(SKEW).wrapping_sub(self.started_at);
         (age < SKEW + 10 * LIFETIME.as_secs() as u32).then_some(age)

@@ -4,8 +4,8 @@ use crate::local_path::is_local_url;
 use crate::paths::Paths;
 use crate::percent::{compact, expand, header_safe};
 
-/// Limit of its `Location`. Escaped once more in the query of a login URL it takes up to three times
-/// as much, and many proxies accept only 4 KiB of response headers.
+/// Limit of its `Location`. Escaped once more in the query of a login URL it takes up to three
+/// times as much, and many proxies accept only 4 KiB of response headers.
 const MAX_LOCATION: usize = 1024;
 
 /// A path of this site, perhaps with a query and a fragment, that is not one of the layer's own.
@@ -18,8 +18,8 @@ impl ReturnTo {
         Self("/".into())
     }
 
-    /// Returns `None` for anything that may lead elsewhere, and for the layer's own paths. If it is too
-    /// long, its path without query and fragment is used, or `None` if that is too long as well.
+    /// Returns `None` for anything that may lead elsewhere, and for the layer's own paths. If it is
+    /// too long, only its path counts, without query and fragment.
     pub(crate) fn new(given: impl AsRef<str>, paths: &Paths) -> Option<Self> {
         let given = given.as_ref();
         let path = without_query(given);
@@ -41,8 +41,8 @@ impl ReturnTo {
         header_safe(&self.0).to_string()
     }
 
-    /// Returns it as at most `limit` bytes: if it is too long, its path without query and fragment, and
-    /// if that is too long as well, `/`. The leading slash is left out.
+    /// Returns it as at most `limit` bytes: if it is too long, its path without query and fragment,
+    /// and if that is too long as well, `/`. The leading slash is left out.
     pub(crate) fn to_bytes(&self, limit: usize) -> Vec<u8> {
         let location = self.to_location();
         let urls = [&location, without_query(&location)];
