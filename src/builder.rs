@@ -110,7 +110,7 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Sets the prefix of the cookie names: 1 to 12 lower-case letters, digits and `-`. By default
+    /// Sets the prefix of the cookie names: 1 to 32 lower-case letters, digits and `-`. By default
     /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`.
     ///
     /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
@@ -194,10 +194,10 @@ impl QqAuthLayerBuilder {
 
 fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if (1..=12).contains(&prefix.len()) && prefix.bytes().all(is_allowed) {
+    if (1..=32).contains(&prefix.len()) && prefix.bytes().all(is_allowed) {
         return Ok(());
     }
-    let problem = "must be 1 to 12 lower-case letters, digits and `-`";
+    let problem = "must be 1 to 32 lower-case letters, digits and `-`";
     Err(ConfigError::with_value("cookie prefix", problem, prefix))
 }
 

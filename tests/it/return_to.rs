@@ -198,7 +198,7 @@ async fn every_byte_comes_back_escaped_or_as_it_is() {
 }
 
 #[tokio::test]
-async fn at_least_280_bytes_are_stored_with_any_prefix_and_intent() {
+async fn at_least_280_bytes_are_stored_with_any_intent() {
     let site = Site::with(|app| app, |layer| layer.cookie_prefix("twelve-bytes"));
     let mut browser = site.browser().header("sec-fetch-site", "same-origin");
     browser.sign_in(&site.qq, "/auth/qq/login").await;
