@@ -22,6 +22,15 @@ pub(crate) fn see_other(location: &str) -> LayerResponse {
     response
 }
 
+/// Redirects to QQ. Logs of headers hide the URL, which contains the state.
+pub(crate) fn redirect_to_qq(authorize_url: &str) -> LayerResponse {
+    let mut response = see_other(authorize_url);
+    if let Some(location) = response.headers_mut().get_mut(header::LOCATION) {
+        location.set_sensitive(true);
+    }
+    response
+}
+
 pub(crate) fn method_not_allowed(
     allow: &'static str,
     _: crate::request::requester::Requester,

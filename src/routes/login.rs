@@ -24,7 +24,7 @@ use crate::request::head::RequestHead;
 use crate::request::origin::{Origin, is_foreign_script};
 use crate::request::query::{Param, Query};
 use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
-use crate::respond::response::{LayerResponse, json, see_other, with_cookies};
+use crate::respond::response::{LayerResponse, json, redirect_to_qq, with_cookies};
 use crate::session::current::CurrentSession;
 use crate::site::Site;
 
@@ -70,7 +70,7 @@ pub(super) fn start_login(
     let response = if !requester.wants_page() && accepts_json(head.headers) {
         json(&serde_json::json!({ "authorize_url": url }))
     } else {
-        see_other(&url)
+        redirect_to_qq(&url)
     };
     with_cookies(response, [cookie])
 }
