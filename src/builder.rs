@@ -160,7 +160,7 @@ impl QqAuthLayerBuilder {
 
     fn build_unchecked(self) -> QqAuthLayer {
         let app = self.client.app();
-        let scope = CookieScope::new(app.redirect_uri.is_secure(), self.cookie_prefix.clone());
+        let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
             sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),

@@ -94,12 +94,12 @@ impl QqAuthLayer {
     /// Seals a session of this user and returns it as `name=value` for a `Cookie` header, for tests
     /// of an app's handlers.
     ///
-    /// It is a real session: keep it secret. With
+    /// It is a real session: keep it secret. A picture that does not fit is left out. With
     /// [`without_session`](crate::QqAuthLayerBuilder::without_session) the layer never reads it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the cookie would exceed the 4096 bytes that browsers keep, or if
+    /// Returns an error if the `Set-Cookie` of the session would exceed 2048 bytes, or if
     /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens) is set and `tokens` is `None`.
     ///
     /// # Examples

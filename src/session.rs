@@ -5,6 +5,8 @@
 //!    sealed.
 //! 3. A request in the second half of the idle time renews it.
 //! 4. An invalid cookie counts as none: the request is signed out, not rejected.
+//! 5. Its `Set-Cookie` has at most 2,048 bytes. A picture that does not fit, beside long tokens, is
+//!    left out.
 
 use std::time::Duration;
 #[cfg(feature = "revocation")]

@@ -43,6 +43,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let scope = self.site.sessions.scope();
+        scope.mark_sensitive(request.headers_mut());
         match route(&self.site, RequestHead::of(&request)) {
             Action::Forward(context) => {
                 context.insert_user(request.extensions_mut());

@@ -10,25 +10,28 @@ use ::cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::{memchr, memmem::Finder};
 
-/// Browsers silently drop a cookie whose name, value and attributes exceed this many bytes.
-pub(crate) const MAX_COOKIE: usize = 4096;
+/// The longest `Set-Cookie` in bytes. Many servers accept only 8 KiB of request headers and 4 KiB of
+/// response headers, which the app's own have to fit as well.
+pub(crate) const MAX_COOKIE: usize = 2048;
 
 /// The attributes and the name prefix that the cookies of one layer share.
 #[derive(Clone, Debug)]
 pub(crate) struct CookieScope {
     is_secure: bool,
-    prefix: String,
+    /// The start of every name, ready to be searched for.
+    start: Finder<'static>,
 }
 
 impl CookieScope {
-    pub(crate) fn new(is_secure: bool, prefix: String) -> Self {
-        Self { is_secure, prefix }
+    /// On https, `__Host-` keeps neighbouring hosts from setting the cookies.
+    pub(crate) fn new(is_secure: bool, prefix: &str) -> Self {
+        let host = if is_secure { "__Host-" } else { "" };
+        let start = Finder::new(&format!("{host}{prefix}_")).into_owned();
+        Self { is_secure, start }
     }
 
-    /// Returns the full name. On https, `__Host-` keeps neighbouring hosts from setting the cookie.
     pub(crate) fn full_name(&self, suffix: &str) -> String {
-        let host = if self.is_secure { "__Host-" } else { "" };
-        format!("{host}{}_{suffix}", self.prefix)
+        String::from_utf8_lossy(self.start.needle()).into_owned() + suffix
     }
 
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
@@ -41,11 +44,27 @@ impl CookieScope {
             .max_age(max_age)
             .build();
         // Names are checked and values are base64url; an empty header sets nothing.
-        HeaderValue::try_from(cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
+        let header = HeaderValue::try_from(cookie.to_string());
+        let mut header = header.unwrap_or(HeaderValue::from_static(""));
+        header.set_sensitive(true);
+        header
     }
 
     pub(crate) fn remove(&self, name: &str) -> HeaderValue {
         self.set(name, "", 0)
+    }
+
+    /// Hides the `Cookie` headers with cookies of this layer from logs of headers.
+    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+        // Most requests without cookies end here.
+        if !headers.contains_key(header::COOKIE) {
+            return;
+        }
+        for (name, value) in headers {
+            if *name == header::COOKIE && self.start.find(value.as_bytes()).is_some() {
+                value.set_sensitive(true);
+            }
+        }
     }
 }
 

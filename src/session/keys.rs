@@ -1,6 +1,6 @@
 //! The keys that seal the cookies of a site.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str, sync::Arc};
 
 use base64::{
     Engine as _, alphabet,
@@ -12,7 +12,6 @@ use crate::random::random_bytes;
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
 const MIN_LEN: usize = 32;
-const MIN_DISTINCT: usize = 8;
 
 /// The keys that seal this site's cookies.
 ///
@@ -21,30 +20,43 @@ const MIN_DISTINCT: usize = 8;
 /// days by default), when every session in use has been sealed again. All machines of a site share
 /// one ring; with several machines, first add the new key behind the old one everywhere.
 ///
+/// `openssl rand -hex 32` creates a key. Keys that could be guessed are refused:
+///
+/// 1. A key has at least 32 bytes.
+/// 2. It is not text, that is, UTF-8 without control characters.
+/// 3. It has at least 16 different bytes, written with at least 11 different hex digits.
+/// 4. It has no pattern, such as a sequence or a repeated block: at no distance up to 16 do a
+///    quarter of its bytes differ by the same amount.
+/// 5. A written key with at most 4 characters other than hex digits is hex, and must then be an even
+///    number of hex digits.
+/// 6. Any other is base64, in the standard or the URL-safe alphabet, with or without padding. It has
+///    both upper-case and lower-case letters.
+///
+/// Of a billion random keys, about one is refused. The rules catch mistakes; a key that only looks
+/// random is still no secret.
+///
 /// ```
 /// # use tower_qq_auth::{ConfigError, SessionKeys};
-/// # fn main() -> Result<(), ConfigError> {
-/// // `openssl rand -hex 32` creates such a key.
-/// let new_key = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-/// let old_key = "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg=";
+/// # fn read(new_key: &str, old_key: &str) -> Result<SessionKeys, ConfigError> {
 /// let keys = SessionKeys::parse(&format!("{new_key},{old_key}"))?;
-/// # drop(keys);
-/// # Ok(())
+/// # Ok(keys)
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct SessionKeys(Arc<[Vec<u8>]>);
 
 impl SessionKeys {
-    /// Creates a ring of one key, at least 32 random bytes.
+    /// Creates a ring of one key, at least 32 random bytes. For a key that is written in hex or
+    /// base64, use [`parse`](Self::parse).
     ///
     /// # Errors
     ///
-    /// Returns an error if the key is shorter than 32 bytes, or has fewer than 8 different bytes
-    /// and thus cannot be random.
+    /// Returns an error if the key breaks one of the first four [rules](Self).
     pub fn new(key: &[u8]) -> Result<Self, ConfigError> {
-        check(key, "")?;
-        Ok(Self(Arc::new([key.to_vec()])))
+        match check(key) {
+            Ok(()) => Ok(Self(Arc::new([key.to_vec()]))),
+            Err(problem) => Err(ConfigError::new(SETTING, problem)),
+        }
     }
 
     /// Creates a ring of one random key, for development and tests: all users are signed out when
@@ -54,12 +66,12 @@ impl SessionKeys {
     }
 
     /// Parses one key, or several separated by commas with the newest first. Each is written in hex
-    /// or base64, in the standard or the URL-safe alphabet, with or without padding.
+    /// or base64.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no key, or for each key that is neither hex nor base64, shorter
-    /// than 32 bytes or not random.
+    /// Returns an error if there is no key, with one line for each key that breaks one of the
+    /// [rules](Self).
     pub fn parse(keys: &str) -> Result<Self, ConfigError> {
         let texts: Vec<&str> = keys.split(',').map(str::trim).collect();
         let mut errors = ConfigErrors::default();
@@ -69,7 +81,9 @@ impl SessionKeys {
                 1 => String::new(),
                 count => format!("number {} of {count} ", index + 1),
             };
-            let key = decode(text, &position).and_then(|key| check(&key, &position).map(|()| key));
+            let key = decode(text).and_then(|key| check(&key).map(|()| key));
+            let key = key
+                .map_err(|problem| ConfigError::new(SETTING, format_args!("{position}{problem}")));
             ring.extend(errors.collect(key));
         }
         errors.finish()?;
@@ -98,35 +112,81 @@ impl SessionKeys {
     }
 }
 
-fn decode(key: &str, position: &str) -> Result<Vec<u8>, ConfigError> {
-    if key.len() % 2 == 0 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let byte = |index| u8::from_str_radix(&key[index..index + 2], 16);
-        if let Ok(key) = (0..key.len()).step_by(2).map(byte).collect() {
-            return Ok(key);
+const NOT_HEX: &str = "must be an even number of hex digits and nothing else";
+const TEXT: &str = "is text, not random bytes: create one with `openssl rand -hex 32` \
+    and read it with `SessionKeys::parse`";
+
+/// Decodes hex or base64.
+fn decode(key: &str) -> Result<Vec<u8>, &'static str> {
+    let others = key.bytes().filter(|byte| !byte.is_ascii_hexdigit()).count();
+    // Random base64 has far more, so a mistyped hex key does not pass for base64.
+    if others <= 4 {
+        if others > 0 || key.len() % 2 != 0 {
+            return Err(NOT_HEX);
         }
+        let byte = |at| u8::from_str_radix(&key[at..at + 2], 16);
+        let bytes: Result<_, _> = (0..key.len()).step_by(2).map(byte).collect();
+        return bytes.map_err(|_| NOT_HEX);
     }
-    let any_padding = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    [&alphabet::STANDARD, &alphabet::URL_SAFE]
+    let any_padding =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = [&alphabet::STANDARD, &alphabet::URL_SAFE]
         .into_iter()
         .find_map(|alphabet| GeneralPurpose::new(alphabet, any_padding).decode(key).ok())
-        .ok_or_else(|| ConfigError::new(SETTING, format_args!("{position}must be hex or base64")))
+        .ok_or("must be hex or base64")?;
+    let has_both_cases = key.bytes().any(|byte| byte.is_ascii_lowercase())
+        && key.bytes().any(|byte| byte.is_ascii_uppercase());
+    if has_both_cases { Ok(bytes) } else { Err(TEXT) }
 }
 
-fn check(key: &[u8], position: &str) -> Result<(), ConfigError> {
-    let distinct = (0..=u8::MAX).filter(|byte| key.contains(byte)).count();
-    let problem = if key.len() < MIN_LEN {
-        "is too short: use 32 random bytes, from `openssl rand -hex 32`"
-    } else if distinct < MIN_DISTINCT {
-        "is not random: create one with `openssl rand -hex 32`"
+/// Returns an error if the key could be guessed. Each rule refuses less than one in a billion of
+/// random keys.
+fn check(key: &[u8]) -> Result<(), &'static str> {
+    if key.len() < MIN_LEN {
+        Err("is too short: use 32 random bytes, from `openssl rand -hex 32`")
+    } else if is_text(key) {
+        Err(TEXT)
+    } else if !is_varied(key) || has_pattern(key) {
+        Err("is not random: create one with `openssl rand -hex 32`")
     } else {
-        return Ok(());
-    };
-    Err(ConfigError::new(
-        SETTING,
-        format_args!("{position}{problem}"),
-    ))
+        Ok(())
+    }
+}
+
+/// Matches text with white space at its end, and in a longer buffer of zeros, as well.
+fn is_text(key: &[u8]) -> bool {
+    let is_allowed = |ch: char| !ch.is_control() || ch.is_ascii_whitespace();
+    str::from_utf8(key).is_ok_and(|text| {
+        let text = text.trim_end_matches('\0');
+        !text.is_empty() && text.chars().all(is_allowed)
+    })
+}
+
+/// Counts the different bytes and the different hex digits.
+fn is_varied(key: &[u8]) -> bool {
+    let (mut bytes, mut digits) = ([0_u64; 4], 0_u16);
+    for byte in key {
+        bytes[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        digits |= 1 << (byte >> 4) | 1 << (byte & 15);
+    }
+    let bytes: u32 = bytes.into_iter().map(u64::count_ones).sum();
+    bytes >= 16 && digits.count_ones() >= 11
+}
+
+/// Finds sequences and repeated blocks. Longer distances do not matter: a block of 17 random bytes
+/// cannot be guessed.
+fn has_pattern(key: &[u8]) -> bool {
+    for distance in 1..=16 {
+        let mut counts = [0_usize; 256];
+        for at in distance..key.len() {
+            let step = usize::from(key[at].wrapping_sub(key[at - distance]));
+            counts[step] += 1;
+            if counts[step] * 4 >= key.len() {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 impl fmt::Debug for SessionKeys {

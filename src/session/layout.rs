@@ -37,7 +37,8 @@ struct TokensLayout<'a> {
 }
 
 impl Layout<'_> {
-    pub(super) fn write(session: &Session) -> Vec<u8> {
+    /// Writes the session with this picture in place of the user's, which may not fit.
+    pub(super) fn write(session: &Session, avatar: Option<&str>) -> Vec<u8> {
         let user = &session.user;
         let layout = Layout {
             version: VERSION,
@@ -48,7 +49,7 @@ impl Layout<'_> {
             openid: user.openid().as_str(),
             unionid: user.unionid().map(UnionId::as_str),
             nickname: user.nickname(),
-            avatar: user.avatar(),
+            avatar,
             profile_complete: user.profile_complete(),
             tokens: session.tokens.as_ref().map(|tokens| TokensLayout {
                 access_token: &tokens.access_token,

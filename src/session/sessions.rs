@@ -49,7 +49,7 @@ impl Default for SessionSettings {
     }
 }
 
-/// The error for a session cookie that browsers would drop.
+/// The error for a session that does not fit into its cookie.
 #[derive(Debug)]
 pub(crate) struct TooLarge {
     bytes: usize,
@@ -60,7 +60,7 @@ impl fmt::Display for TooLarge {
         let bytes = self.bytes;
         write!(
             f,
-            "the session cookie would have {bytes} bytes; browsers keep at most {MAX_COOKIE}"
+            "the session cookie would have {bytes} bytes, more than {MAX_COOKIE}"
         )
     }
 }
@@ -87,6 +87,10 @@ impl Sessions {
 
     pub(crate) fn settings(&self) -> &SessionSettings {
         &self.settings
+    }
+
+    pub(crate) fn scope(&self) -> &CookieScope {
+        &self.scope
     }
 
     /// Creates a session.
@@ -208,8 +212,17 @@ impl Sessions {
             .started_at
             .saturating_add(as_millis(self.settings.lifetime));
         let max_age = as_millis(self.settings.idle).min(ends.saturating_sub(session.renewed_at));
-        let value = self.seal.seal(&self.context, &Layout::write(&session));
-        let cookie = self.scope.set(&self.name, &value, max_age / 1000);
+        let seal = |avatar| {
+            let value = self
+                .seal
+                .seal(&self.context, &Layout::write(&session, avatar));
+            self.scope.set(&self.name, &value, max_age / 1000)
+        };
+        let mut cookie = seal(session.user.avatar());
+        if cookie.len() > MAX_COOKIE {
+            // Tokens matter more than a picture.
+            cookie = seal(None);
+        }
         if cookie.len() > MAX_COOKIE {
             let bytes = cookie.len();
             return Err(TooLarge { bytes });

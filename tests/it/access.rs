@@ -24,7 +24,7 @@ async fn a_login_from_a_protected_page_returns_to_it() {
 
 #[tokio::test]
 async fn navigations_are_redirected_and_other_requests_get_401() {
-    let cases: [(&str, Headers<'_>, u16); 10] = [
+    let cases: [(&str, Headers<'_>, u16); 9] = [
         ("GET", &[], 303),
         ("HEAD", &[], 303),
         (
@@ -34,11 +34,6 @@ async fn navigations_are_redirected_and_other_requests_get_401() {
                 ("sec-fetch-dest", "document"),
             ],
             303,
-        ),
-        (
-            "GET",
-            &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
-            401,
         ),
         (
             "GET",
@@ -76,6 +71,17 @@ async fn navigations_are_redirected_and_other_requests_get_401() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_frame_gets_a_page_instead_of_a_redirect() {
+    let browser = Site::new().browser();
+    let browser = browser.header("sec-fetch-mode", "navigate");
+    let reply = browser.header("sec-fetch-dest", "iframe").get("/me").await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
+    let link = "href=\"/auth/qq/login?return_to=/me\"";
+    assert!(reply.body.contains(link), "{reply:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tower_qq_auth::{ConfigError, Language, QqApp, QqAuthLayer, SessionKeys, html
 
 use crate::site::{self, APP_ID, APP_KEY, CALLBACK};
 
-const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+const SESSION_KEY: &str = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
 
 const ID: &str = "app id (QQ_APP_ID)";
 const KEY: &str = "app key (QQ_APP_KEY)";
@@ -208,61 +208,6 @@ fn building_an_app_reports_all_wrong_settings_at_once() {
             (KEY, ""),
             (REDIRECT_URI, "\"garbage\""),
         ],
-    );
-}
-
-#[test]
-fn session_keys_must_be_strong_and_hex_or_base64() {
-    let good = [
-        SESSION_KEY,
-        "8D1E0F8F0A4F2D3B6C5A7E9180B2C4D6E8FA0C1E2D3F4A5B6C7D8E9FA0B1C2D3",
-        "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg=",
-        "b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg",
-        "b5dGzYz1Zl0Yj6cC7xJ3q9Wm-_f8Tn4Rv5Qs1Lp0Ahg",
-        // Base64 that has only hex digits, but an odd number of them.
-        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3",
-        // The minimum of 8 distinct bytes.
-        "0001020304050607000102030405060700010203040506070001020304050607",
-        " b5dGzYz1Zl0Yj6cC7xJ3q9Wm2Kf8Tn4Rv5Qs1Lp0Ahg= , 8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3",
-    ];
-    for keys in good {
-        assert!(SessionKeys::parse(keys).is_ok(), "{keys}");
-    }
-    let zeros = "00".repeat(32);
-    let pattern = "deadbeef".repeat(8);
-    let bad = [
-        "",
-        "canary",
-        "canary canary canary canary canary canary canary",
-        "canary!!",
-        "not-base-64-at-all-$$$",
-        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6",
-        &zeros,
-        &pattern,
-        "0001020304050600000102030405060000010203040506000001020304050600",
-        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2",
-        "不是密钥不是密钥不是密钥不是密钥",
-        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3,",
-        "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3,short",
-    ];
-    for keys in bad {
-        let text = error_text(SessionKeys::parse(keys), "QQ_SESSION_KEY");
-        assert!(text.is_ascii(), "{text}");
-        for key in keys.split(',').filter(|key| key.len() > 6) {
-            assert!(!text.contains(key), "{text}");
-        }
-    }
-    assert_secret_rejected(SessionKeys::new(b"canary"), "QQ_SESSION_KEY");
-    let error = SessionKeys::parse(&format!("canary,{pattern}")).unwrap_err();
-    let text = error.to_string();
-    let lines: Vec<_> = text.lines().collect();
-    assert!(
-        lines[0].contains("number 1 of 2") && lines[1].contains("number 2 of 2"),
-        "{text}"
-    );
-    assert!(
-        !text.contains("canary") && !text.contains(&pattern),
-        "{text}"
     );
 }
 

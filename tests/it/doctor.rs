@@ -11,7 +11,7 @@ use crate::{
     site::{APP_ID, APP_KEY, CALLBACK},
 };
 
-const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+const SESSION_KEY: &str = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
 
 /// Runs the doctor and returns its report, which must agree with its exit code and hide secrets.
 async fn doctor(environment: &[(&str, &str)]) -> String {

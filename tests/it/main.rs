@@ -19,6 +19,7 @@ mod forward;
 mod guards;
 mod hooks;
 mod joining;
+mod keys;
 mod load;
 mod login;
 mod mock;
@@ -41,6 +42,7 @@ mod return_to;
 mod revocation;
 mod secrets;
 mod session;
+mod session_size;
 mod several;
 #[cfg(target_os = "linux")]
 mod soak;

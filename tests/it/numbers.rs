@@ -233,8 +233,8 @@ fn calls_to_qq_are_counted_by_step_and_result() {
 
 #[test]
 fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
-    let old = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-    let new = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
+    let old = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
+    let new = "0a14983ae332e8d89e40cc103202851adaf970b47f759202d22e1d1198cfa9bc";
     let site = Site::new();
     let router_with_keys = |keys: &str| {
         let clock = site.clock.clone();

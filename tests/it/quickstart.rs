@@ -9,7 +9,7 @@ use crate::{
     site::{APP_ID, APP_KEY},
 };
 
-const KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
+const KEY: &str = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
 
 async fn whoami(browser: &reqwest::Client, site: &str) -> Value {
     let body = browser

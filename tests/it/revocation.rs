@@ -25,8 +25,8 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-const OLD_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
-const NEW_KEY: &str = "00112233445566778899aabbccddeeff102132435465768798a9babbdcddedfe";
+const OLD_KEY: &str = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
+const NEW_KEY: &str = "0a14983ae332e8d89e40cc103202851adaf970b47f759202d22e1d1198cfa9bc";
 
 fn site(list: impl RevocationList) -> Site {
     Site::with(|app| app, |layer| layer.revocations(list))

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Mutex, time::Duration};
 
 use axum::{Extension, Router, routing::get};
-use http::Response;
+use http::{HeaderMap, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use tower::{BoxError, Layer};
@@ -52,11 +52,9 @@ fn secret_site(app: QqAppBuilder, configure: Configure) -> Site {
     Site { qq, router, clock }
 }
 
-/// Returns the text of a reply without its cookies.
+/// Returns the text of a reply. Its headers are as a log shows them.
 fn shown(reply: &Reply) -> String {
-    let mut headers = reply.headers.clone();
-    headers.remove("set-cookie");
-    format!("{:?} {headers:?} {}", reply.status, reply.body)
+    format!("{:?} {:?} {}", reply.status, reply.headers, reply.body)
 }
 
 /// Logs in with `CODE`, visits some pages and logs out. Fails if a secret appears, including the
@@ -64,7 +62,7 @@ fn shown(reply: &Reply) -> String {
 async fn log_in(site: &Site, mut browser: Browser) -> String {
     let log = Log::start();
     let mut output = String::new();
-    let mut start = browser
+    let start = browser
         .clone()
         .header("accept", "text/html")
         .get("/auth/qq/login?return_to=/deep/page")
@@ -76,10 +74,8 @@ async fn log_in(site: &Site, mut browser: Browser) -> String {
     let mut cookie_values: Vec<_> = browser.jar.values().cloned().collect();
     let state = param(start.location(), "state").to_owned();
     let mut set_cookies = start.cookies().concat();
-    // Only the redirect to QQ contains the state.
-    let location = start.headers.remove("location").unwrap();
-    assert_eq!(location.to_str().unwrap().matches(&state).count(), 1);
-    assert_hidden(location.to_str().unwrap(), SECRETS);
+    assert_eq!(start.location().matches(&state).count(), 1);
+    assert_hidden(start.location(), SECRETS);
     output += &shown(&start);
 
     let code = utf8_percent_encode(CODE, NON_ALPHANUMERIC);
@@ -205,6 +201,61 @@ async fn no_log_line_and_no_response_contains_a_secret() {
     ] {
         assert!(count(text) > 4, "{text} appears {} times", count(text));
     }
+}
+
+#[tokio::test]
+async fn header_values_with_a_cookie_or_a_state_are_marked_sensitive() {
+    let site = secret_site(secret_app(), |layer| layer);
+    let mut browser = site.browser();
+    let start = browser.get("/auth/qq/login").await;
+    assert!(start.headers["location"].is_sensitive());
+    let state = param(start.location(), "state");
+    plant(&site.qq);
+    let callback = format!("/auth/qq/callback?code=C&state={state}");
+    let end = browser.get(&callback).await;
+    assert_eq!(
+        end.cookies().len(),
+        2,
+        "the session, and the end of the login"
+    );
+    assert!(!end.headers["location"].is_sensitive());
+    site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
+    let renewed = browser.get("/").await;
+    let logout = browser.post("/auth/qq/logout").await;
+    for reply in [start, end, renewed, logout] {
+        assert!(!reply.cookies().is_empty());
+        let mut cookies = reply.headers.get_all("set-cookie").iter();
+        assert!(cookies.all(|value| value.is_sensitive()), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_app_gets_the_layer_s_cookies_marked_sensitive() {
+    let show = get(async |headers: HeaderMap| {
+        let cookies = headers.get_all("cookie").iter();
+        let marks: Vec<_> = cookies.map(|value| value.is_sensitive()).collect();
+        format!("{marks:?} {}", headers["accept"].is_sensitive())
+    });
+    let pages = |_: &_| {
+        Router::new()
+            .route("/marks", show.clone())
+            .route("/auth/qq/callback", show)
+    };
+    let site = Site::with_pages(pages, |layer| layer.forward_callback());
+    let mut browser = site.browser();
+    browser
+        .headers
+        .append("cookie", "theme=dark".parse().unwrap());
+    assert_eq!(browser.get("/marks").await.body, "[false] false");
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    assert_eq!(browser.get("/marks").await.body, "[false, true] false");
+    assert_eq!(browser.get(&callback).await.body, "[false, true] false");
+    assert_ne!(browser.whoami().await, serde_json::Value::Null);
+    assert_eq!(browser.get("/marks").await.body, "[false, true] false");
+    browser.jar.clear();
+    let forged = "x=1; __Host-qq_session=forged".parse().unwrap();
+    browser.headers.insert("cookie", forged);
+    assert_eq!(browser.get("/marks").await.body, "[true] false");
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ pub(crate) const KEY: &str = "canary/app+key=&%";
 pub(crate) const CODE: &str = "canary/code+=&%";
 pub(crate) const ACCESS: &str = "canary/access+token=&%";
 pub(crate) const REFRESH: &str = "canary/refresh+token=&%";
-pub(crate) const SESSION_KEY: &str = "canary/session+key=& 0123456789ab";
-pub(crate) const OLD_KEY: &str = "canary/older+key=&% 9876543210zyx";
+pub(crate) const SESSION_KEY: &str = "canary/session+key=& \u{1}W5tJ8rVz2mQx";
+pub(crate) const OLD_KEY: &str = "canary/older+key=&% \u{1}pL4kN8bT7cYw";
 pub(crate) const PAGE: &str = "canary/page of a firewall";
 #[cfg(feature = "redis")]
 pub(crate) const PASSWORD: &str = "canary-redis-password";

@@ -73,7 +73,7 @@ impl Attempt {
         let cookies = self.reply.cookies();
         let session = cookies.iter().find(|cookie| cookie.starts_with(SESSION));
         let session = session.unwrap_or_else(|| panic!("{case}: no session in {cookies:?}"));
-        assert!(session.len() < 4096, "{case}: {} bytes", session.len());
+        assert!(session.len() <= 2048, "{case}: {} bytes", session.len());
         assert_ne!(self.user, Value::Null, "{case}");
         &self.user
     }

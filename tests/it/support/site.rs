@@ -21,6 +21,8 @@ use tower_qq_auth::{
 
 pub(crate) const APP_ID: &str = "101905280";
 pub(crate) const APP_KEY: &str = "canary-app-key";
+/// A key that tests can find in outputs. Without the control character it would be refused as text.
+pub(crate) const SESSION_KEY: &str = "canary-session-key \u{1b} W5tJ8rVz2mQx9Lp4";
 pub(crate) const CALLBACK: &str = "https://site.example/auth/qq/callback";
 /// The name of the session cookie.
 pub(crate) const SESSION: &str = "__Host-qq_session";
@@ -74,7 +76,7 @@ pub(crate) fn app_builder() -> QqAppBuilder {
 
 /// The same keys at every call, so that all sites of a test can open each other's cookies.
 pub(crate) fn keys() -> SessionKeys {
-    SessionKeys::new(b"canary-session-key 0123456789abcdef").unwrap()
+    SessionKeys::new(SESSION_KEY.as_bytes()).unwrap()
 }
 
 pub(crate) fn layer(qq: &MockQq) -> QqAuthLayer {
