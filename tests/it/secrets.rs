@@ -220,7 +220,7 @@ async fn header_values_with_a_cookie_or_a_state_are_marked_sensitive() {
     );
     assert!(!end.headers["location"].is_sensitive());
     site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-    let renewed = browser.get("/").await;
+    let renewed = browser.get("/whoami").await;
     let logout = browser.post("/auth/qq/logout").await;
     for reply in [start, end, renewed, logout] {
         assert!(!reply.cookies().is_empty());
@@ -336,7 +336,7 @@ async fn the_error_of_a_hook_is_one_escaped_log_line() {
     });
     let mut browser = site.browser().program();
     let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    end.assert_failed(403, "refused");
+    end.assert_failed(424, "app_failed");
     let lines = log.text();
     let line = lines
         .lines()

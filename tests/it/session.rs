@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{Router, body::Body, routing::get};
-use http::{HeaderValue, Request, StatusCode, header};
+use axum::{Extension, Json, Router, body::Body, routing::get};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -30,27 +30,66 @@ async fn whoami(site: &Site, cookies: &[Vec<u8>]) -> Value {
     serde_json::from_slice(&reply.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
+const CDN: [&str; 7] = [
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "x-litespeed-cache-control",
+    "edge-control",
+    "surrogate-control",
+    "x-accel-expires",
+    "expires",
+];
+
 #[tokio::test]
-async fn a_response_that_renews_a_session_stays_out_of_shared_caches() {
-    const CDN: [&str; 5] = [
-        "cdn-cache-control",
-        "cloudflare-cdn-cache-control",
-        "surrogate-control",
-        "x-accel-expires",
-        "expires",
-    ];
-    let page = get(async || (CDN.map(|name| (name, "600")), "cached"));
-    let site = Site::with_pages(|_| Router::new().route("/cached", page), |layer| layer);
-    let mut browser = site.signed_in().await;
-    let before = browser.get("/cached").await;
+async fn a_response_with_a_cookie_stays_out_of_shared_caches() {
+    let headers = [(header::CACHE_CONTROL, "public, max-age=600")];
+    let targeted = CDN.map(|name| (name, "600"));
+    let page =
+        get(async move |tokens: Option<Extension<QqTokens>>| (tokens, headers, targeted, "cached"));
+    let pages = |_: &_| Router::new().route("/cached", page);
+    let site = Site::with_pages(pages, |layer| layer.keep_tokens());
+    let before = site.browser().get("/cached").await;
     assert!(CDN.iter().all(|name| before.headers.contains_key(*name)));
-    site.clock.advance(DAY * 4);
-    let renewed = browser.get("/cached").await;
-    assert_eq!(renewed.cookies().len(), 1);
-    assert_eq!(renewed.header("cache-control"), "no-store");
+    let reply = site.signed_in().await.get("/cached").await;
+    assert_eq!(reply.cookies().len(), 1, "the session with the tokens");
+    assert_eq!(reply.header("cache-control"), "no-store");
     for name in CDN {
-        assert!(!renewed.headers.contains_key(name), "{name}");
+        assert!(!reply.headers.contains_key(name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_session_is_not_renewed_on_a_response_for_shared_caches() {
+    let page = async |header: HeaderMap| (header, Json("a page or an API"));
+    let pages = |_: &_| {
+        let cached = [
+            ("/control", (header::CACHE_CONTROL, "max-age=600")),
+            (
+                "/expires",
+                (header::EXPIRES, "Fri, 31 Dec 2100 23:59:59 GMT"),
+            ),
+            (
+                "/targeted",
+                (HeaderName::from_static("edge-control"), "max-age=600"),
+            ),
+            ("/private", (header::CACHE_CONTROL, "private, max-age=600")),
+        ];
+        let routes = cached.into_iter();
+        routes.fold(Router::new(), |router, (path, (name, value))| {
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+            router.route(path, get(move || page(headers.clone())))
+        })
+    };
+    let site = Site::with_pages(pages, |layer| layer);
+    let mut browser = site.signed_in().await;
+    site.clock.advance(DAY * 4);
+    for path in ["/control", "/expires", "/targeted"] {
+        let reply = browser.get(path).await;
+        assert!(reply.cookies().is_empty(), "{reply:?}");
+    }
+    let reply = browser.get("/private").await;
+    assert_eq!(reply.cookies().len(), 1, "{reply:?}");
+    assert_eq!(reply.header("cache-control"), "no-store");
 }
 
 #[tokio::test]
@@ -58,17 +97,17 @@ async fn a_session_is_renewed_only_after_half_of_its_idle_time() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
     site.clock.advance(DAY * 7 / 2);
-    assert!(browser.get("/").await.cookies().is_empty());
+    assert!(browser.get("/whoami").await.cookies().is_empty());
 
     site.clock.advance(Duration::from_secs(1));
-    let renewed = browser.get("/").await;
+    let renewed = browser.get("/whoami").await;
     let [cookie] = renewed.cookies()[..] else {
         panic!("{renewed:?}")
     };
     assert!(cookie.starts_with(SESSION));
     assert!(cookie.ends_with("Max-Age=604800"));
     assert_eq!(renewed.header("cache-control"), "no-store");
-    assert!(browser.get("/").await.cookies().is_empty());
+    assert!(browser.get("/whoami").await.cookies().is_empty());
 
     site.clock.advance(DAY * 7 - Duration::from_secs(1));
     assert_ne!(browser.whoami().await, Value::Null);
@@ -92,7 +131,7 @@ async fn a_session_in_use_ends_after_thirty_days() {
         site.clock.advance(DAY);
         assert_ne!(browser.whoami().await, Value::Null);
     }
-    let last = browser.get("/").await;
+    let last = browser.get("/whoami").await;
     assert!(last.cookies().is_empty());
     site.clock.advance(DAY - Duration::from_secs(1));
     assert_ne!(browser.whoami().await, Value::Null);
@@ -106,10 +145,10 @@ async fn a_renewed_cookie_does_not_outlive_the_session() {
     let mut browser = site.signed_in().await;
     for _ in 0..6 {
         site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-        browser.get("/").await;
+        browser.get("/whoami").await;
     }
     site.clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-    let last = browser.get("/").await;
+    let last = browser.get("/whoami").await;
     let left = 2 * 24 * 60 * 60;
     assert!(
         last.cookies()[0].ends_with(&format!("Max-Age={left}")),
