@@ -1,97 +1,165 @@
 //! The texts of the layer's pages, in Chinese and English.
+//!
+//! The first sentence names the likely cause, the last one the remedy. The remedy fits both a new
+//! login and the way back to a page, to either of which the button may lead.
 
-use crate::error::LoginErrorKind;
+use crate::error::{LoginErrorKind, StateCause};
 use crate::language::Language;
 
-/// The texts of one page.
+/// The subject of a page.
+#[derive(Clone, Copy)]
+pub(crate) enum Topic {
+    Failure(LoginErrorKind),
+    /// A state that is invalid for this reason.
+    InvalidState(StateCause),
+    /// An invalid state, from a browser that sent no cookie at all.
+    NoCookies,
+    /// A login with an intent that the layer refused.
+    IntentRefused,
+    /// A frame whose page needs a signed-in user.
+    Frame,
+    Logout,
+    WrongMethod,
+}
+
+/// The title and the text of a page.
 pub(crate) struct Message {
     pub(crate) title: &'static str,
     pub(crate) text: &'static str,
-    pub(crate) button: &'static str,
+}
+
+/// The short texts that several pages share.
+pub(crate) struct Labels {
+    /// The language tag.
+    pub(crate) tag: &'static str,
+    pub(crate) sign_in: &'static str,
+    pub(crate) sign_in_again: &'static str,
+    pub(crate) other_account: &'static str,
+    pub(crate) sign_out: &'static str,
+    pub(crate) retry: &'static str,
+    pub(crate) go_on: &'static str,
+    pub(crate) back: &'static str,
+    pub(crate) home: &'static str,
+    pub(crate) support_code: &'static str,
 }
 
 impl Message {
-    /// Returns the message for a failure. `sends_cookies` is `false` if the request had no cookie
-    /// at all, which is the likely cause of an invalid state.
-    pub(crate) fn new(kind: LoginErrorKind, sends_cookies: bool, language: Language) -> Self {
-        let (title, text, button) = match language {
-            Language::Chinese => chinese(kind, sends_cookies),
-            Language::English => english(kind, sends_cookies),
+    pub(crate) fn new(topic: Topic, language: Language) -> Self {
+        let (title, text) = match language {
+            Language::Chinese => chinese(topic),
+            Language::English => english(topic),
         };
-        Self {
-            title,
-            text,
-            button,
+        Self { title, text }
+    }
+}
+
+impl Labels {
+    pub(crate) fn new(language: Language) -> &'static Self {
+        match language {
+            Language::Chinese => &CHINESE,
+            Language::English => &ENGLISH,
         }
     }
 }
 
-type Texts = (&'static str, &'static str, &'static str);
+static CHINESE: Labels = Labels {
+    tag: "zh-CN",
+    sign_in: "使用 QQ 登录",
+    sign_in_again: "重新登录",
+    other_account: "换一个 QQ 号登录",
+    sign_out: "退出登录",
+    retry: "重试",
+    go_on: "继续",
+    back: "返回",
+    home: "返回首页",
+    support_code: "编号",
+};
+
+static ENGLISH: Labels = Labels {
+    tag: "en",
+    sign_in: "Sign in with QQ",
+    sign_in_again: "Sign in again",
+    other_account: "Use another QQ account",
+    sign_out: "Sign out",
+    retry: "Try again",
+    go_on: "Continue",
+    back: "Go back",
+    home: "Back to the site",
+    support_code: "Support code",
+};
+
+type Texts = (&'static str, &'static str);
 
 #[rustfmt::skip] // one text a line
-fn chinese(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
-    const AGAIN: &str = "重新登录";
-    match kind {
-        LoginErrorKind::InvalidState if !sends_cookies => (
-            "浏览器没有发送 Cookie",
-            "您的浏览器可能禁用了 Cookie，请允许本站使用 Cookie 后重新登录。如果没有禁用，则本次登录已完成、已过期，或是在其他浏览器中发起的，重新登录即可。",
-            AGAIN,
-        ),
-        LoginErrorKind::InvalidState => (
-            "登录已失效",
-            "本次登录已过期、已完成，或不是在当前浏览器中发起的，请重新登录。如果反复出现此提示，请检查浏览器是否禁用了 Cookie。",
-            AGAIN,
-        ),
-        LoginErrorKind::InvalidCallback => ("登录未完成", "QQ 返回的信息不完整，请重新登录。", AGAIN),
-        LoginErrorKind::Cancelled => ("已取消登录", "您取消了 QQ 登录，或 QQ 授权未完成。", AGAIN),
-        LoginErrorKind::CodeRejected => ("授权已失效", "本次 QQ 授权可能已过期或已被使用，请重新登录。", AGAIN),
-        LoginErrorKind::Refused => ("无法登录", "本站拒绝了您的登录请求。", AGAIN),
-        LoginErrorKind::AppFailed => ("登录未完成", "本站在处理登录时出错，请稍后重新登录。如仍无法登录，请将下方编号告知网站管理员。", AGAIN),
-        LoginErrorKind::Misconfigured => ("登录暂不可用", "本站的 QQ 登录配置有误，请将下方编号告知网站管理员。", AGAIN),
-        LoginErrorKind::NotApproved => ("登录尚未开放", "本站的 QQ 登录尚未通过审核，目前仅应用申请者本人可以登录。", AGAIN),
-        LoginErrorKind::AudienceMismatch => ("登录未完成", "QQ 返回的身份信息与本次登录不符，为保障账号安全，登录已中止，请重新登录。", AGAIN),
-        LoginErrorKind::QqUnavailable => ("暂时无法连接 QQ", "QQ 没有正常响应，请稍后重新登录。", AGAIN),
-        LoginErrorKind::QqBusy => ("QQ 正忙", "QQ 当前请求过多，请稍后重新登录。", AGAIN),
-        LoginErrorKind::Overloaded => ("登录人数过多", "当前登录人数过多，请稍后再试。", AGAIN),
-        LoginErrorKind::QqTimeout => ("QQ 响应超时", "QQ 未能及时响应，请重新登录。", AGAIN),
-        LoginErrorKind::LoginRequired => ("请先登录", "登录后才能继续操作。", "使用 QQ 登录"),
-        LoginErrorKind::NotANavigation => ("未开始登录", "请在浏览器中打开登录页面。", "使用 QQ 登录"),
-        LoginErrorKind::Prefetch => ("尚未打开", "浏览器提前加载了此页面，点击按钮即可继续。", "继续"),
-        LoginErrorKind::CrossSite => ("未退出登录", "退出请求来自其他网站，已忽略。", "返回首页"),
-        LoginErrorKind::SessionUnverified => ("暂时无法确认登录状态", "您并未退出登录，只是目前无法确认登录状态，请稍后重试。", "重试"),
+fn chinese(topic: Topic) -> Texts {
+    use LoginErrorKind as Kind;
+    use StateCause as Cause;
+    match topic {
+        Topic::NoCookies => ("登录未完成", "登录可能是在其他浏览器、App 或本站的其他网址中开始的，也可能是当前浏览器禁用了 Cookie。请在当前浏览器中重新登录；如果仍然失败，请允许本站使用 Cookie。"),
+        Topic::Failure(Kind::InvalidState) | Topic::InvalidState(Cause::NoCookie) => ("登录已失效", "本次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的其他网址中开始的。请重新登录；如果反复出现此提示，请检查浏览器是否允许本站使用 Cookie。"),
+        Topic::InvalidState(Cause::NoState) => ("没有正在进行的登录", "此网址只在从 QQ 跳转回来时有效，从收藏夹或链接直接打开无法登录。请重新登录。"),
+        Topic::InvalidState(Cause::Expired) => ("登录已过期", "本次登录超过 10 分钟没有完成，已经过期。请重试。"),
+        Topic::InvalidState(Cause::Used) => ("本次登录已结束", "从 QQ 跳转回来的网址只能使用一次，刷新、后退或重复打开都会看到此提示。请重试。"),
+        Topic::InvalidState(Cause::UnknownKey) => ("登录已失效", "本次登录的信息已无法读取，可能是本站刚刚更新过。请重新登录。"),
+        Topic::InvalidState(Cause::OtherHost) => ("登录未完成", "登录可能是在本站的其他网址（例如不带 www 的网址）中开始的，也可能是在其他浏览器或 App 中开始的。请重新登录；如果仍然失败，请从本站首页进入，并允许本站使用 Cookie。"),
+        Topic::InvalidState(Cause::Forged) => ("登录未完成", "当前网址中的登录信息不完整或不一致，可能是复制时漏掉了一部分。请重新登录。"),
+        Topic::Failure(Kind::InvalidCallback) => ("登录未完成", "当前网址缺少登录所需的信息，可能在跳转途中丢失了一部分。请重试。"),
+        Topic::Failure(Kind::Cancelled) => ("已取消登录", "您可能在 QQ 页面上点了取消，也可能是授权中途中断了。您可以重试，也可以返回本站继续浏览。"),
+        Topic::Failure(Kind::CodeRejected) => ("授权已失效", "本次 QQ 授权已过期或已使用过，可能是页面停留过久或被重复打开。请重试。"),
+        Topic::Failure(Kind::Refused) => ("无法登录", "本站不允许该 QQ 号登录。"),
+        Topic::IntentRefused => ("操作未完成", "您可能已退出本站的登录，或中途切换了账号。为保护您的账号，本次操作已取消，请返回后重试。"),
+        Topic::Failure(Kind::AppFailed) => ("登录未完成", "本站在处理登录时出错，并非您操作有误，QQ 也没有问题。请稍后重试；如果仍然失败，请将下方编号告知网站管理员。"),
+        Topic::Failure(Kind::Misconfigured) => ("暂时无法登录", "本站的 QQ 登录设置有误，需要网站管理员处理。请将下方编号告知管理员。"),
+        Topic::Failure(Kind::NotApproved) => ("登录尚未开放", "本站的 QQ 登录尚未通过审核，目前只有申请该应用的 QQ 号可以登录。"),
+        Topic::Failure(Kind::AudienceMismatch) => ("登录未完成", "收到的身份信息与本次登录不一致，为保护您的账号，登录已中止。请重试；如果仍然失败，请将下方编号告知网站管理员。"),
+        Topic::Failure(Kind::QqUnavailable) => ("暂时无法连接 QQ", "本站没有收到 QQ 的正常响应，可能是网络暂时不稳定。请稍后重试。"),
+        Topic::Failure(Kind::QqBusy) => ("QQ 正忙", "QQ 当前请求过多，请稍后重试。"),
+        Topic::Failure(Kind::Overloaded) => ("登录人数过多", "同时登录的人太多，本站暂时处理不过来。请等几秒后刷新本页，即可继续登录。"),
+        Topic::Failure(Kind::QqTimeout) => ("等待 QQ 响应超时", "本站没有及时收到 QQ 的响应，可能是网络较慢。请重试。"),
+        Topic::Failure(Kind::LoginRequired) => ("请先登录", "登录后才能继续操作。如果刚才提交了内容，请在登录后重新提交。"),
+        Topic::Failure(Kind::NotANavigation) => ("没有开始登录", "这是登录入口，只能作为网页打开，不能作为图片、脚本等内容加载。"),
+        Topic::Failure(Kind::Prefetch) => ("页面尚未打开", "浏览器提前加载了此页面，点击按钮即可打开。"),
+        Topic::Failure(Kind::CrossSite) => ("请求未执行", "登录或退出登录的请求可能来自其他网站，为保护您的账号，本站没有执行。如果是您本人的操作，请返回本站重试。"),
+        Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出现问题，您并没有退出登录。请稍后重试。"),
+        Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页面将在整个窗口中打开。"),
+        Topic::Logout => ("退出登录", "点击按钮即可退出本站的登录。"),
+        Topic::WrongMethod => ("无法打开此页面", "此网址不能以这种方式访问，可能是网站上的按钮或表单有误。请返回首页重新操作。"),
     }
 }
 
 #[rustfmt::skip] // one text a line
-fn english(kind: LoginErrorKind, sends_cookies: bool) -> Texts {
-    const AGAIN: &str = "Sign in again";
-    match kind {
-        LoginErrorKind::InvalidState if !sends_cookies => (
-            "Your browser sent no cookies",
-            "It may block them. Please allow cookies for this site and sign in again. If they are allowed, this login is already finished, has expired, or was started in another browser: just sign in again.",
-            AGAIN,
-        ),
-        LoginErrorKind::InvalidState => (
-            "This login is no longer valid",
-            "It has expired, is already finished, or was started in another browser. Please sign in again. If this keeps happening, check that your browser accepts cookies.",
-            AGAIN,
-        ),
-        LoginErrorKind::InvalidCallback => ("Login not finished", "The reply from QQ was incomplete. Please sign in again.", AGAIN),
-        LoginErrorKind::Cancelled => ("Login cancelled", "You cancelled the login, or QQ did not finish it.", AGAIN),
-        LoginErrorKind::CodeRejected => ("Authorization no longer valid", "QQ no longer accepts this authorization. It may have expired or been used. Please sign in again.", AGAIN),
-        LoginErrorKind::Refused => ("Sign-in refused", "This site refused the login.", AGAIN),
-        LoginErrorKind::AppFailed => ("Login not finished", "Something went wrong on this site. Please sign in again later. If it happens again, give its operator the code below.", AGAIN),
-        LoginErrorKind::Misconfigured => ("Login is unavailable", "QQ login is not set up correctly on this site. Please give its operator the code below.", AGAIN),
-        LoginErrorKind::NotApproved => ("Login is not open yet", "QQ has not approved this site yet. Until then only its owner can sign in.", AGAIN),
-        LoginErrorKind::AudienceMismatch => ("Login not finished", "The identity that QQ returned does not match this login, so you were not signed in. Please sign in again.", AGAIN),
-        LoginErrorKind::QqUnavailable => ("QQ is unreachable", "QQ did not respond properly. Please sign in again later.", AGAIN),
-        LoginErrorKind::QqBusy => ("QQ is busy", "QQ is handling too many requests. Please sign in again later.", AGAIN),
-        LoginErrorKind::Overloaded => ("Too many logins", "Too many users are signing in at once. Please try again later.", AGAIN),
-        LoginErrorKind::QqTimeout => ("QQ took too long", "QQ did not respond in time. Please sign in again.", AGAIN),
-        LoginErrorKind::LoginRequired => ("Please sign in", "You need to sign in to do this.", "Sign in with QQ"),
-        LoginErrorKind::NotANavigation => ("No login started", "Please open the login page in the browser.", "Sign in with QQ"),
-        LoginErrorKind::Prefetch => ("Not opened yet", "The browser loaded this page ahead of time. Click to continue.", "Continue"),
-        LoginErrorKind::CrossSite => ("Still signed in", "Another site asked to sign you out. The request was ignored.", "Go to the home page"),
-        LoginErrorKind::SessionUnverified => ("Your login cannot be checked", "You are still signed in, but this cannot be confirmed right now. Please try again later.", "Try again"),
+fn english(topic: Topic) -> Texts {
+    use LoginErrorKind as Kind;
+    use StateCause as Cause;
+    match topic {
+        Topic::NoCookies => ("Login not finished", "This login was probably started in another browser or app, or at another address of this site, or your browser blocks cookies. Please sign in again here. If that fails too, allow cookies for this site."),
+        Topic::Failure(Kind::InvalidState) | Topic::InvalidState(Cause::NoCookie) => ("This login is no longer valid", "It is probably finished or has expired, or was started in another browser or app, or at another address of this site. Please sign in again. If this keeps happening, check that your browser accepts cookies."),
+        Topic::InvalidState(Cause::NoState) => ("No login under way", "This address works only on the way back from QQ, not from a bookmark or a link. Please sign in again."),
+        Topic::InvalidState(Cause::Expired) => ("This login has expired", "It was not finished within 10 minutes. Please try again."),
+        Topic::InvalidState(Cause::Used) => ("This login has ended", "The way back from QQ works only once, so reloading the page, going back or opening it again leads here. Please try again."),
+        Topic::InvalidState(Cause::UnknownKey) => ("This login is no longer valid", "Its details can no longer be read, perhaps because this site has just been updated. Please sign in again."),
+        Topic::InvalidState(Cause::OtherHost) => ("Login not finished", "This login was probably started at another address of this site, for example without www, or in another browser or app. Please sign in again. If that fails too, start from the home page and allow cookies for this site."),
+        Topic::InvalidState(Cause::Forged) => ("Login not finished", "The login details in this address are incomplete or do not match; part of it may have been lost in copying. Please sign in again."),
+        Topic::Failure(Kind::InvalidCallback) => ("Login not finished", "This address lacks some details of the login, which may have been lost on the way. Please try again."),
+        Topic::Failure(Kind::Cancelled) => ("Login cancelled", "You probably cancelled the login at QQ, or it was interrupted there. You can try again, or go back to the site."),
+        Topic::Failure(Kind::CodeRejected) => ("Authorization no longer valid", "It has expired or was used before, perhaps because a page was open for a long time or was loaded twice. Please try again."),
+        Topic::Failure(Kind::Refused) => ("Sign-in refused", "This site does not let this QQ account sign in."),
+        Topic::IntentRefused => ("Not finished", "You may have signed out of this site or switched accounts in the meantime. To protect your account, nothing was changed. Please go back and try again."),
+        Topic::Failure(Kind::AppFailed) => ("Login not finished", "Something went wrong on this site. You did nothing wrong, and QQ works. Please try again later. If it fails again, give the operator of this site the code below."),
+        Topic::Failure(Kind::Misconfigured) => ("Login is unavailable", "QQ login is not set up correctly on this site, which only its operator can change. Please give them the code below."),
+        Topic::Failure(Kind::NotApproved) => ("Login is not open yet", "QQ has not approved this site yet. Until then only the QQ account that registered it can sign in."),
+        Topic::Failure(Kind::AudienceMismatch) => ("Login not finished", "The identity that came back does not match this login. To protect your account, you were not signed in. Please try again. If it fails again, give the operator of this site the code below."),
+        Topic::Failure(Kind::QqUnavailable) => ("No connection to QQ", "This site got no proper reply from QQ; the network may be unstable. Please try again later."),
+        Topic::Failure(Kind::QqBusy) => ("QQ is busy", "QQ is handling too many requests. Please try again later."),
+        Topic::Failure(Kind::Overloaded) => ("Too many logins", "Too many users are signing in to this site at once. Please wait a few seconds and reload this page to finish your login."),
+        Topic::Failure(Kind::QqTimeout) => ("No reply from QQ in time", "This site waited too long for QQ; the network may be slow. Please try again."),
+        Topic::Failure(Kind::LoginRequired) => ("Please sign in", "You need to sign in to do this. If you have just submitted something, please submit it again afterwards."),
+        Topic::Failure(Kind::NotANavigation) => ("No login started", "This is the way to the login. It opens only as a page, not as an image, a script or another part of a page."),
+        Topic::Failure(Kind::Prefetch) => ("Not opened yet", "The browser loaded this page ahead of time. Press the button to open it."),
+        Topic::Failure(Kind::CrossSite) => ("Request ignored", "The request to sign in or out seems to come from another site. To protect your account, nothing was changed. If it was you, please go back to this site and try again."),
+        Topic::Failure(Kind::SessionUnverified) => ("Your login cannot be checked", "The login service of this site has a problem right now. You are not signed out. Please try again later."),
+        Topic::Frame => ("Please sign in", "You need to sign in to see this. The login opens in the whole window."),
+        Topic::Logout => ("Sign out", "Press the button to sign out of this site."),
+        Topic::WrongMethod => ("This page cannot be opened", "This address does not work this way; a button or form of the site may be wrong. Please go back to the site."),
     }
 }

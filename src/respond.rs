@@ -1,9 +1,11 @@
-//! Rendering a failure: a page for browsers, JSON for programs.
+//! The layer's answers: a page for browsers, JSON for programs.
 
-use http::header;
+use http::{HeaderValue, StatusCode, header};
 
+use crate::error::LoginErrorKind;
 use crate::hooks::failure_page::{Failure, FailurePage};
-use crate::request::requester::Requester;
+use crate::language::Language;
+use crate::request::requester::{Requester, RequesterKind};
 
 pub(crate) mod headers;
 mod page;
@@ -12,24 +14,55 @@ pub(crate) mod response;
 
 use self::response::{LayerResponse, with_type};
 
+const PROBLEM: &str = "application/problem+json";
+
 /// Renders a failure: a page for browsers (the app's, if it has one), JSON for programs.
 pub(crate) fn render_failure(
     failure: &Failure<'_>,
     requester: Requester,
     app_page: Option<&FailurePage>,
 ) -> LayerResponse {
-    let mut response = if requester.wants_page() {
-        match app_page.and_then(|page| page.render(failure)) {
+    let mut response = match (failure.kind(), requester.kind) {
+        // Only this page may be framed, so the app's must not hold anything about the user.
+        (LoginErrorKind::LoginRequired, RequesterKind::Frame) => page::render_frame(failure),
+        // A prefetch seldom accepts HTML by name, and it is no failure that an app would count.
+        (LoginErrorKind::Prefetch, _) => page::render_failure_page(failure),
+        (_, RequesterKind::Program) => with_type(PROBLEM, problem::render_problem(failure)),
+        _ => match app_page.and_then(|page| page.render(failure)) {
             Some(response) => page::wrap_app_page(response),
-            None => page::render_page(failure),
-        }
-    } else {
-        with_type("application/problem+json", problem::render_json(failure))
+            None => page::render_failure_page(failure),
+        },
     };
     *response.status_mut() = failure.status();
     if let Some(after) = failure.error().retry_after() {
         let seconds = after.as_secs().into();
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
+    response
+}
+
+/// Answers a request with a method that its path does not take.
+pub(crate) fn method_not_allowed(
+    allow: &'static str,
+    requester: Requester,
+    language: Language,
+) -> LayerResponse {
+    let response = if requester.wants_page() {
+        page::render_wrong_method(language)
+    } else {
+        with_type(PROBLEM, problem::render_wrong_method(allow))
+    };
+    with_allow(response, allow)
+}
+
+/// Answers a browser that navigates to the logout path: a page with a button that posts to `action`.
+pub(crate) fn logout_page(action: &str, language: Language) -> LayerResponse {
+    with_allow(page::render_logout(action, language), "POST")
+}
+
+fn with_allow(mut response: LayerResponse, allow: &'static str) -> LayerResponse {
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    let allow = HeaderValue::from_static(allow);
+    response.headers_mut().insert(header::ALLOW, allow);
     response
 }

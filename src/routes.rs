@@ -18,7 +18,7 @@ use crate::paths::Route;
 use crate::percent::header_safe;
 use crate::request::head::RequestHead;
 use crate::request::requester::{Purpose, Requester, preferred_language};
-use crate::respond::response::{logout_page, method_not_allowed};
+use crate::respond::{logout_page, method_not_allowed};
 use crate::session::Session;
 use crate::session::current::CurrentSession;
 use crate::site::Site;

@@ -11,16 +11,18 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::panics::catch_panic;
-use crate::error::LoginError;
+use crate::error::{LoginError, LoginErrorKind, StateCause};
 use crate::language::Language;
-use crate::messages::Message;
+use crate::messages::{Labels, Message, Topic};
 
 /// A failure to show to a user, for [`failure_page`](crate::QqAuthLayerBuilder::failure_page).
+///
+/// The button may start a login, so let a page also link to `/`, the way back to the site.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     pub(crate) error: &'a LoginError,
     pub(crate) language: Language,
-    /// `true` if the request had any cookie.
+    /// `true` if the request had any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
     pub(crate) retry: Retry<'a>,
 }
@@ -58,21 +60,36 @@ impl<'a> Failure<'a> {
     /// Returns the text of the layer's page, or the app's reason for a refusal. It is plain text:
     /// escape it.
     pub fn text(&self) -> &'a str {
-        self.error.reason().unwrap_or(self.message().text)
+        let reason = self.error.reason().filter(|reason| !reason.is_empty());
+        reason.unwrap_or(self.message().text)
     }
 
     /// Returns the label of the button.
     pub fn button(&self) -> &'static str {
-        self.message().button
+        use LoginErrorKind as Kind;
+        let labels = Labels::new(self.language);
+        match (self.kind(), self.retry) {
+            (Kind::Refused, Retry::Login(_)) => labels.home,
+            (Kind::Cancelled | Kind::LoginRequired | Kind::NotANavigation, Retry::Login(_)) => {
+                labels.sign_in
+            }
+            (_, Retry::Login(_)) => labels.sign_in_again,
+            (Kind::Prefetch, Retry::Page(_)) => labels.go_on,
+            (Kind::SessionUnverified, Retry::Page(_)) => labels.retry,
+            (_, Retry::Page("/")) => labels.home,
+            (_, Retry::Page(_)) => labels.back,
+        }
     }
 
     /// Returns the target of the button; escape it for an attribute.
     ///
-    /// By default it starts a new login with the same destination. For a login with an intent it is
-    /// the `return_to`, for `cross_site` it is `/`, and for `session_unverified` it is the
-    /// requested page (`/` for a form or a program).
+    /// By default it starts a new login with the same destination. For `refused` it is `/`, for
+    /// `cross_site` and for a login with an intent the `return_to`, and for `session_unverified`
+    /// the requested page (`/` for a form or a program).
     pub fn url(&self) -> &'a str {
         match self.retry {
+            // The same account would be refused again.
+            Retry::Login(_) if self.kind() == LoginErrorKind::Refused => "/",
             Retry::Login(url) | Retry::Page(url) => url,
         }
     }
@@ -87,7 +104,18 @@ impl<'a> Failure<'a> {
         self.error
     }
 
-    /// Returns the target of the button if it starts a login.
+    /// Returns the label and the target of the link beside the button, if both differ.
+    pub(crate) fn link(&self) -> Option<(&'static str, &'a str)> {
+        let labels = Labels::new(self.language);
+        match self.retry {
+            Retry::Login(url) if self.kind() == LoginErrorKind::Refused => {
+                Some((labels.other_account, url))
+            }
+            _ => (self.url() != "/").then_some((labels.home, "/")),
+        }
+    }
+
+    /// Returns the URL of a login that may succeed, if there is one.
     pub(crate) fn login_url(&self) -> Option<&'a str> {
         match self.retry {
             Retry::Login(url) => Some(url),
@@ -95,8 +123,22 @@ impl<'a> Failure<'a> {
         }
     }
 
+    pub(crate) fn kind(&self) -> LoginErrorKind {
+        self.error.kind()
+    }
+
     fn message(&self) -> Message {
-        Message::new(self.error.kind(), self.sends_cookies, self.language)
+        let topic = match (self.kind(), self.error.cause(), self.retry) {
+            (LoginErrorKind::InvalidState, None | Some(StateCause::NoCookie), _)
+                if !self.sends_cookies =>
+            {
+                Topic::NoCookies
+            }
+            (LoginErrorKind::InvalidState, Some(cause), _) => Topic::InvalidState(cause),
+            (LoginErrorKind::Refused, _, Retry::Page(_)) => Topic::IntentRefused,
+            (kind, _, _) => Topic::Failure(kind),
+        };
+        Message::new(topic, self.language)
     }
 }
 

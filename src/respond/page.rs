@@ -1,4 +1,4 @@
-//! Failures as pages for browsers.
+//! The layer's pages for browsers.
 
 use std::sync::LazyLock;
 
@@ -15,32 +15,74 @@ use super::{
 use crate::hooks::failure_page::Failure;
 use crate::html::escape;
 use crate::language::Language;
+use crate::messages::{Labels, Message, Topic};
 
-/// Renders the layer's page.
-pub(super) fn render_page(failure: &Failure<'_>) -> LayerResponse {
-    let (lang, label) = match failure.language() {
-        Language::Chinese => ("zh-CN", "编号"),
-        Language::English => ("en", "Support code"),
-    };
-    let (title, button) = (failure.title(), failure.button());
-    let (text, url) = (escape(failure.text()), escape(failure.url()));
+/// The parts in which pages differ.
+struct Page<'a> {
+    language: Language,
+    title: &'a str,
+    text: &'a str,
+    /// The HTML below the text.
+    content: String,
+    /// More HTML for the head.
+    meta: &'static str,
+    /// The value of `form-action`: `'none'`, or `'self'` for a form.
+    forms: &'static str,
+    /// The value of `frame-ancestors`: `'none'`, or `'self'` for a frame of this site.
+    frames: &'static str,
+}
+
+/// Renders the layer's page for a failure.
+pub(super) fn render_failure_page(failure: &Failure<'_>) -> LayerResponse {
+    let language = failure.language();
+    let mut links = button(failure.url(), failure.button());
+    if let Some((label, url)) = failure.link() {
+        links += &link(url, label);
+    }
     let code = failure.support_code().map_or_else(String::new, |code| {
+        let label = Labels::new(language).support_code;
         format!("<p class=\"code\">{label}: <code>{code}</code></p>")
     });
-    let html = format!(
-        "<!doctype html>\n<html lang=\"{lang}\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{title}</title><style>{STYLE}</style></head>\n\
-         <body><main><h1>{title}</h1><p>{text}</p>\
-         <p><a class=\"button\" href=\"{url}\">{button}</a></p>{code}</main></body>\n</html>\n"
+    let content = format!("<p>{links}</p>{code}");
+    Page::new(language, failure.title(), failure.text(), content).render()
+}
+
+/// Renders the page of a frame that needs a login, which opens at the top: QQ allows no frames.
+pub(super) fn render_frame(failure: &Failure<'_>) -> LayerResponse {
+    let language = failure.language();
+    let Message { title, text } = Message::new(Topic::Frame, language);
+    let button = button(failure.url(), Labels::new(language).sign_in);
+    let page = Page::new(language, title, text, format!("<p>{button}</p>"));
+    let frames = "'self'";
+    Page { frames, ..page }.render()
+}
+
+/// Renders a page with a button that posts to `action`.
+pub(super) fn render_logout(action: &str, language: Language) -> LayerResponse {
+    let Message { title, text } = Message::new(Topic::Logout, language);
+    let labels = Labels::new(language);
+    let content = format!(
+        "<form method=\"post\" action=\"{}\"><p><button class=\"button\">{}</button>{}</p></form>",
+        escape(action),
+        labels.sign_out,
+        link("/", labels.home)
     );
-    let mut response = with_type(HTML, html);
-    let policy = CONTENT_SECURITY_POLICY.clone();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+    let page = Page::new(language, title, text, content);
+    // With `no-referrer`, browsers without Fetch Metadata would post `Origin: null`, as other sites do.
+    let (meta, forms) = ("<meta name=\"referrer\" content=\"same-origin\">", "'self'");
+    Page {
+        meta,
+        forms,
+        ..page
+    }
+    .render()
+}
+
+/// Renders a page for a browser that used a wrong method.
+pub(super) fn render_wrong_method(language: Language) -> LayerResponse {
+    let Message { title, text } = Message::new(Topic::WrongMethod, language);
+    let home = button("/", Labels::new(language).home);
+    Page::new(language, title, text, format!("<p>{home}</p>")).render()
 }
 
 /// Wraps the app's page. The layer decides about caching and, unless the page has a policy of its own,
@@ -60,28 +102,82 @@ pub(super) fn wrap_app_page(page: Response<Bytes>) -> LayerResponse {
     response
 }
 
+impl<'a> Page<'a> {
+    /// Returns a page without a form, which cannot be framed.
+    fn new(language: Language, title: &'a str, text: &'a str, content: String) -> Self {
+        Self {
+            language,
+            title,
+            text,
+            content,
+            meta: "",
+            forms: "'none'",
+            frames: "'none'",
+        }
+    }
+
+    fn render(self) -> LayerResponse {
+        let Self { content, meta, .. } = self;
+        let (title, text) = (escape(self.title), escape(self.text));
+        let tag = Labels::new(self.language).tag;
+        let html = format!(
+            "<!doctype html>\n<html lang=\"{tag}\">\n<head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\">{meta}\
+             <title>{title}</title><style>{STYLE}</style></head>\n\
+             <body><main><h1>{title}</h1><p>{text}</p>{content}</main></body>\n</html>\n"
+        );
+        let mut response = with_type(HTML, html);
+        let (forms, frames, hash) = (self.forms, self.frames, STYLE_HASH.as_str());
+        let policy = format!(
+            "default-src 'none'; frame-ancestors {frames}; base-uri 'none'; form-action {forms}; \
+             style-src 'sha256-{hash}'"
+        );
+        // The policy is ASCII; the fallback forbids more.
+        let policy = HeaderValue::try_from(policy)
+            .unwrap_or(HeaderValue::from_static("default-src 'none'; sandbox"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+    }
+}
+
+fn button(url: &str, label: &str) -> String {
+    anchor("button", url, label)
+}
+
+fn link(url: &str, label: &str) -> String {
+    anchor("link", url, label)
+}
+
+/// Returns a link that leaves any frame.
+fn anchor(class: &str, url: &str, label: &str) -> String {
+    let url = escape(url);
+    format!("<a class=\"{class}\" href=\"{url}\" target=\"_top\">{label}</a>")
+}
+
 const HTML: &str = "text/html; charset=utf-8";
 
-static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-    let policy = format!(
-        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{hash}'"
-    );
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+static STYLE_HASH: LazyLock<String> =
+    LazyLock::new(|| BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
 
+/// System colors follow the color scheme. Browsers of old apps know neither `min()` nor `gap`.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;background:#f4f6f8;color:#1b1f24;\
+body{box-sizing:border-box;min-height:100vh;min-height:100svh;margin:0;padding:1rem;display:grid;\
+align-items:center;justify-items:center;background:#f4f6f8;color:#1b1f24;\
 font:16px/1.6 system-ui,-apple-system,\"PingFang SC\",\"Microsoft YaHei\",\"Noto Sans CJK SC\",sans-serif}\
-main{box-sizing:border-box;width:min(26rem,100vw - 2rem);margin:1rem;padding:2rem;background:#fff;\
-border-radius:12px;box-shadow:0 1px 4px #0002}\
+main{box-sizing:border-box;width:100%;max-width:26rem;padding:1.75rem 1.5rem;background:#fff;\
+border-radius:12px;box-shadow:0 1px 4px #0002;overflow-wrap:anywhere}\
 h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3}\
-p{margin:0 0 1.25rem;overflow-wrap:anywhere}p:last-child{margin:0}\
-.button{display:inline-block;padding:.6rem 1.4rem;border-radius:8px;background:#0a63c9;color:#fff;\
-text-decoration:none;font-weight:600}\
+p{margin:0 0 1.25rem}main>:last-child,form>p{margin-bottom:0}\
+a,button{display:inline-block;padding:.6rem 0;font:inherit}\
+.button{margin-right:1.25rem;padding:.6rem 1.4rem;border:0;border-radius:8px;background:#0a63c9;color:#fff;\
+font-weight:600;text-decoration:none;cursor:pointer}\
 .button:hover{background:#084f9f}\
-.button:focus-visible{outline:3px solid #f5a623;outline-offset:2px}\
+.link{color:#0a63c9}\
+:focus-visible{outline:3px solid CanvasText;outline-offset:2px}\
 .code{color:#57606a;font-size:.875rem}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}main{background:#161b22;box-shadow:none}\
-.code{color:#9198a1}}";
+.link{color:#6cb0ff}.code{color:#9198a1}}";

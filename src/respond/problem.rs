@@ -2,7 +2,7 @@
 
 use crate::hooks::failure_page::Failure;
 
-pub(super) fn render_json(failure: &Failure<'_>) -> String {
+pub(super) fn render_problem(failure: &Failure<'_>) -> String {
     let mut problem = serde_json::json!({
         "type": "about:blank",
         "title": failure.title(),
@@ -16,5 +16,17 @@ pub(super) fn render_json(failure: &Failure<'_>) -> String {
     if let Some(code) = failure.support_code() {
         problem["support_code"] = code.into();
     }
+    problem.to_string()
+}
+
+/// Renders the problem of a program that used a wrong method.
+pub(super) fn render_wrong_method(allow: &str) -> String {
+    let problem = serde_json::json!({
+        "type": "about:blank",
+        "title": "Method Not Allowed",
+        "detail": format!("this path answers {allow} only"),
+        "status": 405,
+        "code": "method_not_allowed",
+    });
     problem.to_string()
 }

@@ -31,21 +31,6 @@ pub(crate) fn redirect_to_qq(authorize_url: &str) -> LayerResponse {
     response
 }
 
-pub(crate) fn method_not_allowed(
-    allow: &'static str,
-    _: crate::request::requester::Requester,
-    _: crate::language::Language,
-) -> LayerResponse {
-    let mut response = new(StatusCode::METHOD_NOT_ALLOWED, String::from("no"));
-    let allow = HeaderValue::from_static(allow);
-    response.headers_mut().insert(header::ALLOW, allow);
-    response
-}
-
-pub(crate) fn logout_page(_action: &str, _: crate::language::Language) -> LayerResponse {
-    new(StatusCode::METHOD_NOT_ALLOWED, String::from("no"))
-}
-
 pub(crate) fn with_cookies(
     mut response: LayerResponse,
     cookies: impl IntoIterator<Item = HeaderValue>,

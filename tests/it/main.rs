@@ -8,6 +8,7 @@ use support::{attempt, process, site, socket};
 
 mod access;
 mod allocations;
+mod answers;
 mod binding;
 mod callback;
 mod chromium;

@@ -60,7 +60,7 @@ async fn the_failure_page_of_the_app_gets_all_details() {
         .await;
     assert_eq!(
         busy.status,
-        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::FAILED_DEPENDENCY,
         "the layer sets the status"
     );
     assert_eq!(busy.header("retry-after"), "5");
@@ -85,7 +85,7 @@ async fn the_failure_page_of_the_app_gets_all_details() {
     let retry = "/auth/qq/login?return_to=/x".to_owned();
     let busy = (
         zh,
-        503,
+        424,
         "qq_busy",
         retry,
         support_code,
@@ -152,7 +152,7 @@ async fn a_page_that_panics_is_replaced_by_the_default_page() {
     let site = site_with_page(|_| panic!("no template"));
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("浏览器没有发送 Cookie"), "{}", page.body);
+    assert!(page.body.contains("登录未完成"), "{}", page.body);
     assert!(
         page.header("content-security-policy")
             .starts_with("default-src 'none'")
@@ -352,11 +352,11 @@ async fn pending_logins_leave_room_for_other_cookies() {
 async fn the_page_for_a_callback_without_cookies_names_cause_and_remedy() {
     let site = Site::new();
     for (language, cause, remedy) in [
-        ("zh-CN", "浏览器没有发送 Cookie", "请允许本站使用 Cookie"),
+        ("zh-CN", "当前浏览器禁用了 Cookie", "请允许本站使用 Cookie"),
         (
             "en",
-            "Your browser sent no cookies",
-            "Please allow cookies for this site",
+            "your browser blocks cookies",
+            "allow cookies for this site",
         ),
     ] {
         let mut browser = site.browser().header("accept-language", language);
@@ -395,6 +395,6 @@ async fn markup_in_return_to_is_escaped() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST);
         assert!(!page.body.contains("<script"), "{}", page.body);
         assert!(!page.body.contains("alert(1)"), "{}", page.body);
-        assert_eq!(page.body.matches("href=").count(), 1, "{}", page.body);
+        assert_eq!(page.body.matches("href=").count(), 2, "{}", page.body);
     }
 }

@@ -1,0 +1,317 @@
+//! The layer's own pages: causes and ways back, frames, prefetches and wrong methods.
+
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Method, Response, StatusCode};
+use tower_qq_auth::{
+    Verdict,
+    mock::{Endpoint, Fault},
+};
+
+use crate::site::{Browser, Reply, SESSION, Site, path};
+
+const CALLBACK: &str = "/auth/qq/callback";
+const LOGIN: &str = "/auth/qq/login?return_to=/x";
+
+/// Returns label and target of the page's links, all of which must leave a frame.
+#[track_caller]
+fn links(page: &Reply) -> Vec<(&str, &str)> {
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let links = page.body.split("<a ").skip(1).map(|link| {
+        let link = link.split_once("</a>").unwrap().0;
+        let (attributes, label) = link.split_once('>').unwrap();
+        assert!(attributes.contains("target=\"_top\""), "{link}");
+        (label, attribute(attributes, "href"))
+    });
+    links.collect()
+}
+
+#[track_caller]
+fn attribute<'h>(html: &'h str, name: &str) -> &'h str {
+    let start = format!(" {name}=\"");
+    let html = html
+        .split_once(&start)
+        .or_else(|| html.split_once(&start[1..]));
+    html.unwrap().1.split_once('"').unwrap().0
+}
+
+/// Fails unless the page loads and frames nothing.
+#[track_caller]
+fn assert_strict(page: &Reply) {
+    let policy = page.header("content-security-policy");
+    let style = policy.split_once("style-src 'sha256-").unwrap();
+    assert_eq!(
+        style.0,
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    );
+    assert!(!style.1.contains(';'), "{policy}");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+}
+
+/// Returns the same browser, which loads the next page in a frame.
+fn framing(browser: Browser) -> Browser {
+    let browser = browser.header("sec-fetch-mode", "navigate");
+    browser.header("sec-fetch-dest", "iframe")
+}
+
+#[tokio::test]
+async fn every_failed_login_offers_another_and_the_way_back() {
+    for (language, again, home) in [
+        ("zh-CN", "重新登录", "返回首页"),
+        ("en", "Sign in again", "Back to the site"),
+    ] {
+        let site = Site::new();
+        let mut browser = site.browser().header("accept-language", language);
+        for fault in [
+            Fault::Code(100_020),
+            Fault::Code(100_008),
+            Fault::Code(100_032),
+            Fault::Code(110_406),
+            Fault::CutBody,
+            Fault::Status(StatusCode::FORBIDDEN),
+        ] {
+            site.qq.fault(Endpoint::Token, 1, fault.clone());
+            let page = browser.sign_in(&site.qq, LOGIN).await;
+            assert!(page.status.is_client_error(), "{fault:?}");
+            assert_eq!(links(&page), [(again, LOGIN), (home, "/")], "{fault:?}");
+            assert_strict(&page);
+        }
+        let page = browser.get(CALLBACK).await;
+        assert_eq!(links(&page), [(again, "/auth/qq/login"), (home, "/")]);
+        assert_strict(&page);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_login_is_not_called_a_failure() {
+    for (language, sign_in, home) in [
+        ("zh-CN", "使用 QQ 登录", "返回首页"),
+        ("en", "Sign in with QQ", "Back to the site"),
+    ] {
+        let site = Site::new();
+        let mut browser = site.browser().header("accept-language", language);
+        let start = browser.get(LOGIN).await;
+        let callback = site.qq.cancel(start.location()).unwrap();
+        let page = browser.get(&path(&callback)).await;
+        assert_eq!(links(&page), [(sign_in, LOGIN), (home, "/")]);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_login_with_an_intent_leads_back_to_its_page() {
+    let site = Site::new();
+    let browser = site.signed_in().await;
+    let mut browser = browser.header("sec-fetch-site", "same-origin");
+    let start = browser
+        .get("/auth/qq/login?intent=bind&return_to=/settings")
+        .await;
+    let callback = path(&site.qq.cancel(start.location()).unwrap());
+    let page = browser.get(&callback).await;
+    assert_eq!(links(&page), [("返回", "/settings"), ("返回首页", "/")]);
+}
+
+#[tokio::test]
+async fn a_refused_user_is_led_home_first_and_to_another_account_second() {
+    let refuse =
+        |reason: &'static str| move |_, _| ready(Ok::<_, tower::BoxError>(Verdict::refuse(reason)));
+    let site = Site::with(|app| app, |layer| layer.on_login(refuse("该账号已停用")));
+    let page = site.browser().sign_in(&site.qq, LOGIN).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(page.body.contains("该账号已停用"), "{}", page.body);
+    let wanted = [("返回首页", "/"), ("换一个 QQ 号登录", LOGIN)];
+    assert_eq!(links(&page), wanted);
+    let program = site.browser().program().sign_in(&site.qq, LOGIN).await;
+    assert_eq!(program.problem()["login_url"], LOGIN);
+
+    let silent = Site::with(|app| app, |layer| layer.on_login(refuse("")));
+    let page = silent.browser().sign_in(&silent.qq, LOGIN).await;
+    assert!(
+        page.body.contains("本站不允许该 QQ 号登录"),
+        "{}",
+        page.body
+    );
+
+    let own = Site::with(
+        |app| app,
+        |layer| {
+            let page = |failure: &tower_qq_auth::hooks::Failure<'_>| {
+                Response::new(format!("{} {}", failure.button(), failure.url()))
+            };
+            layer.on_login(refuse("no")).failure_page(page)
+        },
+    );
+    let page = own.browser().sign_in(&own.qq, LOGIN).await;
+    assert_eq!(page.body, "返回首页 /");
+}
+
+#[tokio::test]
+async fn a_stale_callback_does_not_accuse_the_browser() {
+    let site = Site::new();
+    for (language, accusation) in [
+        ("zh-CN", "浏览器没有发送 Cookie"),
+        ("en", "sent no cookies"),
+    ] {
+        let mut browser = site.signed_in().await.header("accept-language", language);
+        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        browser.get(&callback).await;
+        browser.post("/auth/qq/logout").await;
+        // The cookies of the login and of the session are gone, like those of a blocking browser.
+        assert!(browser.jar.is_empty(), "{:?}", browser.jar);
+        site.clock.advance(Duration::from_secs(3600));
+        let page = browser.get(&callback).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(!page.body.contains(accusation), "{}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_gets_a_page_whose_link_opens_the_login_at_the_top() {
+    let site = Site::with(
+        |app| app,
+        |layer| layer.failure_page(|_| Response::new("the app's page".to_owned())),
+    );
+    let mut browser = site.signed_in().await;
+    let session = browser.jar[SESSION].clone();
+    site.clock.advance(Duration::from_secs(90 * 24 * 60 * 60));
+    browser = framing(browser);
+    let page = browser.get("/me?tab=1").await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    let [(label, url)] = links(&page)[..] else {
+        panic!("{}", page.body)
+    };
+    assert_eq!(label, "使用 QQ 登录");
+    assert!(url.starts_with("/auth/qq/login"), "{url}");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors 'self';"), "{policy}");
+    assert!(policy.contains("form-action 'none';"), "{policy}");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(page.cookies().is_empty(), "{page:?}");
+    for fact in ["小明", session.as_str(), "编号"] {
+        assert!(!page.body.contains(fact), "{}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn no_other_page_can_be_framed() {
+    let site = Site::new();
+    let mut browser = framing(site.browser());
+    for uri in [CALLBACK, "/auth/qq/logout"] {
+        let page = browser.get(uri).await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{uri}: {policy}");
+    }
+    browser = browser.header("sec-fetch-site", "cross-site");
+    let page = browser.post("/auth/qq/logout").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert_strict(&page);
+}
+
+#[tokio::test]
+async fn a_prefetch_gets_a_page_with_a_link_to_the_same_url() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            layer.failure_page(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                Response::new(String::new())
+            })
+        },
+    );
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, LOGIN).await;
+    browser = browser.header("sec-purpose", "prefetch");
+    for accept in ["text/html", "*/*"] {
+        browser = browser.header("accept", accept);
+        for uri in [LOGIN, &callback, "/auth/qq/logout?return_to=/x"] {
+            let page = browser.get(uri).await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{uri}");
+            let url = uri.replace('&', "&amp;");
+            let wanted = [("继续", url.as_str()), ("返回首页", "/")];
+            assert_eq!(links(&page), wanted);
+            assert!(page.cookies().is_empty(), "{page:?}");
+            assert_strict(&page);
+        }
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "not a failure of the app");
+}
+
+#[tokio::test]
+async fn opening_the_logout_url_shows_a_button_that_signs_out() {
+    let site = Site::new();
+    for (language, label, home) in [
+        ("zh-CN", "退出登录", "返回首页"),
+        ("en", "Sign out", "Back to the site"),
+    ] {
+        let mut browser = site.signed_in().await.header("accept-language", language);
+        let page = browser.get("/auth/qq/logout?return_to=/x%3Fa&b='").await;
+        assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(page.header("allow"), "POST");
+        assert_eq!(links(&page), [(home, "/")]);
+        let button = format!("<button class=\"button\">{label}</button>");
+        assert!(page.body.contains(&button), "{}", page.body);
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("form-action 'self';"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none';"), "{policy}");
+        assert_ne!(browser.whoami().await, serde_json::Value::Null);
+
+        let form = page.body.split_once("<form ").unwrap().1;
+        assert_eq!(attribute(form, "method"), "post");
+        let action = attribute(form, "action");
+        assert_eq!(action, "/auth/qq/logout?return_to=/x%3Fa&amp;b=&#x27;");
+        let action = action.split_once("&amp;").unwrap().0;
+        assert_eq!(browser.post(action).await.location(), "/x?a");
+        assert_eq!(browser.whoami().await, serde_json::Value::Null);
+    }
+}
+
+/// `no-referrer` would make browsers without Fetch Metadata send `Origin: null`.
+#[tokio::test]
+async fn the_button_of_the_logout_page_sends_its_origin() {
+    let page = Site::new().browser().get("/auth/qq/logout").await;
+    let meta = "<meta name=\"referrer\" content=\"same-origin\">";
+    assert!(page.body.contains(meta), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_wrong_method_gets_a_page_or_a_problem() {
+    let site = Site::new();
+    let wrong = [
+        (Method::POST, "/auth/qq/login", "GET"),
+        (Method::PUT, CALLBACK, "GET"),
+        (Method::HEAD, CALLBACK, "GET"),
+        (Method::OPTIONS, "/auth/qq/logout", "POST"),
+        (Method::DELETE, "/auth/qq/logout", "POST"),
+    ];
+    for (method, uri, allow) in wrong {
+        let page = site.browser().send(method.clone(), uri).await;
+        assert_eq!(
+            page.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {uri}"
+        );
+        assert_eq!(page.header("allow"), allow);
+        assert_eq!(links(&page), [("返回首页", "/")]);
+        assert_strict(&page);
+
+        let reply = site.browser().program().send(method, uri).await;
+        assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(reply.header("allow"), allow);
+        let problem = reply.problem();
+        assert_eq!(problem["status"], 405);
+        assert_eq!(problem["code"], "method_not_allowed");
+    }
+    let mut program = site.browser().program();
+    let reply = program.get("/auth/qq/logout").await;
+    assert_eq!(reply.header("allow"), "POST");
+    assert_eq!(reply.problem()["code"], "method_not_allowed");
+}
