@@ -153,6 +153,88 @@ async fn a_refused_user_is_led_home_first_and_to_another_account_second() {
 }
 
 #[tokio::test]
+async fn the_page_of_an_invalid_state_names_the_likely_cause() {
+    type Change = fn(&Site, &mut Browser, &mut String);
+    let cases: [(Change, &str, &str); 8] = [
+        (
+            |_, browser, _| browser.jar.clear(),
+            "登录可能是在其他浏览器、App",
+            "This login was probably started in another browser",
+        ),
+        (
+            |_, browser, _| browser.jar = [("theme".into(), "dark".into())].into(),
+            "可能已经完成或过期",
+            "It is probably finished or has expired",
+        ),
+        (
+            |_, _, callback| *callback = CALLBACK.into(),
+            "此网址只在从 QQ 跳转回来时有效",
+            "only on the way back from QQ",
+        ),
+        (
+            |site, _, _| site.clock.advance(Duration::from_secs(11 * 60)),
+            "超过 10 分钟",
+            "within 10 minutes",
+        ),
+        (
+            |_, browser, _| {
+                let cookie = browser.jar.first_entry().unwrap().into_mut();
+                cookie.replace_range(..8, "AAAAAAAA");
+            },
+            "信息已无法读取",
+            "can no longer be read",
+        ),
+        (
+            |_, _, callback| *callback += "x",
+            "不完整或不一致",
+            "incomplete or do not match",
+        ),
+        (
+            |_, _, callback| *callback = format!("{callback}&state=x"),
+            "不完整或不一致",
+            "incomplete or do not match",
+        ),
+        (
+            |_, browser, _| {
+                browser.jar.clear();
+                browser.headers.insert("host", "example".parse().unwrap());
+            },
+            "例如不带 www",
+            "for example without www",
+        ),
+    ];
+    for (change, chinese, english) in cases {
+        for (language, cause) in [("zh-CN", chinese), ("en", english)] {
+            let site = Site::new();
+            let mut browser = site.browser().header("accept-language", language);
+            let mut callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+            change(&site, &mut browser, &mut callback);
+            let page = browser.get(&callback).await;
+            assert_eq!(page.status, StatusCode::BAD_REQUEST);
+            assert!(page.body.contains(cause), "{cause}: {}", page.body);
+            assert_eq!(site.qq.calls(Endpoint::Token), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_browser_of_a_login_learns_that_it_is_finished() {
+    let site = Site::new();
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let mut stale = browser.clone();
+    browser.get(&callback).await;
+    let other_code = callback.replace("code=", "code=0");
+    let page = stale.get(&other_code).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.body.contains("登录链接已使用"), "{}", page.body);
+    for uri in [&callback, &other_code] {
+        let page = site.browser().get(uri).await;
+        assert!(page.body.contains("登录未完成"), "{}", page.body);
+    }
+}
+
+#[tokio::test]
 async fn a_stale_callback_does_not_accuse_the_browser() {
     let site = Site::new();
     for (language, accusation) in [

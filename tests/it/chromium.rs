@@ -18,6 +18,7 @@ use crate::{
 
 mod avatars;
 mod driver;
+mod frames;
 mod looks;
 
 use driver::{CHINESE, ENGLISH, Settings, Window};
@@ -25,6 +26,8 @@ use driver::{CHINESE, ENGLISH, Settings, Window};
 const SIGN_IN: &str = "a[href^=\"/auth/qq/login\"]";
 const SIGN_OUT: &str = "form button";
 const CANCEL: &str = "a.cancel";
+/// The way back from a page of the layer.
+const HOME: &str = "a.link[href=\"/\"]";
 /// The links of the users on the page of the mock.
 const FIRST: &str = "li:nth-child(1) a";
 const SECOND: &str = "li:nth-child(2) a";
@@ -150,9 +153,12 @@ async fn a_cancelled_login_can_be_retried_and_returns_to_its_page() {
     let me = format!("{}me", quickstart.site);
     window.goto(&me).await;
     window.click(CANCEL).await;
-    assert_shows(&window.text().await, &["已取消登录", "重新登录"]);
+    assert_shows(&window.text().await, &["已取消登录", "使用 QQ 登录"]);
+    window.click(HOME).await;
+    assert_eq!(window.url().await, quickstart.site);
+    window.back().await;
     window.reload().await;
-    assert_shows(&window.text().await, &["重新登录"]);
+    assert_shows(&window.text().await, &["使用 QQ 登录"]);
     window.goto(&me).await;
     window.click(CANCEL).await;
     window.click(SIGN_IN).await;
@@ -241,7 +247,7 @@ async fn failure_pages_are_in_the_language_of_the_browser() {
 async fn a_browser_that_blocks_cookies_is_asked_to_allow_them() {
     for (settings, advice) in [
         (CHINESE, "请允许本站使用 Cookie"),
-        (ENGLISH, "Please allow cookies for this site"),
+        (ENGLISH, "allow cookies for this site"),
     ] {
         let blocking = Settings {
             blocks_cookies: true,

@@ -459,7 +459,7 @@ async fn the_failure_page_can_be_axums_html() {
     );
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert_eq!(page.body, "<h1>登录未完成</h1>");
+    assert_eq!(page.body, "<h1>没有正在进行的登录</h1>");
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(
@@ -519,7 +519,7 @@ async fn a_failure_page_that_streams_is_replaced_by_the_default_page() {
     );
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("登录未完成"), "{}", page.body);
+    assert!(page.body.contains("没有正在进行的登录"), "{}", page.body);
     assert!(!page.body.contains("streamed"), "{}", page.body);
     assert!(!page.headers.contains_key("x-page"));
     assert!(
@@ -536,6 +536,6 @@ async fn a_failure_page_that_redirects_is_replaced_by_the_default_page() {
     );
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("登录未完成"), "{}", page.body);
+    assert!(page.body.contains("没有正在进行的登录"), "{}", page.body);
     assert!(!page.headers.contains_key("location"));
 }

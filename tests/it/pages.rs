@@ -152,7 +152,7 @@ async fn a_page_that_panics_is_replaced_by_the_default_page() {
     let site = site_with_page(|_| panic!("no template"));
     let page = site.browser().get("/auth/qq/callback").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("登录未完成"), "{}", page.body);
+    assert!(page.body.contains("没有正在进行的登录"), "{}", page.body);
     assert!(
         page.header("content-security-policy")
             .starts_with("default-src 'none'")

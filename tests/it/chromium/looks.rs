@@ -43,6 +43,8 @@ async fn visit_all_pages(quickstart: &Quickstart, window: &Window, check: impl A
     let url = window.url().await;
     window.goto(&url.replace("client_id=", "client_id=0")).await;
     check("refused by qq").await;
+    window.goto(&format!("{site}auth/qq/logout")).await;
+    check("logout").await;
     window.goto(&url).await;
     window.click(FIRST).await;
     check("signed in").await;
@@ -50,7 +52,7 @@ async fn visit_all_pages(quickstart: &Quickstart, window: &Window, check: impl A
 
 /// Emulates a phone and a desktop, each in light and dark.
 async fn for_each_screen(window: &Window, check: impl AsyncFn(&str)) {
-    for (width, is_dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
+    for (width, is_dark) in [(320, false), (320, true), (1280, false), (1280, true)] {
         window.emulate(width, 800, is_dark).await;
         check(&format!("{width} px, dark: {is_dark}")).await;
     }
