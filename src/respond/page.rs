@@ -24,10 +24,7 @@ struct Page<'a> {
     text: &'a str,
     /// The HTML below the text.
     content: String,
-    /// More HTML for the head.
-    meta: &'static str,
-    /// The value of `form-action`: `'none'`, or `'self'` for a form.
-    forms: &'static str,
+    has_form: bool,
     /// The value of `frame-ancestors`: `'none'`, or `'self'` for a frame of this site.
     frames: &'static str,
 }
@@ -68,14 +65,8 @@ pub(super) fn render_logout(action: &str, language: Language) -> LayerResponse {
         link("/", labels.home)
     );
     let page = Page::new(language, title, text, content);
-    // With `no-referrer`, browsers without Fetch Metadata would post `Origin: null`, as other sites do.
-    let (meta, forms) = ("<meta name=\"referrer\" content=\"same-origin\">", "'self'");
-    Page {
-        meta,
-        forms,
-        ..page
-    }
-    .render()
+    let has_form = true;
+    Page { has_form, ..page }.render()
 }
 
 /// Renders a page for a browser that used a wrong method.
@@ -110,14 +101,20 @@ impl<'a> Page<'a> {
             title,
             text,
             content,
-            meta: "",
-            forms: "'none'",
+            has_form: false,
             frames: "'none'",
         }
     }
 
     fn render(self) -> LayerResponse {
-        let Self { content, meta, .. } = self;
+        let (meta, forms) = if self.has_form {
+            // With `no-referrer`, browsers without Fetch Metadata would post `Origin: null`, as other
+            // sites do. And `form-action` would stop a redirect from the form's target to QQ.
+            ("<meta name=\"referrer\" content=\"same-origin\">", "")
+        } else {
+            ("", "form-action 'none'; ")
+        };
+        let (content, frames) = (self.content, self.frames);
         let (title, text) = (escape(self.title), escape(self.text));
         let tag = Labels::new(self.language).tag;
         let html = format!(
@@ -128,9 +125,9 @@ impl<'a> Page<'a> {
              <body><main><h1>{title}</h1><p>{text}</p>{content}</main></body>\n</html>\n"
         );
         let mut response = with_type(HTML, html);
-        let (forms, frames, hash) = (self.forms, self.frames, STYLE_HASH.as_str());
+        let hash = STYLE_HASH.as_str();
         let policy = format!(
-            "default-src 'none'; frame-ancestors {frames}; base-uri 'none'; form-action {forms}; \
+            "default-src 'none'; frame-ancestors {frames}; base-uri 'none'; {forms}\
              style-src 'sha256-{hash}'"
         );
         // The policy is ASCII; the fallback forbids more.

@@ -342,7 +342,8 @@ async fn opening_the_logout_url_shows_a_button_that_signs_out() {
         let button = format!("<button class=\"button\">{label}</button>");
         assert!(page.body.contains(&button), "{}", page.body);
         let policy = page.header("content-security-policy");
-        assert!(policy.contains("form-action 'self';"), "{policy}");
+        // It would stop the browser if the page after the logout leads on to QQ.
+        assert!(!policy.contains("form-action"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none';"), "{policy}");
         assert_ne!(browser.whoami().await, serde_json::Value::Null);
 

@@ -158,7 +158,7 @@ async fn a_cancelled_login_can_be_retried_and_returns_to_its_page() {
     assert_eq!(window.url().await, quickstart.site);
     window.back().await;
     window.reload().await;
-    assert_shows(&window.text().await, &["使用 QQ 登录"]);
+    assert_shows(&window.text().await, &["重新登录"]);
     window.goto(&me).await;
     window.click(CANCEL).await;
     window.click(SIGN_IN).await;
