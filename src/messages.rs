@@ -72,7 +72,7 @@ static CHINESE: Labels = Labels {
     go_on: "继续",
     back: "返回",
     home: "返回首页",
-    support_code: "编号",
+    support_code: "编号：",
 };
 
 static ENGLISH: Labels = Labels {
@@ -85,7 +85,7 @@ static ENGLISH: Labels = Labels {
     go_on: "Continue",
     back: "Go back",
     home: "Back to the site",
-    support_code: "Support code",
+    support_code: "Support code: ",
 };
 
 type Texts = (&'static str, &'static str);

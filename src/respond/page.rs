@@ -38,7 +38,7 @@ pub(super) fn render_failure_page(failure: &Failure<'_>) -> LayerResponse {
     }
     let code = failure.support_code().map_or_else(String::new, |code| {
         let label = Labels::new(language).support_code;
-        format!("<p class=\"code\">{label}: <code>{code}</code></p>")
+        format!("<p class=\"code\">{label}<code>{code}</code></p>")
     });
     let content = format!("<p>{links}</p>{code}");
     Page::new(language, failure.title(), failure.text(), content).render()
