@@ -46,17 +46,21 @@ pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
 }
 
 /// Logs and counts a failure that takes no valid login cookie. `host` is the host of the request, if
-/// it is not the site's.
+/// it is not the site's: the likely cause of a missing login cookie. No answer depends on it.
 pub(crate) fn log_stray(
     error: &LoginError,
     elapsed: Duration,
     host: Option<&str>,
     limit: &LogLimit,
 ) {
+    let error = match (error.cause(), host) {
+        (Some(StateCause::NoCookie), Some(_)) => error.clone().with_cause(StateCause::OtherHost),
+        _ => error.clone(),
+    };
     let kind = error.cause().map_or(error.kind().code(), StateCause::name);
     match limit.admit(kind) {
-        Some(left_out) => log_line(error, elapsed, host, left_out),
-        None => count_failure(error, elapsed),
+        Some(left_out) => log_line(&error, elapsed, host, left_out),
+        None => count_failure(&error, elapsed),
     }
 }
 

@@ -96,12 +96,12 @@ fn chinese(topic: Topic) -> Texts {
     use StateCause as Cause;
     match topic {
         Topic::NoCookies => ("登录未完成", "登录可能是在其他浏览器、App 或本站的其他网址中开始的，也可能是当前浏览器禁用了 Cookie。请在当前浏览器中重新登录；如果仍然失败，请允许本站使用 Cookie。"),
-        Topic::Failure(Kind::InvalidState) | Topic::InvalidState(Cause::NoCookie) => ("登录已失效", "本次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的其他网址中开始的。请重新登录；如果反复出现此提示，请检查浏览器是否允许本站使用 Cookie。"),
+        Topic::Failure(Kind::InvalidState)
+        | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("登录已失效", "本次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的其他网址中开始的。请重新登录；如果反复出现此提示，请检查浏览器是否允许本站使用 Cookie。"),
         Topic::InvalidState(Cause::NoState) => ("没有正在进行的登录", "此网址只在从 QQ 跳转回来时有效，从收藏夹或链接直接打开无法登录。请重新登录。"),
         Topic::InvalidState(Cause::Expired) => ("登录已过期", "本次登录超过 10 分钟没有完成，已经过期。请重试。"),
         Topic::InvalidState(Cause::Used) => ("登录链接已使用", "从 QQ 跳转回来的网址只能使用一次，刷新、后退或重复打开都会看到此提示。请重试。"),
         Topic::InvalidState(Cause::UnknownKey) => ("登录已失效", "本次登录的信息已无法读取，可能是本站刚刚更新过。请重新登录。"),
-        Topic::InvalidState(Cause::OtherHost) => ("登录未完成", "登录可能是在本站的其他网址（例如不带 www 的网址）中开始的，也可能是在其他浏览器或 App 中开始的。请重新登录；如果仍然失败，请从本站首页进入，并允许本站使用 Cookie。"),
         Topic::InvalidState(Cause::Forged) => ("登录未完成", "当前网址中的登录信息不完整或不一致，可能是复制时漏掉了一部分。请重新登录。"),
         Topic::Failure(Kind::InvalidCallback) => ("登录未完成", "当前网址缺少登录所需的信息，可能在跳转途中丢失了一部分。请重试。"),
         Topic::Failure(Kind::Cancelled) => ("已取消登录", "您可能在 QQ 页面上点了取消，也可能是授权中途中断了。您可以重试，也可以返回本站继续浏览。"),
@@ -133,12 +133,12 @@ fn english(topic: Topic) -> Texts {
     use StateCause as Cause;
     match topic {
         Topic::NoCookies => ("Login not finished", "This login was probably started in another browser or app, or at another address of this site, or your browser blocks cookies. Please sign in again here. If that fails too, allow cookies for this site."),
-        Topic::Failure(Kind::InvalidState) | Topic::InvalidState(Cause::NoCookie) => ("This login is no longer valid", "It is probably finished or has expired, or was started in another browser or app, or at another address of this site. Please sign in again. If this keeps happening, check that your browser accepts cookies."),
+        Topic::Failure(Kind::InvalidState)
+        | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("This login is no longer valid", "It is probably finished or has expired, or was started in another browser or app, or at another address of this site. Please sign in again. If this keeps happening, check that your browser accepts cookies."),
         Topic::InvalidState(Cause::NoState) => ("No login under way", "This address works only on the way back from QQ, not from a bookmark or a link. Please sign in again."),
         Topic::InvalidState(Cause::Expired) => ("This login has expired", "It was not finished within 10 minutes. Please try again."),
         Topic::InvalidState(Cause::Used) => ("This link was already used", "The way back from QQ works only once, so reloading the page, going back or opening it again leads here. Please try again."),
         Topic::InvalidState(Cause::UnknownKey) => ("This login is no longer valid", "Its details can no longer be read, perhaps because this site has just been updated. Please sign in again."),
-        Topic::InvalidState(Cause::OtherHost) => ("Login not finished", "This login was probably started at another address of this site, for example without www, or in another browser or app. Please sign in again. If that fails too, start from the home page and allow cookies for this site."),
         Topic::InvalidState(Cause::Forged) => ("Login not finished", "The login details in this address are incomplete or do not match; part of it may have been lost in copying. Please sign in again."),
         Topic::Failure(Kind::InvalidCallback) => ("Login not finished", "This address lacks some details of the login, which may have been lost on the way. Please try again."),
         Topic::Failure(Kind::Cancelled) => ("Login cancelled", "You probably cancelled the login at QQ, or it was interrupted there. You can try again, or go back to the site."),

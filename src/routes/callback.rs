@@ -249,20 +249,16 @@ impl Callback {
     /// Answers a callback whose state belongs to no login of this browser.
     fn reject(mut self, head: RequestHead<'_>, unknown: UnknownState) -> LayerResponse {
         self.login.return_to = unknown.return_to;
-        let host = head.foreign_host(self.site.origin());
-        let cause = match unknown.cause {
-            StateCause::NoCookie if host.is_some() => StateCause::OtherHost,
-            cause => cause,
-        };
-        let detail = match cause {
+        let detail = match unknown.cause {
             StateCause::NoState => "QQ sent no state",
             StateCause::Expired => "the login has expired",
             _ => "the state belongs to no login of this browser",
         };
-        let error = LoginError::new(InvalidState, detail).with_cause(cause);
+        let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
         if self.is_signed_in {
             return see_other("/");
         }
+        let host = head.foreign_host(self.site.origin());
         let url = self.site.login_url(&self.login.return_to);
         let retry = Retry::Login(&url);
         self.reporter

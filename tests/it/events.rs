@@ -317,3 +317,123 @@ async fn a_forwarded_login_is_not_abandoned_if_the_client_leaves_the_app() {
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert_eq!(logged[0].1["outcome"], "ok");
 }
+
+/// Sends the callback and asserts that it logs one `invalid_state` with this cause.
+async fn assert_cause(
+    events: &Events,
+    mut browser: Browser,
+    callback: &str,
+    cause: &str,
+) -> Fields {
+    let reply = browser.get(callback).await;
+    reply.assert_failed(400, "invalid_state");
+    let logged = events.take();
+    let [(Level::INFO, fields)] = &logged[..] else {
+        panic!("{cause}: {logged:?}")
+    };
+    assert_eq!(fields["outcome"], "invalid_state");
+    assert_eq!(fields["cause"], cause);
+    fields.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_state_names_its_cause() {
+    let (events, _guard) = Events::start();
+    let site = Site::new();
+    let mut browser = site.browser().program();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let name = browser.jar.keys().next().unwrap().clone();
+
+    let no_state = "/auth/qq/callback?code=A";
+    assert_cause(&events, browser.clone(), no_state, "no_state").await;
+    let no_cookie = site.browser().program();
+    assert_cause(&events, no_cookie, &callback, "no_cookie").await;
+    let state = crate::site::param(&callback, "state");
+    let forged = callback.replace(state, &format!("{}{}", &state[..1], "A".repeat(22)));
+    assert_cause(&events, browser.clone(), &forged, "forged").await;
+    let malformed = callback.replace(state, "A");
+    assert_cause(&events, browser.clone(), &malformed, "forged").await;
+    let repeated = format!("{callback}&state=B");
+    assert_cause(&events, browser.clone(), &repeated, "forged").await;
+    let mut unknown_key = browser.clone();
+    unknown_key.jar.insert(name, "A".repeat(120));
+    assert_cause(&events, unknown_key, &callback, "unknown_key").await;
+
+    browser.clone().get(&callback).await;
+    events.take();
+    sleep(Duration::from_secs(11)).await;
+    assert_cause(&events, browser.clone(), &callback, "used").await;
+    site.clock.advance(Duration::from_secs(601));
+    assert_cause(&events, browser, &callback, "expired").await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_the_sites_is_in_the_log_alone() {
+    let (events, _guard) = Events::start();
+    let site = Site::new();
+    let callback = site
+        .browser()
+        .callback_from(&site.qq, "/auth/qq/login")
+        .await;
+    let at = |host: &[u8]| {
+        let mut browser = site.browser().program();
+        let host = http::HeaderValue::from_bytes(host).unwrap();
+        browser.headers.insert("host", host);
+        browser
+    };
+    for host in ["site.example", "SITE.example", "site.example:443"] {
+        let fields = assert_cause(&events, at(host.as_bytes()), &callback, "no_cookie").await;
+        assert!(!fields.contains_key("host"), "{host}");
+    }
+    let fields = assert_cause(&events, at(b"example"), &callback, "other_host").await;
+    assert_eq!(fields["host"], "example");
+    let odd = [b"evil\xFF\"".as_slice(), &[b'a'; 500]].concat();
+    let fields = assert_cause(&events, at(&odd), &callback, "other_host").await;
+    assert!(
+        fields["host"].starts_with(r#"evil\xff\""#),
+        "{}",
+        fields["host"]
+    );
+    assert_eq!(fields["host"].len(), 100);
+
+    let page = |host: &[u8]| {
+        let mut browser = at(host).header("accept", "text/html");
+        let callback = callback.clone();
+        async move { browser.get(&callback).await.body }
+    };
+    let (own, other) = (page(b"site.example").await, page(b"other.example").await);
+    let without_code = |page: &str| page.split("<code>").next().unwrap().to_owned();
+    assert_eq!(without_code(&own), without_code(&other));
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_callbacks_writes_a_few_lines_and_counts_the_rest() {
+    let (events, _guard) = Events::start();
+    let site = Site::new();
+    let mut stranger = site.browser().program();
+    let forged = "/auth/qq/callback?code=A&state=B";
+    let start = std::time::Instant::now();
+    let mut sent = 0_usize;
+    // The limit is for a second of the real clock, so the test runs across its end.
+    while start.elapsed() < Duration::from_millis(1_100) {
+        stranger.get(forged).await;
+        sent += 1;
+    }
+    let logged = events.take();
+    assert!((6..=10).contains(&logged.len()), "{} lines", logged.len());
+    let left_out: usize = logged
+        .iter()
+        .filter_map(|(_, fields)| fields.get("left_out"))
+        .map(|count| count.parse::<usize>().unwrap())
+        .sum();
+    assert!(
+        left_out > 0 && left_out + logged.len() <= sent,
+        "{left_out} of {sent}"
+    );
+
+    // A kind of its own, and a login with its cookie, are not left out.
+    stranger.get("/auth/qq/callback?code=A").await;
+    assert_eq!(events.take()[0].1["cause"], "no_state");
+    site.signed_in().await;
+    assert_eq!(events.take()[0].1["outcome"], "ok");
+}
