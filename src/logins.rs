@@ -23,18 +23,17 @@ use crate::error::LoginErrorKind::AppFailed;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
 
+pub(crate) mod attempt;
 mod finished;
 pub(crate) mod outcome;
 mod used;
 
 use self::{
+    attempt::{Attempt, Seat},
     finished::FinishedLogins,
     outcome::{LoginResult, Outcome},
     used::UsedStates,
 };
-
-/// Requests that may wait for one login.
-const MAX_WAITING: usize = 8;
 
 /// The time for which another request gets the outcome of a login.
 const HANDED_OUT_FOR: Duration = Duration::from_secs(10);
@@ -51,15 +50,6 @@ struct Tables {
     running: HashMap<StateKey, Attempt>,
     finished: FinishedLogins,
     used: UsedStates,
-}
-
-/// A login that runs or has finished, as its requests see it.
-#[derive(Clone)]
-struct Attempt {
-    code: String,
-    outcome: watch::Receiver<Option<Arc<Outcome>>>,
-    /// One permit for each request that may wait.
-    seats: Arc<Semaphore>,
 }
 
 /// The part of a request in a login.
@@ -86,11 +76,11 @@ impl Logins {
         let mut tables = self.lock();
         let finished = tables.finished.find(&state).cloned();
         if let Some(attempt) = tables.running.get(&state).or(finished.as_ref()) {
-            return match Arc::clone(&attempt.seats).try_acquire_owned() {
+            return match attempt.take_seat() {
                 _ if attempt.code != code && finished.is_some() => Part::Used,
                 _ if attempt.code != code => Part::OtherCode,
-                Ok(permit) => Part::Join(Seat::new(attempt, permit)),
-                Err(_) => Part::Overloaded,
+                Some(seat) => Part::Join(seat),
+                None => Part::Overloaded,
             };
         }
         if tables.used.contains(&state) {
@@ -99,17 +89,11 @@ impl Logins {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return Part::Overloaded;
         };
-        let seats = Arc::new(Semaphore::new(MAX_WAITING));
-        let Ok(first_seat) = Arc::clone(&seats).try_acquire_owned() else {
+        let (sender, outcome) = watch::channel(None);
+        let attempt = Attempt::new(code.to_owned(), outcome);
+        let Some(seat) = attempt.take_seat() else {
             return Part::Overloaded;
         };
-        let (sender, outcome) = watch::channel(None);
-        let attempt = Attempt {
-            code: code.to_owned(),
-            outcome,
-            seats,
-        };
-        let seat = Seat::new(&attempt, first_seat);
         tables.running.insert(state, attempt);
         let lead = Lead {
             logins: Arc::clone(self),
@@ -149,27 +133,6 @@ impl Logins {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         // No code of the app runs under the lock, so no panic leaves the tables half changed.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The place of a request that waits for a login.
-pub(crate) struct Seat {
-    outcome: watch::Receiver<Option<Arc<Outcome>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Seat {
-    fn new(attempt: &Attempt, permit: OwnedSemaphorePermit) -> Self {
-        Self {
-            outcome: attempt.outcome.clone(),
-            _permit: permit,
-        }
-    }
-
-    /// Waits for the outcome. Returns `None` if the login was lost with its runtime.
-    pub(crate) async fn wait(&mut self) -> Option<Arc<Outcome>> {
-        let outcome = self.outcome.wait_for(Option::is_some).await;
-        outcome.ok()?.clone()
     }
 }
 

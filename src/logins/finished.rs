@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Attempt, outcome::Outcome};
+use super::{attempt::Attempt, outcome::Outcome};
 use crate::login_state::StateKey;
 
 const MAX_LOGINS: usize = 4096;

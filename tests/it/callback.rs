@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
 use tower::ServiceExt;
-use tower_qq_auth::mock::{Endpoint, Fault};
+use tower_qq_auth::mock::Endpoint;
 
 use crate::site::{LOGIN, SESSION, Site, path};
 
