@@ -80,6 +80,12 @@ pub(crate) fn log_logout() {
     tracing::info!("signed out");
 }
 
+/// Logs a revocation. The app knows the user; the log has no identities.
+#[cfg(feature = "revocation")]
+pub(crate) fn log_user_revoked() {
+    tracing::info!("revoked all sessions of a user");
+}
+
 fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: u64) {
     count_failure(error, elapsed);
     let outcome = error.kind().code();

@@ -309,13 +309,14 @@
 //! | `revocation` | `revocation`: lists of revoked sessions, and one in memory | |
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
-//! The metrics are `qq_auth_logins_total`, `qq_auth_login_seconds`, `qq_auth_logins_in_flight`,
-//! `qq_auth_old_key_used_total` and `qq_auth_qq_calls_total`.
+//! The metrics are `qq_auth_login_starts_total`, `qq_auth_logins_total`, `qq_auth_login_seconds`,
+//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total` and
+//! `qq_auth_qq_calls_total`.
 //!
 //! # Source
 //!
 //! A request passes `service` and `routes`, which decides on it with `request`, `session`,
-//! `login_state` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond` builds the
+//! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond` builds the
 //! layer's answers. `builder` turns the settings into a `site`. Every import names the module that
 //! defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -10,6 +10,7 @@ use tower::BoxError;
 
 use crate::clock::CLOCK_SKEW;
 use crate::config::ConfigError;
+use crate::events::log_user_revoked;
 use crate::revocation::cache::AnswerCache;
 use crate::revocation::list::{ErasedList, RevocationError, RevocationList, UnreadableEntry};
 use crate::revocation::subject::Subject;
@@ -152,7 +153,9 @@ impl Revocations {
         let digests = sessions.user_digests(user);
         let subjects = digests.map(|digest| Subject::new(digest, None));
         let keep_for = sessions.settings().lifetime.min(MAX_KEEP);
-        self.raise(subjects, now, keep_for).await
+        self.raise(subjects, now, keep_for).await?;
+        log_user_revoked();
+        Ok(())
     }
 
     async fn raise(

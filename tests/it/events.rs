@@ -14,10 +14,12 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use tower_qq_auth::{
-    Verdict,
+    QqLogin, Verdict,
     mock::{Endpoint, Fault},
 };
-use tracing::{Dispatch, Event, Level, Subscriber, field::Field, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch, Event, Instrument, Level, Subscriber, field::Field, subscriber::DefaultGuard,
+};
 use tracing_subscriber::{
     layer::{Context, Layer, SubscriberExt},
     registry,
@@ -243,6 +245,25 @@ async fn a_login_whose_outcome_no_request_fetches_logs_one_abandoned_event() {
         hangs.store(false, Relaxed);
         assert_next_login_is_ok(&events, &site, step).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_runs_in_the_span_of_its_request() {
+    let spans = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&spans);
+    let hook = async move |_: QqLogin, _: http::request::Parts| {
+        let span = tracing::Span::current();
+        let name = span.metadata().map(|metadata| metadata.name());
+        seen.lock().unwrap().push(name);
+        Ok(Verdict::allow())
+    };
+    let (_events, _guard) = Events::start();
+    let site = Site::with(|app| app, |layer| layer.on_login(hook));
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let span = tracing::info_span!("request");
+    browser.get(&callback).instrument(span).await;
+    assert_eq!(*spans.lock().unwrap(), [Some("request")]);
 }
 
 #[tokio::test(start_paused = true)]
