@@ -39,7 +39,7 @@ pub(crate) fn names_caching(headers: &HeaderMap) -> bool {
 ///    `no-cache`.
 /// 2. `public`, `immutable` and `s-maxage` count whatever else `Cache-Control` says.
 /// 3. `max-age`, `stale-while-revalidate` and `stale-if-error` above 0 count, and without `max-age`
-///    an `Expires` in the future, unless there is a `no-store` or a `private` for the whole response.
+///    an `Expires` in the future, unless there is a `no-store` or a `private` without value.
 pub(crate) fn may_be_cached(headers: &HeaderMap, now: SystemTime) -> bool {
     let (mut is_shared, mut is_restricted) = (false, false);
     let (mut is_fresh, mut has_max_age, mut expires_later) = (false, false, false);

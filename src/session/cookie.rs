@@ -10,8 +10,8 @@ use ::cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::{memchr, memmem::Finder};
 
-/// The longest `Set-Cookie` in bytes. Many servers accept only 8 KiB of request headers and 4 KiB of
-/// response headers, which the app's own have to fit as well.
+/// The longest `Set-Cookie` in bytes. Many servers accept only 8 KiB of request headers and 4 KiB
+/// of response headers, and the app has headers of its own.
 pub(crate) const MAX_COOKIE: usize = 2048;
 
 /// The attributes and the name prefix that the cookies of one layer share.

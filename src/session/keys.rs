@@ -27,10 +27,10 @@ const MIN_LEN: usize = 32;
 /// 3. It has at least 16 different bytes, written with at least 11 different hex digits.
 /// 4. It has no pattern, such as a sequence or a repeated block: at no distance up to 16 do a
 ///    quarter of its bytes differ by the same amount.
-/// 5. A written key with at most 4 characters other than hex digits is hex, and must then be an even
-///    number of hex digits.
-/// 6. Any other is base64, in the standard or the URL-safe alphabet, with or without padding. It has
-///    both upper-case and lower-case letters.
+/// 5. A written key with at most 4 characters other than hex digits is hex, and must then be an
+///    even number of hex digits.
+/// 6. Any other is base64, in the standard or the URL-safe alphabet, with or without padding. It
+///    has both upper-case and lower-case letters.
 ///
 /// Of a billion random keys, about one is refused. The rules catch mistakes; a key that only looks
 /// random is still no secret.

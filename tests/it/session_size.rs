@@ -32,8 +32,8 @@ async fn log_in(site: &Site, access_token: &str, avatar: usize) -> (Option<usize
     }
     let mut browser = site.browser();
     let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    let cookies = end.cookies().into_iter();
-    let session = cookies.filter(|cookie| cookie.contains("_session=")).last();
+    let mut cookies = end.cookies().into_iter();
+    let session = cookies.find(|cookie| cookie.contains("_session="));
     (session.map(str::len), browser.whoami().await)
 }
 

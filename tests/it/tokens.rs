@@ -239,7 +239,7 @@ async fn a_session_too_large_for_browsers_is_not_started() {
     site.qq.reply(Endpoint::UserInfo, profile.to_string());
     let mut browser = site.browser().program();
     let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    reply.assert_failed(502, "misconfigured");
+    reply.assert_failed(424, "misconfigured");
     assert!(!format!("{reply:?}").contains("canary-"));
     let [cleared] = reply.cookies()[..] else {
         panic!("{reply:?}")
