@@ -269,8 +269,8 @@ async fn huge_cookie_headers_are_read_in_linear_time() {
         format!("{SESSION}=x; "),
         format!("{SESSION}={session}; "),
         format!("{SESSION}{session}; "),
-        format!("{LOGIN}AAAAAAAA=x; "),
-        format!("{LOGIN}AAAAAAAA={session}; "),
+        format!("{LOGIN}0=x; "),
+        format!("{LOGIN}0={session}; "),
     ];
     for cookie in repeated {
         let many = cookie.repeat(SIZE / cookie.len());
@@ -457,9 +457,6 @@ mod cookies_of_version_0_1_0 {
 
     const PLAIN: &str = "KVWfpMhfFj732UaiV7nOOhLhgSIAq-Ef-jYD7jvl35PbHg-mFsD_pgRA7h7lQCkVRgTM1lMDnNdTFj1DdaTu-mmnKgQnlIiUHtz9JyZB-zZAYPPLQezfxoIFiaW2dEXROb0lBFnn_F6NNGhdiA7Jgee2uJzxPV9Eb6p1enUR1KZiNxKfEp9HQet4FGouqxX9UOQQqikyiFklF_gmAuoBz9D5JzCIykweRGzDXzx0a33v2siiy1LKofo3P8U7xFS8GyDyVn_6";
     const WITH_TOKENS: &str = "TLZqlsPIqsQs_kevy6g1v-iZcnhHhjXqRc2xgP9vd0n0vgBmdhb0XlBw9Sl6dR3FBUfFrX1gyAfLFEiDplvl-6MnRUYQxXe6by3r4slEHaWQVOK9IU4xA1RBwBH9q5BmuvFCw1AMPsgv9TEqMoYPzV8zjFD8gqJJPxtWZoriDDuZ3gBzQCyaiJJ398x5ZvciTp8qyGnPFD7Aenq3XtxRm5skoewAQG2BrywXlnkMHEWsam5I-HWR4wsGe3BlBEKXou7XWEu5oGSYidFeRM-qmYbnJRKEjUb-iXIUoewZymZUMx0HoDpRHDNgMSDYMlL0-zCUdjySgatQIqHhB_GvgroOUhocOwhLrA4MaUwcmok";
-    const STATE: &str = "lzVF1yggJfFkmRKRRbWF3xVWv9yRkA";
-    const PENDING: &str =
-        "XUUyATQm3KXSpla9o5-QLQ22YejrWkqXsW_z-neabAJAj7NERDS4xADrZSsFGiCVXyleq2E4HQ3XCnGtXas";
 
     #[tokio::test]
     async fn a_session_is_accepted() {
@@ -499,19 +496,5 @@ mod cookies_of_version_0_1_0 {
             browser.get("/tokens").await.body,
             "62D27091E9DCC09BD83AD939BF54A1AF"
         );
-    }
-
-    #[tokio::test]
-    async fn a_pending_login_completes() {
-        let site = Site::new();
-        let mut browser = site.browser();
-        let name = format!("{LOGIN}{}", &STATE[..8]);
-        browser.jar.insert(name, PENDING.into());
-        let fresh = browser.callback_from(&site.qq, "/auth/qq/login").await;
-        let code = site::param(&fresh, "code");
-        let end = browser
-            .get(&format!("/auth/qq/callback?code={code}&state={STATE}"))
-            .await;
-        assert_eq!(end.location(), "/old/page");
     }
 }
