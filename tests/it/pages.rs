@@ -326,29 +326,6 @@ async fn a_program_that_accepts_json_gets_the_authorize_url_as_json() {
 }
 
 #[tokio::test]
-async fn pending_logins_leave_room_for_other_cookies() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let long = "/".to_owned() + &"a".repeat(2047);
-    let mut last = String::new();
-    for _ in 0..8 {
-        site.clock.advance(Duration::from_millis(1));
-        let login = format!("/auth/qq/login?return_to={long}");
-        last = browser.callback_from(&site.qq, &login).await;
-        let cookies = browser
-            .jar
-            .iter()
-            .filter(|(name, _)| name.starts_with(LOGIN));
-        let bytes: usize = cookies.map(|(_, value)| value.len()).sum();
-        assert!((1..=6 * 1024).contains(&bytes), "{bytes} bytes");
-    }
-    assert!(browser.pending_logins() >= 2, "two tabs can be open");
-    let end = browser.get(&last).await;
-    assert_eq!(end.location(), long);
-    assert_eq!(end.headers.get_all(header::SET_COOKIE).iter().count(), 2);
-}
-
-#[tokio::test]
 async fn the_page_for_a_callback_without_cookies_names_cause_and_remedy() {
     let site = Site::new();
     for (language, cause, remedy) in [

@@ -486,7 +486,7 @@ async fn the_list_reconnects_after_a_restart_of_redis() {
         StatusCode::OK,
         "an old answer still counts"
     );
-    assert_eq!(status(&checked).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status(&checked).await, StatusCode::FAILED_DEPENDENCY);
     assert_eq!(
         checked.clone().whoami().await,
         Value::Null,
@@ -518,9 +518,9 @@ async fn a_hanging_redis_costs_half_a_second_once_and_can_recover() {
 
     redis.signal("-STOP");
     let start = Instant::now();
-    assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status(&browser).await, StatusCode::FAILED_DEPENDENCY);
     for _ in 0..20 {
-        assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&browser).await, StatusCode::FAILED_DEPENDENCY);
     }
     let waited = start.elapsed();
     assert!(waited < Duration::from_secs(3), "{waited:?}");
@@ -563,7 +563,7 @@ async fn an_invalid_entry_never_counts_as_not_revoked() {
     redis.command(&format!("DEL {key}")).await;
     redis.command(&format!("RPUSH {key} x")).await;
     eventually("the pause after a failure is over", async || {
-        status(&browser).await == StatusCode::SERVICE_UNAVAILABLE
+        status(&browser).await == StatusCode::FAILED_DEPENDENCY
     })
     .await;
     redis.command(&format!("DEL {key}")).await;
@@ -582,7 +582,7 @@ async fn the_site_can_start_before_redis_does() {
     let base = Site::new();
     let (site, layer) = redis.machine(&base);
     let browser = site.signed_in().await;
-    assert_eq!(status(&browser).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status(&browser).await, StatusCode::FAILED_DEPENDENCY);
     let openid = OpenId::new("A").unwrap();
     assert!(layer.revoke_user(&openid).await.is_err());
     redis.restart().await;
@@ -672,7 +672,7 @@ async fn an_unreadable_entry_affects_only_its_user() {
         redis.command(&garbage).await;
         assert_eq!(
             status(&browser).await,
-            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::FAILED_DEPENDENCY,
             "{garbage}"
         );
         // A new session, so that the answer does not come from the cache.

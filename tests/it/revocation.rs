@@ -386,7 +386,7 @@ async fn a_local_list_is_asked_at_every_request() {
     list.set(Mode::Failing);
     for _ in 0..2 {
         let page = browser.get("/me").await;
-        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
     }
     assert_eq!(list.lookups(), 12, "there is no pause after a failure");
     list.set(Mode::Working);
@@ -414,7 +414,7 @@ async fn an_unavailable_list_costs_half_a_second_and_only_signed_in_pages() {
         assert!(waited <= Duration::from_millis(500), "{mode:?}: {waited:?}");
 
         let page = browser.get("/deep/page").await;
-        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
         assert_eq!(page.header("retry-after"), "1");
         assert!(page.body.contains("暂时无法确认登录状态"));
         assert!(page.body.contains("href=\"/deep/page\""));
@@ -463,13 +463,13 @@ async fn a_list_that_failed_is_left_alone_for_a_second() {
     list.set(Mode::Failing);
     for _ in 0..5 {
         let page = browser.get("/me").await;
-        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
     }
     assert_eq!(list.lookups(), 1);
     list.set(Mode::Working);
     advance(Duration::from_millis(999)).await;
     let page = browser.get("/me").await;
-    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
     assert_eq!(list.lookups(), 1);
     advance(MILLISECOND).await;
     assert_eq!(browser.get("/me").await.status, StatusCode::OK);
@@ -546,7 +546,7 @@ async fn the_cache_saves_look_ups_and_bridges_a_short_outage() {
     advance(Duration::from_secs(57)).await;
     assert_eq!(
         browser.get("/me").await.status,
-        StatusCode::SERVICE_UNAVAILABLE
+        StatusCode::FAILED_DEPENDENCY
     );
     list.set(Mode::Working);
     advance(Duration::from_secs(1)).await;
@@ -580,7 +580,7 @@ async fn the_freshness_and_the_grace_of_answers_can_be_set() {
     assert_eq!(list.lookups(), 3);
     advance(Duration::from_secs(1)).await;
     let page = browser.get("/me").await;
-    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -737,7 +737,7 @@ async fn the_button_of_the_unverified_page_stays_on_the_site() {
         "/auth/qq/login/../login",
     ] {
         let page = browser.get(page).await;
-        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(page.status, StatusCode::FAILED_DEPENDENCY);
         assert!(page.body.contains("href=\"/\""), "{}", page.body);
     }
 }
@@ -784,7 +784,7 @@ async fn a_failed_login_leaves_the_previous_session_alone() {
     site.qq.reply(Endpoint::Token, tokens.to_string());
     site.qq.reply(Endpoint::UserInfo, profile.to_string());
     let end = browser.sign_in(&site.qq, "/auth/qq/login").await;
-    end.assert_failed(502, "misconfigured");
+    end.assert_failed(424, "misconfigured");
     assert_ne!(browser.whoami().await, Value::Null);
 }
 
@@ -800,19 +800,22 @@ async fn a_login_with_an_intent_needs_a_verified_session() {
         .await
         .header("sec-fetch-site", "same-origin");
     list.set(Mode::Failing);
-    let reply = browser.get("/auth/qq/login?intent=bind").await;
-    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+    let reply = browser
+        .clone()
+        .program()
+        .get("/auth/qq/login?intent=bind")
+        .await;
+    reply.assert_failed(424, "session_unverified");
 
     list.set(Mode::Working);
     advance(Duration::from_secs(1)).await;
     let start = browser.get("/auth/qq/login?intent=bind").await;
     let callback = path(&site.qq.approve(start.location()).unwrap());
     list.set(Mode::Failing);
-    browser
-        .program()
-        .get(&callback)
-        .await
-        .assert_failed(403, "refused");
+    let mut program = browser.program();
+    let reply = program.get(&callback).await;
+    reply.assert_failed(424, "session_unverified");
+    assert_eq!(program.pending_logins(), 1, "a reload tries again");
 }
 
 /// A list that panics when it is asked: in the call, or in the future that the call returns.

@@ -9,6 +9,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Body,
+    response::Html,
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -94,7 +95,7 @@ pub(crate) fn pages() -> Router {
         .route(
             "/",
             get(async |user: Option<QqUser>| {
-                user.map_or("signed out".into(), |user| user.nickname().to_owned())
+                Html(user.map_or("signed out".into(), |user| user.nickname().to_owned()))
             }),
         )
         .route("/whoami", get(async |user: Option<QqUser>| Json(user)))
