@@ -1,6 +1,6 @@
 //! The authorize endpoint: the page in the browser and the redirect to the callback.
 
-use http::{HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header, request};
 
 use super::{
     body::MockBody,
@@ -30,7 +30,19 @@ impl MockState {
             (_, Some(_)) => self.choose(call, Choice::Cancel).and_then(redirect),
             (Some(openid), None) => self.choose(call, Choice::OpenId(openid)).and_then(redirect),
         };
-        result.unwrap_or_else(render_refusal)
+        result.unwrap_or_else(|refused| redirect_to_error_page(call, refused))
+    }
+
+    /// Shows the target of [`redirect_to_error_page`], which the journal does not record.
+    pub(super) fn show_error_page(&self, parts: &request::Parts) -> Option<Response<MockBody>> {
+        let call = Call::new(Endpoint::Authorize, parts);
+        let is_page = call.method == Method::GET && call.path.ends_with("/oauth2.0/show");
+        if !is_page || call.param("which") != Some("error") {
+            return None;
+        }
+        let code = call.param("error").and_then(|code| code.parse().ok());
+        let refused = Refused::new(code.unwrap_or_default());
+        Some(render_refusal(refused, &call, &self.app))
     }
 
     /// Opens the URL and makes the choice in one call.
@@ -41,7 +53,7 @@ impl MockState {
         }
         let query = uri.query().unwrap_or_default();
         let call = Call::get(Endpoint::Authorize, uri.path(), query);
-        self.journal.push(call.clone());
+        self.journal.record(call.clone());
         self.choose(&call, choice)
     }
 
@@ -81,7 +93,8 @@ impl MockState {
         }
         self.check_client_id(call)?;
         let redirect_uri = call.param("redirect_uri").unwrap_or_default();
-        if !has_same_target(redirect_uri, &self.app.redirect_uri) {
+        let mut registered = self.app.redirect_uri.split(';');
+        if !registered.any(|registered| has_same_target(redirect_uri, registered)) {
             return Err(Refused::new(100010));
         }
         // QQ's web page accepts more, but its Android app drops a state with other characters.
@@ -96,7 +109,7 @@ impl MockState {
     }
 }
 
-/// Returns true if two URLs have the same scheme, host, port and path.
+/// Returns true if two URLs have the same scheme, host, port and path, and QQ accepts the path.
 fn has_same_target(requested: &str, registered: &str) -> bool {
     let parse = |url: &str| {
         let uri: Uri = url.parse().ok()?;
@@ -106,17 +119,35 @@ fn has_same_target(requested: &str, registered: &str) -> bool {
         let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host().to_ascii_lowercase();
         let is_plain = !url.contains('#') && !authority.as_str().contains('@');
-        is_plain.then(|| (scheme, host, port, uri.path().to_owned()))
+        // QQ refuses a slash at the end even if it is registered.
+        let is_acceptable = is_plain && !uri.path().ends_with('/');
+        is_acceptable.then(|| (scheme, host, port, uri.path().to_owned()))
     };
     parse(requested).is_some_and(|target| Some(target) == parse(registered))
 }
 
+/// Redirects to QQ's page that shows the error: QQ does not send an invalid request to the app.
+pub(super) fn redirect_to_error_page(call: &Call, refused: Refused) -> Response<MockBody> {
+    // Relative, for a mock below a prefix.
+    let url = format!(
+        "../oauth2.0/show?which=error&display={}&error={}&client_id={}",
+        if call.is_mobile() { "mobile" } else { "pc" },
+        refused.code(),
+        encode(call.param("client_id").unwrap_or_default()),
+    );
+    build_redirect(HeaderValue::try_from(url).expect("percent-encoded"))
+}
+
 fn redirect(url: String) -> Result<Response<MockBody>, Refused> {
     let location = HeaderValue::try_from(url).map_err(|_| Refused::new(100010))?;
+    Ok(build_redirect(location))
+}
+
+fn build_redirect(location: HeaderValue) -> Response<MockBody> {
     let mut response = Response::new(MockBody::default());
     *response.status_mut() = StatusCode::FOUND;
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }

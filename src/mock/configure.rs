@@ -25,10 +25,10 @@ impl MockQq {
         self
     }
 
-    /// Sets whether slashes in JSON are written as `\/`. By default, only those of the Qzone
-    /// picture URLs are, as on the real QQ.
+    /// Sets whether slashes in JSON are written as `\/`. By default `false`, as QQ has done since
+    /// 2024.
     pub fn escape_slashes(&self, escape: bool) -> &Self {
-        self.lock().settings.style.escape_slashes = Some(escape);
+        self.lock().settings.style.escape_slashes = escape;
         self
     }
 
@@ -69,16 +69,19 @@ impl MockQq {
 
     /// Adds a user at the end of the authorize page.
     pub fn add_person(&self, person: Person) -> &Self {
-        self.lock().people.push(person);
+        self.lock().add_people([person]);
         self
     }
 
-    /// Replaces all users.
+    /// Replaces all users, including those whose logins fail.
     ///
     /// Tokens belong to an openid. If the new users include that openid with another nickname, the
     /// old token shows the new nickname.
     pub fn set_people(&self, people: impl IntoIterator<Item = Person>) -> &Self {
-        self.lock().people = people.into_iter().collect();
+        let mut state = self.lock();
+        state.people.clear();
+        state.add_people(people);
+        drop(state);
         self
     }
 

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request
 use http_body::Body;
 
 use super::{
+    authorize::redirect_to_error_page,
     body::MockBody,
     fault::Fault,
     journal::{Call, Endpoint},
-    page::render_refusal,
     refused::Refused,
     state::MockState,
     wire::{FieldList, FieldValue, Shape},
@@ -26,17 +26,20 @@ pub(super) enum Delivery {
 impl MockState {
     pub(super) fn dispatch(&mut self, parts: &request::Parts) -> Delivery {
         let Some(endpoint) = self.find_endpoint(parts.uri.path()) else {
-            return Delivery::Immediate(build_bare_response(StatusCode::NOT_FOUND));
+            let page = self.show_error_page(parts);
+            let not_found = || build_bare_response(StatusCode::NOT_FOUND);
+            return Delivery::Immediate(page.unwrap_or_else(not_found));
         };
         let call = Call::new(endpoint, parts);
-        self.journal.push(call.clone());
+        self.journal.record(call.clone());
         if parts.method != Method::GET {
             let mut response = build_bare_response(StatusCode::METHOD_NOT_ALLOWED);
             let allow = HeaderValue::from_static("GET");
             response.headers_mut().insert(header::ALLOW, allow);
             return Delivery::Immediate(response);
         }
-        match self.faults.take(endpoint) {
+        let fault = self.faults.take(endpoint);
+        match fault.or_else(|| self.find_person_fault(&call)) {
             Some(fault) => self.apply_fault(fault, &call),
             None => Delivery::Immediate(self.process(&call)),
         }
@@ -60,6 +63,19 @@ impl MockState {
         let mut apis = self.settings.apis.iter().rev();
         let (_, body) = apis.find(|(end, _)| path.ends_with(end))?;
         Some(body)
+    }
+
+    /// Returns the fault that the user of a code or access token brings to this endpoint.
+    fn find_person_fault(&self, call: &Call) -> Option<Fault> {
+        let openid = match call.endpoint {
+            Endpoint::Token => self.store.find_openid(call.param("code")?)?,
+            _ => {
+                let grant = self.store.find_grant(call.param("access_token")?);
+                &grant.ok()?.openid
+            }
+        };
+        let (endpoint, fault) = self.find_person(openid)?.fault.as_ref()?;
+        (*endpoint == call.endpoint).then(|| fault.clone())
     }
 
     fn apply_fault(&mut self, fault: Fault, call: &Call) -> Delivery {
@@ -118,7 +134,7 @@ impl MockState {
     fn refuse(&self, call: &Call, refused: Refused) -> Response<MockBody> {
         let shape = self.select_shape(call, true);
         let (code, text) = match (call.endpoint, shape) {
-            (Endpoint::Authorize, _) => return render_refusal(refused),
+            (Endpoint::Authorize, _) => return redirect_to_error_page(call, refused),
             (Endpoint::UserInfo | Endpoint::Api, _) => ("ret", "msg"),
             (_, Shape::Form) => ("code", "msg"),
             _ => ("error", "error_description"),

@@ -23,7 +23,7 @@ use super::journal::Endpoint;
 /// let busy = Response::builder().status(503).header("retry-after", "7");
 /// qq.fault(Endpoint::Token, 1, busy.body("").unwrap());
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// Sends a QQ error code with status 200, in the endpoint's shape.

@@ -1,7 +1,11 @@
 //! The record of calls.
 
+use std::collections::{HashMap, VecDeque};
+
 use http::{HeaderMap, Method, request};
 use percent_encoding::percent_decode_str;
+
+use super::recent::LIMIT;
 
 /// An endpoint of QQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,9 +90,40 @@ impl Call {
         Some(value)
     }
 
+    pub(super) fn is_mobile(&self) -> bool {
+        self.param("display") == Some("mobile")
+    }
+
     /// Like [`param`](Self::param), but treats an empty value as missing, as QQ does.
     pub(super) fn non_empty_param(&self, name: &str) -> Option<&str> {
         self.param(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// The last calls in order, and the number of all calls.
+#[derive(Default)]
+pub(super) struct Journal {
+    calls: VecDeque<Call>,
+    counts: HashMap<Endpoint, usize>,
+}
+
+impl Journal {
+    pub(super) fn record(&mut self, call: Call) {
+        *self.counts.entry(call.endpoint).or_default() += 1;
+        if self.calls.len() == LIMIT {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(call);
+    }
+
+    /// Returns the last calls, oldest first.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.calls.iter().cloned().collect()
+    }
+
+    /// Returns the number of calls of an endpoint, including those that are no longer kept.
+    pub(super) fn count(&self, endpoint: Endpoint) -> usize {
+        self.counts.get(&endpoint).copied().unwrap_or_default()
     }
 }
 

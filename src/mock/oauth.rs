@@ -36,15 +36,15 @@ impl MockState {
             self.store.redeem_code(code, redirect_uri)?
         };
         let expires_in = i64::try_from(expires_in).unwrap_or(i64::MAX);
-        let mut fields = vec![
-            ("access_token", FieldValue::text(access_token)),
-            ("expires_in", FieldValue::Digits(expires_in)),
-            ("refresh_token", FieldValue::text(refresh_token)),
-        ];
         let wants_openid = !is_refresh && call.param("need_openid") == Some("1");
+        let mut fields = vec![("access_token", FieldValue::text(access_token))];
         if wants_openid && !self.settings.ignores_need_openid {
+            fields.push(("expires_in", FieldValue::Number(expires_in)));
             fields.push(("openid", FieldValue::text(openid)));
+        } else {
+            fields.push(("expires_in", FieldValue::Digits(expires_in)));
         }
+        fields.push(("refresh_token", FieldValue::text(refresh_token)));
         Ok(fields)
     }
 
@@ -69,25 +69,35 @@ impl MockState {
 
     pub(super) fn answer_user_info(&self, call: &Call) -> Result<FieldList, Refused> {
         let person = self.check_api(call)?;
-        Ok(person.profile(&self.app.id))
+        Ok(person.profile())
     }
 
     /// Checks the three parameters of every API and the scope. Returns the user of the token.
     pub(super) fn check_api(&self, call: &Call) -> Result<&Person, Refused> {
         let token = call.non_empty_param("access_token");
         let token = token.ok_or(Refused::new(1002))?;
+        // Before the token, as QQ: a client that swaps the two is told that the openid is wrong.
+        let openid = call.param("openid").unwrap_or_default();
+        let person = self.find_person(openid).ok_or_else(|| {
+            let is_well_formed = openid.len() == 32 && is_hex(openid);
+            Refused::new(if is_well_formed { -22 } else { -1 })
+        })?;
         let grant = self.store.find_grant(token);
         let grant = grant.map_err(|_| Refused::new(-23))?;
         if call.param("oauth_consumer_key") != Some(&self.app.id) {
             return Err(Refused::new(100008));
         }
-        if call.param("openid") != Some(&grant.openid) {
+        if grant.openid != openid {
             return Err(Refused::new(-22));
         }
         let api = call.path.rsplit('/').next();
         if !grant.scope.iter().any(|name| Some(name.as_str()) == api) {
             return Err(Refused::new(100030));
         }
-        self.find_person(&grant.openid).ok_or(Refused::new(-22))
+        Ok(person)
     }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -2,85 +2,106 @@
 
 use http::{HeaderValue, Response, header};
 
-use super::{body::MockBody, journal::Call, people::Person, refused::Refused, wire::encode};
+use super::{
+    body::MockBody, fault::Fault, journal::Call, people::Person, refused::Refused,
+    state::RegisteredApp, wire::encode,
+};
 use crate::html::escape;
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--back:#eef2f6;--card:#fff;--text:#1c2733;--soft:#5d6b7a;--line:#d9e0e7;--blue:#0a6fc2}
-@media(prefers-color-scheme:dark){:root{--back:#11161c;--card:#1b222b;--text:#e8edf2;--soft:#9aa7b4;--line:#313b46;--blue:#62b0f0}}
-*{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--back);color:var(--text);
-font:16px/1.5 system-ui,-apple-system,'PingFang SC','Microsoft YaHei',sans-serif}
-main{width:100%;max-width:26rem;padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:12px}
-body.mobile{place-items:start center}
-h1{margin:0 0 .25rem;font-size:1.3rem}
-p{margin:0 0 1rem;color:var(--soft)}
-main>:last-child{margin-bottom:0}
-ul{margin:0 0 1rem;padding:0;list-style:none}
-a{display:flex;align-items:center;gap:.75rem;margin-bottom:.5rem;padding:.65rem .75rem;min-height:3rem;
-color:inherit;text-decoration:none;border:1px solid var(--line);border-radius:10px;overflow-wrap:anywhere}
-a:hover,a:focus-visible{border-color:var(--blue);outline:2px solid var(--blue);outline-offset:-1px}
-a i{flex:none;display:grid;place-items:center;width:2.25rem;height:2.25rem;border-radius:50%;
-background:var(--blue);color:var(--card);font-style:normal}
-a small{display:block;color:var(--soft);font-size:.75rem}
-a.cancel{justify-content:center;margin:0;color:var(--soft)}
-code{color:var(--text)}";
+const STYLE: &str = include_str!("page.css");
 
-/// Renders the list of users and a cancel link.
+/// Renders the users and a cancel link. It needs no script: every choice is a link.
 pub(super) fn render_choices(people: &[Person], call: &Call) -> Response<MockBody> {
     let query = escape(&call.query);
-    let items: String = people
-        .iter()
-        .map(|person| render_item(person, &query))
-        .collect();
-    let class = match call.param("display") {
-        Some("mobile") => "mobile",
-        _ => "desktop",
+    let render = |is_failing: bool| -> String {
+        let people = people.iter();
+        people
+            .filter(|person| person.fault.is_some() == is_failing)
+            .map(|person| render_person(person, &query))
+            .collect()
     };
-    render_page(
-        class,
-        &format!(
-            "<h1>模拟 QQ 登录</h1>\n\
-             <p>这里不是真正的 QQ，用户均为虚构，请任选一个登录。<br>\
-             <span lang=\"en\">This is a mock, not the real QQ. Choose a made-up user.</span></p>\n\
-             <ul>\n{items}</ul>\n\
-             <a class=\"cancel\" href=\"?{query}&amp;cancel=1\">取消 · Cancel</a>"
-        ),
-    )
+    let mut content = format!(
+        "<h1>模拟 QQ 登录</h1>\n\
+         <p>这里不是真正的 QQ，用户均为虚构，请任选一个登录。<br>\
+         <span lang=\"en\">A mock, not the real QQ. Choose a made-up user.</span></p>\n\
+         <ul>\n{}</ul>\n",
+        render(false),
+    );
+    let failing = render(true);
+    if !failing.is_empty() {
+        content += &format!(
+            "<h2>模拟异常情况 <span lang=\"en\">· What can go wrong</span></h2>\n\
+             <ul class=\"failing\">\n{failing}</ul>\n"
+        );
+    }
+    content += &format!(
+        "<a class=\"cancel\" href=\"?{query}&amp;cancel=1\">\
+         取消登录 <span lang=\"en\">Cancel</span></a>"
+    );
+    render_page(call, &content)
 }
 
-/// Renders QQ's error page. Like QQ, the mock never redirects an invalid request.
-pub(super) fn render_refusal(refused: Refused) -> Response<MockBody> {
-    render_page(
-        "error",
-        &format!(
-            "<h1>模拟 QQ：无法登录</h1>\n\
-             <p>模拟 QQ 拒绝了登录请求，返回码与真实的 QQ 一致：<br>\
-             <span lang=\"en\">The mock refused this request with QQ's error code:</span></p>\n\
-             <p><code>{}</code> {}</p>",
-            refused.code(),
-            escape(refused.text().trim_end()),
-        ),
-    )
+/// Renders QQ's error page. Unlike QQ's, it names the app that is registered.
+pub(super) fn render_refusal(
+    refused: Refused,
+    call: &Call,
+    registered: &RegisteredApp,
+) -> Response<MockBody> {
+    let app_id = match call.non_empty_param("client_id") {
+        Some(id) => format!(" [appid: {}]", escape(id)),
+        None => String::new(),
+    };
+    let content = format!(
+        "<h1>模拟 QQ：无法登录</h1>\n\
+         <p class=\"reason\" lang=\"en\">{text}{app_id} ({code})</p>\n\
+         <p>真正的 QQ 也会这样拒绝。请与登记的信息核对：<br>\
+         <span lang=\"en\">The real QQ refuses this, too. Compare it with the registered app:</span></p>\n\
+         <p>APP ID: <code>{id}</code></p>\n\
+         <p>回调地址 <span lang=\"en\">Redirect URI</span>: <code>{redirect_uri}</code></p>",
+        text = escape(refused.text().trim_end()),
+        code = refused.code(),
+        id = escape(&registered.id),
+        redirect_uri = escape(&registered.redirect_uri),
+    );
+    render_page(call, &content)
 }
 
-fn render_item(person: &Person, query: &str) -> String {
-    let initial: String = person.nickname.chars().take(1).collect();
+fn render_person(person: &Person, query: &str) -> String {
+    let initial: String = match person.fault {
+        None => person.nickname.chars().take(1).collect(),
+        Some(_) => "!".into(),
+    };
     format!(
         "<li><a href=\"?{query}&amp;as={link}\"><i aria-hidden=\"true\">{initial}</i>\
-         <span>{nickname}<small>{openid}</small></span></a></li>\n",
+         <span>{nickname}<small>{about}</small></span></a></li>\n",
         link = escape(&encode(&person.openid)),
         initial = escape(&initial),
         nickname = escape(&person.nickname),
-        openid = escape(&person.openid),
+        about = render_about(person),
     )
 }
 
-fn render_page(class: &str, content: &str) -> Response<MockBody> {
+/// Returns the openid, or the fault.
+fn render_about(person: &Person) -> String {
+    let about = match &person.fault {
+        None => person.openid.clone(),
+        Some((endpoint, Fault::Code(code))) => format!("{endpoint:?}: {code}"),
+        Some((endpoint, Fault::Latency(delay))) => format!("{endpoint:?}: {delay:?}"),
+        Some((endpoint, fault)) => format!("{endpoint:?}: {fault:?}"),
+    };
+    escape(&about).into_owned()
+}
+
+fn render_page(call: &Call, content: &str) -> Response<MockBody> {
+    let class = if call.is_mobile() {
+        "mobile"
+    } else {
+        "desktop"
+    };
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"zh-CN\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>模拟 QQ · Mock QQ</title>\n<style>{STYLE}</style>\n</head>\n\
+         <title>模拟 QQ · Mock QQ</title>\n<style>\n{STYLE}</style>\n</head>\n\
          <body class=\"{class}\">\n<main>\n{content}\n</main>\n</body>\n</html>\n"
     );
     let mut response = Response::new(MockBody::from(html));

@@ -34,11 +34,13 @@ pub struct MockQq {
 }
 
 impl MockQq {
-    /// Creates a mock with one registered app and three users: `小明`, `企鹅🐧 Penguin` and
-    /// `<b>小红</b> & "Co"`.
+    /// Creates a mock with one registered app. Its [users](Self::people) are `小明`,
+    /// `企鹅🐧 Penguin` and `<b>小红</b> & "Co"`, and then one for each way in which a login
+    /// [can fail](crate::mock#users).
     ///
-    /// `redirect_uri` is the registered callback URL. Requests must use the same scheme, host, port
-    /// and path, and may add a query.
+    /// `redirect_uri` is the registered callback URL, or several joined by `;`. Requests must use
+    /// the same scheme, host, port and path, and may add a query. As on QQ, a path that ends in `/`
+    /// is refused even if it is registered.
     pub fn new(
         app_id: impl Into<String>,
         app_key: impl Into<String>,
@@ -50,7 +52,7 @@ impl MockQq {
         }
     }
 
-    /// Returns the users who can sign in, in the order of the authorize page.
+    /// Returns the users in the order of the authorize page.
     pub fn people(&self) -> Vec<Person> {
         self.lock().people.clone()
     }
@@ -133,22 +135,20 @@ impl MockQq {
         self
     }
 
-    /// Revokes all tokens of a user, as QQ does after a password change.
+    /// Revokes all tokens of a user.
     pub fn revoke_tokens(&self, openid: &str) -> &Self {
         self.lock().store.revoke(openid);
         self
     }
 
-    /// Returns all calls so far, oldest first, without requests for unknown paths.
+    /// Returns the last 4,096 calls, oldest first, without requests for other paths.
     pub fn journal(&self) -> Vec<Call> {
-        self.lock().journal.clone()
+        self.lock().journal.calls()
     }
 
     /// Returns the number of calls of an endpoint so far.
     pub fn calls(&self, endpoint: Endpoint) -> usize {
-        let state = self.lock();
-        let calls = state.journal.iter();
-        calls.filter(|call| call.endpoint == endpoint).count()
+        self.lock().journal.count(endpoint)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, MockState> {

@@ -39,8 +39,10 @@ impl MockQq {
             let (stream, _) = listener.accept().await?;
             let qq = self.clone();
             let service = service_fn(move |request| qq.clone().call(request));
-            connections
-                .spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            // The journal keeps requests, so their size is limited, too.
+            let mut http = http1::Builder::new();
+            http.max_buf_size(64 * 1024);
+            connections.spawn(http.serve_connection(TokioIo::new(stream), service));
             while connections.try_join_next().is_some() {}
         }
     }

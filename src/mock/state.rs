@@ -1,7 +1,12 @@
 //! The data behind the lock.
 
 use super::{
-    fault::FaultQueues, journal::Call, people::Person, refused::Refused, settings::MockSettings,
+    fault::FaultQueues,
+    journal::{Call, Journal},
+    people::Person,
+    recent::LIMIT,
+    refused::Refused,
+    settings::MockSettings,
     store::TokenStore,
 };
 
@@ -11,7 +16,7 @@ pub(super) struct MockState {
     pub(super) settings: MockSettings,
     pub(super) store: TokenStore,
     pub(super) faults: FaultQueues,
-    pub(super) journal: Vec<Call>,
+    pub(super) journal: Journal,
 }
 
 /// The app as registered with the mock.
@@ -33,8 +38,15 @@ impl MockState {
             settings: MockSettings::default(),
             store: TokenStore::new(),
             faults: FaultQueues::default(),
-            journal: Vec::new(),
+            journal: Journal::default(),
         }
+    }
+
+    /// Adds users, and removes the oldest ones if there are too many.
+    pub(super) fn add_people(&mut self, people: impl IntoIterator<Item = Person>) {
+        self.people.extend(people);
+        let excess = self.people.len().saturating_sub(LIMIT);
+        self.people.drain(..excess);
     }
 
     pub(super) fn find_person(&self, openid: &str) -> Option<&Person> {

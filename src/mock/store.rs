@@ -1,17 +1,16 @@
 //! Codes, tokens and the clock that expires them.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     time::{Duration, Instant},
 };
 
-use super::refused::Refused;
+use super::{recent::RecentMap, refused::Refused};
 
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
-/// All issued codes and tokens.
+/// The codes and tokens issued last.
 ///
 /// Times are durations since `start`.
 pub(super) struct TokenStore {
@@ -19,9 +18,9 @@ pub(super) struct TokenStore {
     /// The total that [`advance`](Self::advance) has added to the clock.
     offset: Duration,
     pub(super) token_lifetime: Duration,
-    codes: HashMap<String, IssuedCode>,
-    access_tokens: HashMap<String, IssuedToken>,
-    refresh_tokens: HashMap<String, IssuedToken>,
+    codes: RecentMap<IssuedCode>,
+    access_tokens: RecentMap<IssuedToken>,
+    refresh_tokens: RecentMap<IssuedToken>,
 }
 
 /// A user's permission for the app.
@@ -59,9 +58,9 @@ impl TokenStore {
             start: Instant::now(),
             offset: Duration::ZERO,
             token_lifetime: Duration::from_secs(5_184_000),
-            codes: HashMap::new(),
-            access_tokens: HashMap::new(),
-            refresh_tokens: HashMap::new(),
+            codes: RecentMap::new(),
+            access_tokens: RecentMap::new(),
+            refresh_tokens: RecentMap::new(),
         }
     }
 
@@ -102,6 +101,12 @@ impl TokenStore {
         let grant = code.grant.clone();
         let refresh_expires_at = self.compute_expiry(REFRESH_LIFETIME);
         Ok(self.issue_tokens(grant, refresh_expires_at))
+    }
+
+    /// Returns the openid of the user whom a code signs in.
+    pub(super) fn find_openid(&self, code: &str) -> Option<&str> {
+        let code = self.codes.get(code)?;
+        Some(&code.grant.openid)
     }
 
     /// Exchanges a refresh token for a new pair.
@@ -152,7 +157,7 @@ impl TokenStore {
     /// Returns a valid token, or refuses with the code for its state.
     fn find_valid<'a>(
         &self,
-        tokens: &'a HashMap<String, IssuedToken>,
+        tokens: &'a RecentMap<IssuedToken>,
         token: &str,
         [unknown, expired, revoked]: [i32; 3],
     ) -> Result<&'a IssuedToken, Refused> {

@@ -34,8 +34,8 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Numbers {
-    /// The format of QQ: `ret` and `error` are numbers; `expires_in`, `vip`, `level` and others are
-    /// strings.
+    /// The format of QQ: `ret` and `error` are numbers; `vip`, `level` and others are strings;
+    /// `expires_in` is a number in a reply with an openid, and a string in others.
     #[default]
     AsQq,
     /// All numbers are strings.
@@ -66,8 +66,7 @@ impl FieldValue {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WireStyle {
     pub(super) numbers: Numbers,
-    /// With `None`, only the Qzone picture URLs have escaped slashes, as on QQ since 2020.
-    pub(super) escape_slashes: Option<bool>,
+    pub(super) escape_slashes: bool,
 }
 
 impl WireStyle {
@@ -86,7 +85,7 @@ impl WireStyle {
     fn write_json(self, fields: &FieldList) -> String {
         let fields: Vec<String> = fields
             .iter()
-            .map(|(name, value)| format!("\"{name}\":{}", self.write_value(name, value)))
+            .map(|(name, value)| format!("\"{name}\":{}", self.write_value(value)))
             .collect();
         format!("{{{}}}", fields.join(","))
     }
@@ -94,21 +93,16 @@ impl WireStyle {
     fn write_pretty(self, fields: &FieldList) -> String {
         let lines: Vec<String> = fields
             .iter()
-            .map(|(name, value)| {
-                // The real QQ omits the blank in this one field.
-                let blank = if *name == "is_lost" { "" } else { " " };
-                format!("    \"{name}\":{blank}{}", self.write_value(name, value))
-            })
+            .map(|(name, value)| format!("    \"{name}\": {}", self.write_value(value)))
             .collect();
         format!("{{\n{}\n}}", lines.join(",\n"))
     }
 
-    fn write_value(self, name: &str, value: &FieldValue) -> String {
+    fn write_value(self, value: &FieldValue) -> String {
         match (value, self.numbers) {
             (FieldValue::Text(text), _) => {
                 let json = serde_json::Value::from(text.as_str()).to_string();
-                let is_qzone = matches!(name, "figureurl" | "figureurl_1" | "figureurl_2");
-                if self.escape_slashes.unwrap_or(is_qzone) {
+                if self.escape_slashes {
                     json.replace('/', "\\/")
                 } else {
                     json

@@ -24,6 +24,7 @@ mod keys;
 mod load;
 mod login;
 mod mock;
+mod mock_qq;
 mod mounting;
 #[cfg(unix)]
 mod nginx;

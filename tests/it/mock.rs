@@ -88,7 +88,7 @@ async fn the_login_page_has_relative_links_and_escapes_nicknames() {
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
-    assert_eq!(page.matches("&amp;as=").count(), 3);
+    assert_eq!(page.matches("&amp;as=").count(), qq().people().len());
     assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("src="));
 
     let page = text(&qq(), &(authorize_url() + "&x='%22")).await;
@@ -129,7 +129,7 @@ async fn links_of_the_login_page_lead_to_the_callback() {
 }
 
 #[tokio::test]
-async fn authorize_rejects_bad_parameters_without_redirecting() {
+async fn authorize_redirects_bad_parameters_to_the_error_page() {
     let good = authorize_url();
     let bad_uri = |uri: &str| authorize_url_with(&format!("redirect_uri={uri}"));
     let cases = [
@@ -157,6 +157,7 @@ async fn authorize_rejects_bad_parameters_without_redirecting() {
             100010,
         ),
         (bad_uri("https%3A%2F%2Fsite.example%2Fauth%2Fqq"), 100010),
+        (bad_uri(&format!("{CALLBACK}%2F")), 100010),
         (bad_uri(&format!("{CALLBACK}%23x")), 100010),
         (good.replace("state=s-_1", "state="), 100029),
         (good.replace("state=s-_1", "state=a%3D"), 100029),
@@ -166,15 +167,13 @@ async fn authorize_rejects_bad_parameters_without_redirecting() {
         let qq = qq();
         assert_eq!(qq.approve(&url).unwrap_err().code(), code, "{url}");
         assert_eq!(qq.cancel(&url).unwrap_err().code(), code, "{url}");
-        let response = get(&qq, &(url.clone() + "&as=" + &qq.people()[0].openid)).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert!(!response.headers().contains_key(header::LOCATION));
-        assert!(
-            text(&qq, &url)
-                .await
-                .contains(&format!("<code>{code}</code>")),
-            "{url}"
-        );
+        for url in [url.clone(), url + "&as=" + &qq.people()[0].openid] {
+            let refused = get(&qq, &url).await;
+            assert_eq!(refused.status(), StatusCode::FOUND, "{url}");
+            let location = refused.headers()[header::LOCATION].to_str().unwrap();
+            let page = format!("../oauth2.0/show?which=error&display=pc&error={code}&client_id=");
+            assert!(location.starts_with(&page), "{location}");
+        }
     }
     let qq = qq();
     assert_eq!(qq.approve_as(&good, "unknown").unwrap_err().code(), 100035);
@@ -182,6 +181,53 @@ async fn authorize_rejects_bad_parameters_without_redirecting() {
         qq.approve("https://graph.qq.com/").unwrap_err().code(),
         100029
     );
+}
+
+#[tokio::test]
+async fn the_error_page_shows_the_error_as_qq_does_and_the_registered_app() {
+    let qq = qq();
+    let page = "/qq/oauth2.0/show?which=error&display=pc&error=100010";
+    let response = text(&qq, &format!("{page}&client_id=101905280")).await;
+    for part in [
+        "redirect uri is illegal [appid: 101905280] (100010)",
+        "<code>https://site.example/auth/qq/callback</code>",
+    ] {
+        assert!(response.contains(part), "{response}");
+    }
+    let response = text(&qq, &format!("{page}&client_id=%3Cb%3E")).await;
+    assert!(response.contains("[appid: &lt;b&gt;]"), "{response}");
+    let response = text(&qq, &page.replace("100010", "x")).await;
+    assert!(response.contains("system error (0)"), "{response}");
+    assert!(!response.contains("app-key"), "{response}");
+    assert!(qq.journal().is_empty());
+
+    let other = get(&qq, &page.replace("which=error", "which=Login")).await;
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn a_redirect_uri_with_a_slash_at_the_end_is_refused_even_if_it_is_registered() {
+    for end in ["/auth/qq/callback/", "/", ""] {
+        let redirect_uri = format!("https://site.example{end}");
+        let qq = MockQq::new("101905280", "app-key", &redirect_uri);
+        let url = authorize_url_with(&format!("redirect_uri={redirect_uri}"));
+        assert_eq!(qq.approve(&url).unwrap_err().code(), 100010, "{end}");
+    }
+}
+
+#[test]
+fn several_redirect_uris_can_be_registered() {
+    let registered = "https://a.example/qq;http://127.0.0.1:3000/qq";
+    let qq = MockQq::new("101905280", "app-key", registered);
+    for (redirect_uri, is_registered) in [
+        ("https://a.example/qq", true),
+        ("http://127.0.0.1:3000/qq", true),
+        ("http://127.0.0.1:3001/qq", false),
+        (registered, false),
+    ] {
+        let url = authorize_url_with(&format!("redirect_uri={redirect_uri}"));
+        assert_eq!(qq.approve(&url).is_ok(), is_registered, "{redirect_uri}");
+    }
 }
 
 #[test]
@@ -216,16 +262,24 @@ async fn the_token_reply_has_the_requested_shape() {
 
     let json = redeem(&qq, &(new_code(&qq) + "&need_openid=1")).await;
     let (access, refresh) = (field(&json, "access_token"), field(&json, "refresh_token"));
-    let fields =
-        format!(r#""access_token":"{access}","expires_in":"5184000","refresh_token":"{refresh}""#);
-    assert_eq!(json, format!("{{{fields},\"openid\":\"{openid}\"}}"));
+    assert_eq!(
+        json,
+        format!(
+            r#"{{"access_token":"{access}","expires_in":5184000,"openid":"{openid}","refresh_token":"{refresh}"}}"#
+        )
+    );
 
     qq.ignore_need_openid(true);
-    assert!(
-        !redeem(&qq, &(new_code(&qq) + "&need_openid=1"))
-            .await
-            .contains("openid")
-    );
+    for code in [new_code(&qq), new_code(&qq) + "&need_openid=1"] {
+        let json = redeem(&qq, &code).await;
+        let (access, refresh) = (field(&json, "access_token"), field(&json, "refresh_token"));
+        assert_eq!(
+            json,
+            format!(
+                r#"{{"access_token":"{access}","expires_in":"5184000","refresh_token":"{refresh}"}}"#
+            )
+        );
+    }
 }
 
 #[tokio::test]
@@ -241,6 +295,16 @@ async fn the_token_endpoint_checks_every_parameter() {
         ("client_id=101905280", "client_id=1", 100008),
         ("client_secret=app-key", "", 100002),
         ("client_secret=app-key", "client_secret=wrong", 100009),
+        (
+            "client_secret=app-key&code=CODE",
+            "client_secret=wrong",
+            100009,
+        ),
+        (
+            "client_id=101905280&client_secret=app-key&code=CODE",
+            "client_id=1",
+            100008,
+        ),
         ("code=CODE", "", 100005),
         ("code=CODE", "code=0123456789ABCDEF0123456789ABCDEF", 100019),
         ("callback", "callback%3Fx", 100010),
@@ -321,8 +385,21 @@ async fn access_tokens_are_checked_expire_and_can_be_revoked() {
     assert!(me(&revoked).await.contains("100015"));
 
     let token = new_token(&qq).await;
-    let other = text(&qq, &profile_uri(&token, "other")).await;
-    assert_eq!(other, r#"{"ret":-22,"msg":"openid is invalid"}"#);
+    let wrong = r#"{"ret":-22,"msg":"openid is invalid"}"#;
+    let other = &qq.people()[1].openid;
+    for uri in [
+        profile_uri(&token, other),
+        profile_uri(&token, "0123456789ABCDEF0123456789ABCDEF"),
+        profile_uri(&openid, &token), // swapped
+    ] {
+        assert_eq!(text(&qq, &uri).await, wrong);
+    }
+    for odd in ["", "other"] {
+        assert_eq!(
+            text(&qq, &profile_uri(&token, odd)).await,
+            r#"{"ret":-1,"msg":"client request's parameters are invalid, invalid openid"}"#
+        );
+    }
     let other_app = profile_uri(&token, &openid).replace("101905280", "1");
     assert!(text(&qq, &other_app).await.contains("100008"));
 }
@@ -357,14 +434,14 @@ async fn unionids_are_granted_refused_or_omitted() {
 #[tokio::test]
 async fn the_profile_looks_like_a_real_reply() {
     let qq = qq();
-    let mut person = Person::new("A210B97CFC8AAF903F3ACDEC01B830C9", "路人");
-    person.avatar_40 =
-        "http://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861".into();
-    person.avatar_100.clear();
-    person.avatar_640.clear();
+    let mut person = Person::new("A210B97CFC8AAF903F3ACDEC01B830C9", "小晨");
+    let picture = |size| format!("http://thirdqq.qlogo.cn/ek_qqapp/{PICTURE}/{size}");
+    person.avatar_40 = picture(40);
+    person.avatar_100 = picture(100);
+    person.avatar_640 = picture(0);
     qq.set_people([person]);
     let uri = profile_uri(&new_token(&qq).await, "A210B97CFC8AAF903F3ACDEC01B830C9");
-    assert_eq!(text(&qq, &uri).await, PROFILE);
+    assert_eq!(text(&qq, &uri).await, PROFILE.replace("PICTURE", PICTURE));
 
     qq.shape(Endpoint::UserInfo, Shape::Json)
         .numbers(Numbers::Strings)
@@ -375,7 +452,7 @@ async fn the_profile_looks_like_a_real_reply() {
         "{compact}"
     );
     assert!(
-        compact.contains(r"http:\/\/thirdqq.qlogo.cn\/g?"),
+        compact.contains(r"http:\/\/thirdqq.qlogo.cn\/ek_qqapp\/"),
         "{compact}"
     );
     qq.numbers(Numbers::Numbers).escape_slashes(false);
@@ -383,24 +460,25 @@ async fn the_profile_looks_like_a_real_reply() {
     assert!(!text(&qq, &uri).await.contains('\\'));
 }
 
-/// A real reply of QQ with identifiers replaced.
+const PICTURE: &str = "AQRisGkwAGgsORYol4LYUkQV4F5i0Ahw1o5C4d8NFrJfo46toxXuJm1le3lZYhB9HKTO18dHVYmLdRZquLGP3pATj4WAkoh8ZV";
+
+/// A real reply of 2024 with identifiers replaced.
 const PROFILE: &str = r#"{
     "ret": 0,
     "msg": "",
-    "is_lost":0,
-    "nickname": "路人",
+    "is_lost": 0,
+    "nickname": "小晨",
     "gender": "男",
     "gender_type": 2,
     "province": "广东",
     "city": "深圳",
     "year": "1990",
-    "constellation": "",
-    "figureurl": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/30",
-    "figureurl_1": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/50",
-    "figureurl_2": "http:\/\/qzapp.qlogo.cn\/qzapp\/101905280\/A210B97CFC8AAF903F3ACDEC01B830C9\/100",
-    "figureurl_qq_1": "http://thirdqq.qlogo.cn/g?b=oidb&k=59e56e244400f2e66f9e5a&s=40&t=1593445861",
-    "figureurl_qq_2": "",
-    "figureurl_type": "1",
+    "figureurl": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/40",
+    "figureurl_1": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/40",
+    "figureurl_2": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/100",
+    "figureurl_qq_1": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/40",
+    "figureurl_qq_2": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/100",
+    "figureurl_qq": "http://thirdqq.qlogo.cn/ek_qqapp/PICTURE/0",
     "is_yellow_vip": "0",
     "vip": "0",
     "yellow_vip_level": "0",
@@ -620,4 +698,48 @@ async fn a_cut_body_and_a_stopped_server_break_socket_connections() {
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());
     assert!(matches!(idle.read(&mut [0]).await, Ok(0) | Err(_)));
+}
+
+#[test]
+fn memory_stays_bounded_and_the_oldest_entries_go_first() {
+    const KEPT: usize = 4096;
+    let qq = qq();
+    qq.set_people([Person::new("FIRST", "first")]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    let log_in = async || {
+        let code = new_code(&qq);
+        let reply = redeem(&qq, &code).await;
+        (code, field(&reply, "access_token"))
+    };
+    let log_in_often = |times: usize| {
+        runtime.block_on(async {
+            for _ in 0..times {
+                qq.add_person(Person::new("ONE-MORE", "one more"));
+                log_in().await;
+            }
+        });
+    };
+    let (code, token) = runtime.block_on(log_in());
+    // Twice, as a full hash map grows once more.
+    log_in_often(2 * KEPT);
+    let measured = allocation_counter::measure(|| log_in_often(1000));
+    assert!(measured.count_total > 1000, "the counter counts");
+    assert!(measured.bytes_current < 100_000, "{measured:?}");
+
+    let logins = 1 + 2 * KEPT + 1000;
+    assert_eq!((qq.journal().len(), qq.people().len()), (KEPT, KEPT));
+    assert_eq!(qq.calls(Endpoint::Authorize), logins);
+    assert_eq!(qq.calls(Endpoint::Token), logins);
+    runtime.block_on(async {
+        let me = async |token: &str| {
+            text(&qq, &format!("/oauth2.0/me?access_token={token}&fmt=json")).await
+        };
+        let (last_code, last_token) = log_in().await;
+        assert!(me(&last_token).await.contains("ONE-MORE"));
+        assert!(redeem(&qq, &last_code).await.contains("100020"));
+        assert!(me(&token).await.contains("100013"));
+        assert!(redeem(&qq, &code).await.contains("100019"));
+        assert_eq!(qq.journal().pop().unwrap().param("code"), Some(&*code));
+    });
 }

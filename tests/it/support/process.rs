@@ -118,6 +118,11 @@ impl Running {
         self.process.try_wait().unwrap()
     }
 
+    /// Waits for the end of the process.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        self.process.wait().await.unwrap()
+    }
+
     /// Waits for the next log line that contains `part` and returns it.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         loop {

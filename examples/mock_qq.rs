@@ -1,0 +1,61 @@
+//! A mock of QQ for a site of your own: sign in without an app id, offline, as made-up users.
+//!
+//! ```text
+//! cargo run --example mock_qq
+//! ```
+//!
+//! It prints the settings that your site needs. A site that is configured already needs only
+//! `QQ_BASE_URL`: start the mock with the site's own `QQ_APP_ID`, `QQ_APP_KEY` and
+//! `QQ_REDIRECT_URI`. `MOCK_QQ_PORT` is the port (default 4000; 0 takes a free one).
+
+use std::{
+    env::{self, VarError},
+    error::Error,
+    net::Ipv4Addr,
+};
+
+use tokio::{net::TcpListener, signal};
+use tower_qq_auth::mock::MockQq;
+
+const MADE_UP_KEY: &str = "made-up-app-key";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let id = setting("QQ_APP_ID", "101905280")?;
+    let key = setting("QQ_APP_KEY", MADE_UP_KEY)?;
+    let redirect_uri = setting("QQ_REDIRECT_URI", "http://127.0.0.1:3000/auth/qq/callback")?;
+    let port = setting("MOCK_QQ_PORT", "4000")?;
+    let port = port
+        .parse::<u16>()
+        .map_err(|error| format!("MOCK_QQ_PORT={port}: {error}"))?;
+    // On loopback only: anyone who reaches the mock can sign in as any user.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| format!("cannot listen on port MOCK_QQ_PORT={port}: {error}"))?;
+
+    eprintln!(
+        "A mock of QQ is running. Start your site with these settings; Ctrl+C stops the mock."
+    );
+    println!("QQ_BASE_URL=http://{}", listener.local_addr()?);
+    println!("QQ_APP_ID={id}");
+    if key == MADE_UP_KEY {
+        println!("QQ_APP_KEY={key}"); // a real one stays out of terminals and logs
+    }
+    println!("QQ_REDIRECT_URI={redirect_uri}");
+
+    let mock = MockQq::new(id, key, redirect_uri);
+    tokio::select! {
+        stopped = mock.serve(listener) => stopped?,
+        interrupted = signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
+
+/// Returns an environment variable, or the default if it is not set or empty.
+fn setting(name: &str, default: &str) -> Result<String, String> {
+    match env::var(name) {
+        Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
+        Ok(_) | Err(VarError::NotPresent) => Ok(default.to_owned()),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+    }
+}
