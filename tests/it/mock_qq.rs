@@ -3,11 +3,9 @@
 use tokio::net::TcpListener;
 
 use crate::{
-    process::{Running, browser, callback_at, choose, example, page},
+    process::{Running, SESSION_KEY, browser, callback_at, choose, example, page},
     site::{APP_KEY, Browser, Reply, Site, path},
 };
-
-const SESSION_KEY: &str = "8d1e0f8f0a4f2d3b6c5a7e9180b2c4d6e8fa0c1e2d3f4a5b6c7d8e9fa0b1c2d3";
 
 #[tokio::test]
 async fn a_site_signs_in_with_the_settings_that_the_mock_prints() {

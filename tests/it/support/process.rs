@@ -21,7 +21,8 @@ use tower_qq_auth::SessionKeys;
 
 use crate::site::{APP_ID, APP_KEY};
 
-const SESSION_KEY: &str = "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
+pub(crate) const SESSION_KEY: &str =
+    "52043fcb5b0cc662a9b2dba76c3ada8adf52a8151c479996942a95d8755e5c6c";
 
 /// The session keys of the site that [`Running::at_qq`] starts.
 pub(crate) fn session_keys() -> SessionKeys {
