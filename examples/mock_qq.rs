@@ -11,6 +11,7 @@
 use std::{
     env::{self, VarError},
     error::Error,
+    io,
     net::Ipv4Addr,
 };
 
@@ -33,6 +34,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on port MOCK_QQ_PORT={port}: {error}"))?;
 
+    tokio::select! {
+        biased; // watches for Ctrl+C before the first line is printed
+        interrupted = signal::ctrl_c() => interrupted?,
+        stopped = serve(listener, id, key, redirect_uri) => stopped?,
+    }
+    Ok(())
+}
+
+/// Prints the settings of a site that uses the mock, and runs the mock.
+async fn serve(
+    listener: TcpListener,
+    id: String,
+    key: String,
+    redirect_uri: String,
+) -> io::Result<()> {
     eprintln!(
         "A mock of QQ is running. Start your site with these settings; Ctrl+C stops the mock."
     );
@@ -42,13 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("QQ_APP_KEY={key}"); // a real one stays out of terminals and logs
     }
     println!("QQ_REDIRECT_URI={redirect_uri}");
-
-    let mock = MockQq::new(id, key, redirect_uri);
-    tokio::select! {
-        stopped = mock.serve(listener) => stopped?,
-        interrupted = signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
+    MockQq::new(id, key, redirect_uri).serve(listener).await
 }
 
 /// Returns an environment variable, or the default if it is not set or empty.
