@@ -160,6 +160,7 @@ impl QqAuthLayerBuilder {
 
     fn build_unchecked(self) -> QqAuthLayer {
         let app = self.client.app();
+        app.warn_about_settings();
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
         QqAuthLayer::from_site(Site {
             paths: self.paths(),

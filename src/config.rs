@@ -99,6 +99,20 @@ impl ConfigErrors {
     }
 }
 
+/// Returns the problem if quotes or a byte order mark stand around a value.
+///
+/// Shells and editors add them unseen, and few other rules would find them in an app key.
+pub(crate) fn find_wrapping(value: &str) -> Option<&'static str> {
+    let has = |ends: &[char]| value.starts_with(ends) || value.ends_with(ends);
+    if has(&['\u{feff}']) {
+        Some("has a byte order mark (U+FEFF) around it: remove it")
+    } else if has(&['"', '\'', '`', '“', '”', '‘', '’', '＂', '＇']) {
+        Some("has quotes around it: remove them")
+    } else {
+        None
+    }
+}
+
 /// Reads an environment variable. An empty one counts as missing.
 pub(crate) fn read_variable(name: &str, setting: &str) -> Result<Option<String>, ConfigError> {
     match env::var(name) {

@@ -5,24 +5,27 @@
 //!    back with a code.
 //! 2. The client exchanges the code for a token, once, because a code works only once.
 //! 3. If that reply has no openid, or the app requests the UnionID, the client asks `/me`, whose
-//!    reply must name this app.
+//!    reply must name this app and this user. If the openid is known, a login succeeds without
+//!    `/me`.
 //! 4. The client asks for the profile. A login succeeds without it, unless the app requires it.
-//! 5. A reply counts only if its status is 200 and its body has at most 64 KiB and reports no
-//!    error.
+//! 5. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
+//!    Without one, a reply counts only if its status is 200.
 //! 6. After a transient failure `/me` and the profile are retried once, the token never.
 
 pub(crate) mod app;
 pub(crate) mod app_builder;
+mod app_checks;
 pub(crate) mod client;
 pub mod codes;
 #[cfg(feature = "reqwest")]
 mod http_client;
 mod identity;
 mod login;
+mod mend;
 mod open_api;
 mod profile;
 mod reply;
-mod response;
+pub(crate) mod response;
 mod token;
 mod upstream;
 #[cfg(feature = "reqwest")]

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use http::{Uri, uri::Authority};
 use percent_encoding::percent_decode_str;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, find_wrapping};
 use crate::local_path::REWRITTEN;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH};
 
-const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
+pub(crate) const SETTING: &str = "redirect URI (QQ_REDIRECT_URI)";
 
 /// QQ allows 500 bytes for the redirect URI and the state together; a state has fewer than 40.
 const MAX_LEN: usize = 500 - 40;
@@ -29,6 +29,7 @@ const QQ_PARAMETERS: [&str; 6] = [
 pub(crate) struct RedirectUri {
     text: String,
     is_secure: bool,
+    has_port: bool,
     /// As browsers write it in the `Origin` header.
     origin: String,
     path: String,
@@ -37,6 +38,12 @@ pub(crate) struct RedirectUri {
 impl RedirectUri {
     pub(crate) fn new(text: String, allow_plain_http: bool) -> Result<Self, ConfigError> {
         let wrong = |problem: &str| Err(ConfigError::with_value(SETTING, problem, &text));
+        if let Some(problem) = find_wrapping(&text) {
+            return wrong(problem);
+        }
+        if text.contains(';') {
+            return wrong("must be one URI: QQ's console separates several by `;`");
+        }
         if text.len() > MAX_LEN {
             return wrong("is too long: QQ allows 500 bytes for it and the state together");
         }
@@ -44,7 +51,10 @@ impl RedirectUri {
             return wrong("contains a `#`, which QQ does not allow");
         }
         if !text.is_ascii() {
-            return wrong("must be ASCII: write a Chinese domain in its xn-- form");
+            return wrong(&match punycode_domain(&text) {
+                Some(domain) => format!("must be ASCII: write its domain as {domain}"),
+                None => "must be ASCII: write a Chinese domain in its xn-- form".into(),
+            });
         }
         let Some(url) = AbsoluteUrl::parse(&text) else {
             return wrong("must be a URL such as https://example.com/auth/qq/callback");
@@ -83,6 +93,7 @@ impl RedirectUri {
         let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
         Ok(Self {
             is_secure: url.is_secure,
+            has_port: url.authority.port().is_some(),
             origin: format!("{scheme}://{authority}"),
             path: uri.path().to_owned(),
             text,
@@ -97,6 +108,11 @@ impl RedirectUri {
         self.is_secure
     }
 
+    /// Returns whether the URI names a port, even the default one.
+    pub(crate) fn has_port(&self) -> bool {
+        self.has_port
+    }
+
     pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
@@ -104,6 +120,20 @@ impl RedirectUri {
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
+}
+
+/// Returns the ASCII form of an international domain.
+#[cfg(feature = "reqwest")]
+fn punycode_domain(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let domain = url.domain()?.to_owned();
+    domain.contains("xn--").then_some(domain)
+}
+
+/// Without reqwest no dependency can compute it.
+#[cfg(not(feature = "reqwest"))]
+fn punycode_domain(_: &str) -> Option<String> {
+    None
 }
 
 /// An http or https URL without user info.

@@ -99,14 +99,15 @@ impl QqUser {
     /// Returns the nickname at the last login: at most 256 bytes, without control characters and
     /// bidirectional formatting.
     ///
-    /// It may be empty, or `qzuser` if the user withheld it or QQ has not approved the app yet.
+    /// It may be empty, or `qzuser` or `qquser` if the user withheld it or QQ has not approved the
+    /// app yet. One that shows nothing, or that cannot be read, is empty.
     /// Users choose it freely: escape it in HTML, as every template engine does.
     pub fn nickname(&self) -> &str {
         &self.0.nickname
     }
 
-    /// Returns the URL of the user's picture. After a login it is always `https`, and only `&` in
-    /// it needs escaping inside an HTML attribute.
+    /// Returns the URL of the user's picture. After a login it is always `https`, has at most
+    /// 512 bytes, and only `&` in it needs escaping inside an HTML attribute.
     pub fn avatar(&self) -> Option<&str> {
         self.0.avatar.as_deref()
     }
@@ -114,7 +115,7 @@ impl QqUser {
     /// Returns whether QQ gave a real profile at the login.
     ///
     /// `false` if QQ gave no profile (the user is then signed in by openid alone), if QQ marked it
-    /// as incomplete, or if the nickname is missing or the placeholder `qzuser`.
+    /// as incomplete, or if the nickname is empty or one of the placeholders `qzuser` and `qquser`.
     pub fn profile_complete(&self) -> bool {
         self.0.profile_complete
     }

@@ -2,17 +2,18 @@
 
 use std::{fmt, fs, time::Duration};
 
-use super::app::{LoginOptions, QqApp, QqPage};
-use crate::config::{ConfigError, ConfigErrors, read_variable};
-use crate::redirect_uri::{AbsoluteUrl, RedirectUri};
+use super::{
+    app::{LoginOptions, QqApp, QqPage},
+    app_checks::{
+        BASE_URL, DEFAULT_BASE_URL, ID, check_base_url, check_id, check_key, check_scope,
+        check_timeout,
+    },
+};
+use crate::config::{ConfigError, ConfigErrors, find_wrapping, read_variable};
+use crate::redirect_uri::{RedirectUri, SETTING as REDIRECT_URI};
 
-const ID: &str = "app id (QQ_APP_ID)";
 const KEY: &str = "app key (QQ_APP_KEY)";
 const KEY_FILE: &str = "app key file (QQ_APP_KEY_FILE)";
-const REDIRECT_URI: &str = "redirect URI (QQ_REDIRECT_URI)";
-const BASE_URL: &str = "base URL (QQ_BASE_URL)";
-
-const DEFAULT_BASE_URL: &str = "https://graph.qq.com";
 
 /// A builder for [`QqApp`]. [`build`](Self::build) checks all settings.
 #[derive(Clone)]
@@ -39,8 +40,10 @@ impl QqApp {
     /// 1. an id that is not 1 to 20 digits;
     /// 2. a key that is empty, longer than 256 bytes or not visible ASCII;
     /// 3. a redirect URI that is not an `https` URL, is longer than 460 bytes, or has user info, a
-    ///    fragment, an empty or dot segment, a character that browsers rewrite, a parameter that QQ
-    ///    adds (such as `code` or `state`), or the path `/`, `/auth/qq/login` or `/auth/qq/logout`.
+    ///    fragment, a `;`, an empty or dot segment, a character that browsers rewrite, a parameter
+    ///    that QQ adds (such as `code` or `state`), or the path `/`, `/auth/qq/login` or
+    ///    `/auth/qq/logout`;
+    /// 4. a value with quotes or a byte order mark around it.
     pub fn new(
         id: impl Into<String>,
         key: impl Into<String>,
@@ -117,7 +120,8 @@ impl QqAppBuilder {
 
     /// Requests the UnionID. By default it is not requested.
     ///
-    /// QQ has to grant it to the app first; a login goes on without it if QQ has not.
+    /// QQ has to grant it to the app first; a login goes on without it if QQ has not, and if the
+    /// openid is known but the call for the UnionID fails.
     pub fn request_union_id(mut self) -> Self {
         self.options.request_union_id = true;
         self
@@ -206,59 +210,6 @@ impl QqAppBuilder {
     }
 }
 
-fn check_id(id: String) -> Result<String, ConfigError> {
-    let is_valid = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_valid {
-        Ok(id)
-    } else {
-        Err(ConfigError::with_value(ID, "must be 1 to 20 digits", &id))
-    }
-}
-
-fn check_key(setting: &str, key: String) -> Result<String, ConfigError> {
-    let is_valid =
-        (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_valid {
-        Ok(key)
-    } else {
-        let problem = "must be 1 to 256 visible ASCII characters";
-        Err(ConfigError::new(setting, problem))
-    }
-}
-
-fn check_base_url(text: String) -> Result<String, ConfigError> {
-    // A query may hold a token.
-    let shown = text.split(['?', '#']).next().unwrap_or_default();
-    let wrong = |problem: &str| Err(ConfigError::with_value(BASE_URL, problem, shown));
-    let Some(url) = AbsoluteUrl::parse(&text) else {
-        return wrong("must be a URL such as https://graph.qq.com");
-    };
-    if url.uri.query().is_some() || text.contains('#') {
-        return wrong("must have neither a query nor a fragment");
-    }
-    if !url.is_secure && !url.is_loopback() {
-        return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
-    }
-    Ok(text.trim_end_matches('/').into())
-}
-
-fn check_scope(scope: &str) -> Result<(), ConfigError> {
-    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b',');
-    if scope.is_empty() || !scope.bytes().all(is_allowed) {
-        let problem = "must be names of QQ's APIs separated by commas, such as get_user_info";
-        return Err(ConfigError::with_value("scope", problem, scope));
-    }
-    Ok(())
-}
-
-fn check_timeout(setting: &str, timeout: Duration) -> Result<(), ConfigError> {
-    if timeout.is_zero() || timeout > Duration::from_secs(60 * 60) {
-        let problem = format!("must be greater than zero and at most an hour: {timeout:?}");
-        return Err(ConfigError::new(setting, problem));
-    }
-    Ok(())
-}
-
 fn read_key() -> Result<String, ConfigError> {
     let key = read_variable("QQ_APP_KEY", KEY)?;
     let file = read_variable("QQ_APP_KEY_FILE", KEY_FILE)?;
@@ -267,7 +218,10 @@ fn read_key() -> Result<String, ConfigError> {
         (None, Some(path)) => match fs::read_to_string(&path) {
             Ok(key) => check_key(KEY_FILE, key.trim().into()),
             Err(error) => {
-                let problem = format!("cannot be read ({error})");
+                let problem = match find_wrapping(&path) {
+                    Some(problem) => problem.to_owned(),
+                    None => format!("cannot be read ({error})"),
+                };
                 Err(ConfigError::with_value(KEY_FILE, problem, &path))
             }
         },

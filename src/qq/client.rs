@@ -144,12 +144,13 @@ impl QqClient {
     /// `state` must consist of `[0-9A-Za-z_-]` (QQ for Android drops any other), be hard to guess,
     /// and be known to this browser alone. `mobile` selects the page for phones.
     pub fn authorize_url(&self, state: &str, mobile: bool) -> String {
+        // QQ's documented order, which some versions of QQ for Android may depend on.
         let mut query = vec![
             ("response_type", "code"),
             ("client_id", &self.app.id),
             ("redirect_uri", self.app.redirect_uri.as_str()),
-            ("scope", &self.app.options.scope),
             ("state", state),
+            ("scope", &self.app.options.scope),
         ];
         if mobile {
             query.push(("display", "mobile"));

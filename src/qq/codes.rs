@@ -182,6 +182,7 @@ const TABLE: &[QqCode] = &[
     row(-4, Misconfigured, "the server's ip address is not allowed", "服务器 IP 不在允许范围内"),
     row(-3, Misconfigured, "the app has no right to this api", "应用没有此接口的权限"),
     row(-2, Misconfigured, "the app does not exist", "应用不存在"),
+    row(-1, Other, "a parameter is invalid, such as the openid", "请求参数无效，例如 openid 无效"),
     row(1001, Busy, "QQ's service is busy", "QQ 服务繁忙"),
     row(1002, Rejected, "the user is not logged in", "用户未登录"),
     row(100000, Misconfigured, "response_type is missing or illegal", "缺少 response_type，或其值不合法"),
@@ -230,12 +231,27 @@ const TABLE: &[QqCode] = &[
     row(100043, Misconfigured, "the app is suspended", "应用已被停用"),
     row(100044, Misconfigured, "the signature is wrong", "签名错误"),
     row(100045, Rejected, "the user changed the password", "用户已修改密码"),
-    row(100046, Other, "the check of g_tk failed", "g_tk 校验失败"),
+    row(100046, Other, "the check of g_tk failed, or there were too many authorizations", "g_tk 校验失败，或授权过于频繁"),
+    undocumented(100047),
     row(100048, UnionIdNotGranted, "the app has no right to the UnionID", "应用没有 UnionID 权限"),
     row(100049, UnionIdNotGranted, "the app has no right to get_unionid", "应用没有 get_unionid 接口的权限"),
     row(100050, Other, "the openid does not belong to this app", "openid 与应用不匹配"),
     row(100051, NotApproved, "the app is in debug mode", "应用处于调试模式"),
+    undocumented(100052),
+    undocumented(100053),
+    undocumented(100054),
+    undocumented(100055),
+    undocumented(100056),
+    undocumented(100057),
+    undocumented(100058),
+    undocumented(100059),
+    undocumented(100060),
+    undocumented(100061),
     row(100062, Busy, "too many requests", "请求过于频繁"),
+    undocumented(100063),
+    undocumented(100064),
+    undocumented(100065),
+    undocumented(100066),
     row(100067, Rejected, "the code has expired", "code 已过期"),
     row(100068, Rejected, "the code is illegal", "code 不合法"),
     row(110401, Misconfigured, "the app does not exist", "应用不存在"),
@@ -243,12 +259,32 @@ const TABLE: &[QqCode] = &[
     row(110405, Busy, "logins are restricted", "登录受限"),
     row(110406, NotApproved, "the app is not approved", "应用未通过审核"),
     row(110407, Misconfigured, "the app was taken down", "应用已下架"),
+    row(110500, Other, "QQ could not get what the user granted", "获取用户授权信息失败"),
+    row(110501, Other, "QQ could not get the app's permissions", "获取应用的授权信息失败"),
+    row(110502, Other, "QQ could not set what the user granted", "设置用户授权失败"),
+    row(110503, Other, "QQ could not get the token", "获取 token 失败"),
     row(110504, Busy, "an internal error", "QQ 内部错误"),
+    row(110505, Other, "a parameter is wrong", "参数错误"),
+    row(110506, Other, "QQ could not get the app's information", "获取应用信息失败"),
+    row(110507, Other, "the check of the app's signature failed", "校验应用签名信息失败"),
+    row(110508, Other, "QQ could not get the code", "获取 code 失败"),
+    row(110509, Other, "the check of the skey failed", "skey 校验失败"),
+    row(110510, Other, "the login is disabled", "登录已停用"),
 ];
 
 #[rustfmt::skip] // short enough for a line
 const fn row(code: i64, meaning: Meaning, english: &'static str, chinese: &'static str) -> QqCode {
     QqCode { code, meaning, english, chinese }
+}
+
+/// A number among QQ's own to which its documentation gives no meaning.
+const fn undocumented(code: i64) -> QqCode {
+    row(
+        code,
+        Other,
+        "QQ does not document this code",
+        "QQ 未公开此返回码的含义",
+    )
 }
 
 #[cfg(test)]
@@ -276,7 +312,9 @@ mod tests {
             100030 | -20 => NotGranted,
             100048 | 100049 => UnionIdNotGranted,
             100032 | 100062 | 110405 | 110504 | 1001 | -6 | -8 | -58 | -60 => Busy,
-            100023..=100028 | 100033 | 100034 | 100046 | 100050 => Other,
+            -1 | 100023..=100028 | 100033 | 100034 | 100046 | 100050 => Other,
+            100047 | 100052..=100061 | 100063..=100066 => Other,
+            110500..=110503 | 110505..=110510 => Other,
             _ => return None,
         })
     }

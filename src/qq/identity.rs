@@ -21,33 +21,41 @@ pub(super) struct Identity {
 }
 
 impl QqClient {
-    /// Requests the identity of a token from `/me`. Returns an error if it is not `expected`.
+    /// Requests the identity of a token, with the UnionID if the app wants it and QQ grants it.
     pub(super) async fn request_identity(
         &self,
         tokens: &QqTokens,
-        expected: Option<&OpenId>,
         deadline: Instant,
     ) -> Result<Identity, LoginError> {
         let union_id = self.app().options.request_union_id;
-        let identity = match self.request_me(tokens, union_id, deadline).await {
+        match self.request_me(tokens, union_id, deadline).await {
             Err(error) if union_id && is_union_id_refused(&error) => {
                 tracing::warn!("signing in without the UnionID: {error}");
-                match expected {
-                    Some(openid) => Ok(Identity {
-                        openid: openid.clone(),
-                        unionid: None,
-                    }),
-                    None => self.request_me(tokens, false, deadline).await,
-                }
+                self.request_me(tokens, false, deadline).await
             }
             result => result,
-        }?;
-        match expected {
-            Some(openid) if *openid != identity.openid => {
+        }
+    }
+
+    /// Requests the UnionID of a user whose openid is known. Returns an error only if QQ says that
+    /// the token belongs to another app or another user.
+    pub(super) async fn request_union_id(
+        &self,
+        tokens: &QqTokens,
+        openid: &OpenId,
+        deadline: Instant,
+    ) -> Result<Option<UnionId>, LoginError> {
+        match self.request_me(tokens, true, deadline).await {
+            Ok(identity) if identity.openid == *openid => Ok(identity.unionid),
+            Ok(_) => {
                 let detail = "QQ names two different users for one token";
                 Err(LoginError::new(AudienceMismatch, detail).with_step(Step::OpenId))
             }
-            _ => Ok(identity),
+            Err(error) if error.kind() == AudienceMismatch => Err(error),
+            Err(error) => {
+                tracing::warn!("signing in without the UnionID: {error}");
+                Ok(None)
+            }
         }
     }
 
@@ -79,14 +87,21 @@ fn parse_identity(body: &[u8], app_id: &str) -> Result<Identity, LoginError> {
         return Err(LoginError::new(AudienceMismatch, detail));
     }
     let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
-    let unionid = match reply.fields.get("unionid") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) if id.is_empty() => None,
-        Some(Value::String(id)) => Some(UnionId::new(id).map_err(|_| unreadable_reply())?),
-        Some(_) => return Err(unreadable_reply()),
-    };
     let openid = openid.ok_or_else(unreadable_reply)?;
+    let unionid = reply.fields.get("unionid").and_then(read_union_id);
     Ok(Identity { openid, unionid })
+}
+
+fn read_union_id(value: &Value) -> Option<UnionId> {
+    let unionid = match value.as_str() {
+        Some("") => return None,
+        _ if value.is_null() => return None,
+        text => text.and_then(|id| UnionId::new(id).ok()),
+    };
+    if unionid.is_none() {
+        tracing::warn!("signing in without the UnionID: QQ's reply has one of unknown shape");
+    }
+    unionid
 }
 
 fn is_union_id_refused(error: &LoginError) -> bool {

@@ -13,13 +13,14 @@ use crate::user::OpenId;
 impl QqClient {
     /// Logs in with the code that came to the callback: token, openid, profile.
     ///
-    /// The code is used up even if the login fails. A UnionID that QQ does not grant never fails
-    /// it.
+    /// The code is used up even if the login fails. If the openid comes with the token, a UnionID
+    /// that cannot be obtained never fails it.
     ///
     /// # Errors
     ///
     /// Returns an error if the token or the openid cannot be obtained or, with
-    /// [`require_profile`](crate::QqAppBuilder::require_profile), the profile.
+    /// [`require_profile`](crate::QqAppBuilder::require_profile), the profile, and if QQ says that
+    /// the token belongs to another app or another user.
     pub async fn login(&self, code: &str) -> Result<QqLogin, LoginError> {
         let deadline = Instant::now() + self.app().options.login_timeout;
         self.login_by(code, deadline).await
@@ -32,20 +33,20 @@ impl QqClient {
     ) -> Result<QqLogin, LoginError> {
         let (tokens, openid) = self.exchange(code, deadline).await?;
         let (identity, profile) = match openid {
-            Some(openid) if self.app().options.request_union_id => tokio::try_join!(
-                async {
-                    self.request_identity(&tokens, Some(&openid), deadline)
-                        .await
-                },
-                async { self.request_profile(&tokens, &openid, deadline).await },
-            )?,
             Some(openid) => {
-                let profile = self.request_profile(&tokens, &openid, deadline).await?;
-                let unionid = None;
+                let unionid = async {
+                    if !self.app().options.request_union_id {
+                        return Ok(None);
+                    }
+                    let deadline = optional_deadline(deadline);
+                    self.request_union_id(&tokens, &openid, deadline).await
+                };
+                let profile = self.request_profile(&tokens, &openid, deadline);
+                let (unionid, profile) = tokio::try_join!(unionid, profile)?;
                 (Identity { openid, unionid }, profile)
             }
             None => {
-                let identity = self.request_identity(&tokens, None, deadline).await?;
+                let identity = self.request_identity(&tokens, deadline).await?;
                 let openid = &identity.openid;
                 let profile = self.request_profile(&tokens, openid, deadline).await?;
                 (identity, profile)
@@ -63,12 +64,17 @@ impl QqClient {
         deadline: Instant,
     ) -> Result<Option<Map<String, Value>>, LoginError> {
         let (step, path) = (Step::Profile, "/user/get_user_info");
+        let is_required = self.app().options.require_profile;
+        let deadline = match is_required {
+            true => deadline,
+            false => optional_deadline(deadline),
+        };
         match self
             .call_api(step, path, tokens, openid, &[], deadline)
             .await
         {
             Ok(profile) => Ok(Some(profile)),
-            Err(error) if self.app().options.require_profile => Err(match error.kind() {
+            Err(error) if is_required => Err(match error.kind() {
                 // QQ accepted the code; it only withholds the profile.
                 CodeRejected => error.with_kind(QqUnavailable),
                 _ => error,
@@ -79,4 +85,11 @@ impl QqClient {
             }
         }
     }
+}
+
+/// Returns the deadline of a call that a login can do without. The rest of the time is for the
+/// app's hook, which would fail the login by running late.
+fn optional_deadline(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) * 3 / 4
 }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     client::QqClient,
+    mend::{mend, remove_unreadable},
     profile::build_user,
     reply::{Reply, integer},
     response::{accept, finish_call, unreadable_reply},
@@ -20,7 +21,7 @@ impl QqClient {
     /// Sends a GET within [`call_timeout`](crate::QqAppBuilder::call_timeout). `path` is a plain
     /// path such as `/user/get_vip_info`. `params` are percent-encoded and added to the three that
     /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. A reply may have up to
-    /// 64 KiB.
+    /// 64 KiB. Texts in it that are not Unicode are left out.
     ///
     /// # Errors
     ///
@@ -85,16 +86,14 @@ impl QqClient {
 }
 
 fn parse_api_reply(body: &[u8]) -> Result<Map<String, Value>, LoginError> {
-    let reply = Reply::parse(body).or_else(|| Reply::parse(&blank_controls(body)));
+    let reply = Reply::parse(body).or_else(|| {
+        let mut reply = Reply::parse(mend(body).as_bytes())?;
+        remove_unreadable(&mut reply.fields);
+        Some(reply)
+    });
     let reply = accept(reply, None)?;
     match reply.fields.get("ret").and_then(integer) {
         Some(0) if !reply.is_form => Ok(reply.fields),
         _ => Err(unreadable_reply()),
     }
-}
-
-/// Replaces control characters by blanks: QQ sends nicknames with raw ones, which JSON forbids.
-fn blank_controls(body: &[u8]) -> Vec<u8> {
-    let blank = |&byte: &u8| if byte < b' ' { b' ' } else { byte };
-    body.iter().map(blank).collect()
 }

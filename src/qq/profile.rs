@@ -7,10 +7,11 @@ use super::reply::integer;
 use crate::user::{OpenId, QqUser, UnionId};
 
 const MAX_NICKNAME: usize = 256;
-const MAX_AVATAR: usize = 1024;
+/// Longer ones would not leave the session cookie small enough for proxies.
+const MAX_AVATAR: usize = 512;
 
-/// QQ's placeholder for a nickname that the user withheld.
-const PLACEHOLDER: &str = "qzuser";
+/// QQ's placeholders for a nickname that the user withheld.
+const PLACEHOLDERS: [&str; 2] = ["qzuser", "qquser"];
 
 /// Creates a user from the profile, or from the openid alone.
 pub(super) fn build_user(
@@ -31,7 +32,7 @@ pub(super) fn build_user(
     };
     let nickname = clean_nickname(text("nickname"));
     let is_lost = profile.get("is_lost").and_then(integer) == Some(1);
-    let is_complete = !is_lost && !nickname.is_empty() && nickname != PLACEHOLDER;
+    let is_named = !nickname.is_empty() && !PLACEHOLDERS.contains(&nickname.as_str());
     let pictures = [
         "figureurl_qq_2",
         "figureurl_qq",
@@ -43,10 +44,11 @@ pub(super) fn build_user(
         user = user.with_avatar(url);
     }
     user.with_nickname(nickname)
-        .with_profile_complete(is_complete)
+        .with_profile_complete(is_named && !is_lost)
 }
 
-/// Removes control and formatting characters and cuts the nickname at 256 bytes.
+/// Removes control and formatting characters and cuts the nickname at 256 bytes. One that shows
+/// nothing becomes empty.
 fn clean_nickname(nickname: &str) -> String {
     let mut clean = String::new();
     for ch in nickname
@@ -58,19 +60,28 @@ fn clean_nickname(nickname: &str) -> String {
         }
         clean.push(ch);
     }
+    if clean.chars().all(|ch| ch.is_whitespace() || is_blank(ch)) {
+        return String::new();
+    }
     clean.trim().to_owned()
 }
 
 /// Matches bidirectional controls, line and paragraph separators, and invisible characters, but not
 /// the joiners inside emoji.
 fn is_formatting(ch: char) -> bool {
-    matches!(ch, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{3164}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+    matches!(ch, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{3164}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+}
+
+/// Matches characters that show nothing by themselves. Inside a nickname they stay: some join an
+/// emoji, or choose its form.
+fn is_blank(ch: char) -> bool {
+    matches!(ch, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Returns the URL of a picture as `https`: QQ writes `http`, but the same hosts serve both.
 fn secure_picture_url(url: &str) -> Option<String> {
     let is_safe = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte);
-    if url.len() > MAX_AVATAR || !url.bytes().all(is_safe) {
+    if !url.bytes().all(is_safe) {
         return None;
     }
     let uri = Uri::try_from(url).ok()?;
@@ -78,13 +89,14 @@ fn secure_picture_url(url: &str) -> Option<String> {
     if authority.as_str().contains('@') {
         return None;
     }
-    match uri.scheme_str()? {
-        "https" => Some(url.to_owned()),
+    let url = match uri.scheme_str()? {
+        "https" => url.to_owned(),
         "http" if is_tencent(authority.host()) && authority.port().is_none() => {
-            Some(format!("https{}", &url["http".len()..]))
+            format!("https{}", &url["http".len()..])
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(url).filter(|url| url.len() <= MAX_AVATAR)
 }
 
 fn is_tencent(host: &str) -> bool {

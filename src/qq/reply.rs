@@ -1,13 +1,13 @@
 //! Parsing a reply of QQ, in any of its three shapes.
 //!
-//! 1. Blanks around the body are ignored.
+//! 1. Blanks around the body and a byte order mark in front of it are ignored.
 //! 2. A body that starts with `{` is a JSON object.
 //! 3. A body that starts with `callback` and `(` is JSONP: a JSON object, `)`, perhaps `;`, and
 //!    nothing else.
 //! 4. Any other body is a form: `name=value` pairs joined by `&`.
 //! 5. A repeated name makes the reply unreadable; unknown names are ignored.
 //!
-//! Status and content type do not matter: QQ sends errors with status 200, and JSON as `text/html`.
+//! The content type does not matter: QQ sends JSON as `text/html`.
 
 use std::fmt;
 
@@ -25,6 +25,8 @@ pub(super) struct Reply {
 impl Reply {
     /// Returns `None` if the body has none of the three shapes.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let body = body.trim_ascii_start();
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         let body = body.trim_ascii();
         let (fields, is_form) = match parse_jsonp(body) {
             Some(json) => (parse_object(json)?, false),
@@ -34,13 +36,14 @@ impl Reply {
         Some(Self { fields, is_form })
     }
 
-    /// Returns the field that reports an error: `error`, a `ret` other than 0, or `code` beside
-    /// `msg`.
+    /// Returns the field that reports an error: `error`, `ret`, or `code` beside `msg`, unless it is
+    /// 0 or empty.
     pub(super) fn error(&self) -> Option<&Value> {
-        let field = |name| self.fields.get(name);
+        let reports = |value: &&Value| integer(value) != Some(0) && value.as_str() != Some("");
+        let field = |name| self.fields.get(name).filter(reports);
         field("error")
-            .or_else(|| field("ret").filter(|ret| integer(ret) != Some(0)))
-            .or_else(|| field("code").filter(|_| field("msg").is_some()))
+            .or_else(|| field("ret"))
+            .or_else(|| field("code").filter(|_| self.fields.contains_key("msg")))
     }
 
     /// Returns a field if it is text.

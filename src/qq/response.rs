@@ -37,14 +37,18 @@ pub(super) fn accept(
     if payload_field.is_some_and(|name| reply.fields.contains_key(name)) {
         return Err(unreadable_reply());
     }
-    let code = integer(error);
+    Err(reported_error(integer(error)))
+}
+
+/// Creates the error that QQ reports by this code, or by none.
+pub(crate) fn reported_error(code: Option<i64>) -> LoginError {
     let meaning = code.map_or(Meaning::Other, codes::meaning);
     let error = LoginError::new(meaning.kind(), meaning.advice(Language::English));
     let error = match meaning {
         Meaning::Busy => error.with_retry_after(DEFAULT_RETRY_AFTER),
         _ => error,
     };
-    Err(error.with_qq_code(code))
+    error.with_qq_code(code)
 }
 
 pub(super) fn unreadable_reply() -> LoginError {

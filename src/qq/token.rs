@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
@@ -39,7 +38,7 @@ impl QqClient {
         Ok(tokens)
     }
 
-    /// Exchanges a code for tokens, and for the openid if QQ sends it along.
+    /// Exchanges a code for tokens, and for the openid if QQ sends a readable one along.
     pub(super) async fn exchange(
         &self,
         code: &str,
@@ -82,11 +81,8 @@ fn parse_tokens(body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
     if reply.is_form && expires_in.is_none() {
         return Err(unreadable_reply());
     }
-    let openid = match reply.fields.get("openid") {
-        None => None,
-        Some(Value::String(id)) => Some(OpenId::new(id).map_err(|_| unreadable_reply())?),
-        Some(_) => return Err(unreadable_reply()),
-    };
+    // Not every version of QQ sends a readable one: `/me` has it then.
+    let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
     let tokens = QqTokens {
         access_token: token("access_token").ok_or_else(unreadable_reply)?,
         refresh_token: token("refresh_token"),

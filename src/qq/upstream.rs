@@ -9,13 +9,18 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
+use super::{
+    codes::QqCode,
+    reply::{Reply, integer},
+};
+
 /// QQ's replies have a few kilobytes at most.
 const MAX_BODY: usize = 64 * 1024;
 
 /// The reason why a request has no reply to read.
 #[derive(Debug)]
 pub(super) enum UpstreamError {
-    /// The status is not 200.
+    /// The status is not 200, and the body has none of QQ's error codes.
     Status {
         status: StatusCode,
         headers: HeaderMap,
@@ -49,14 +54,15 @@ impl Upstream {
             Box::pin(async move {
                 let response = response.await.map_err(|error| explain(error.into()))?;
                 let (head, body) = response.into_parts();
-                if head.status == StatusCode::OK {
-                    return read(body, explain).await;
+                let length = body.size_hint().exact();
+                let body = read(body, explain).await;
+                if head.status == StatusCode::OK || body.as_deref().is_ok_and(has_error_code) {
+                    return body;
                 }
-                // The body is not QQ's, so it is not read.
                 Err(UpstreamError::Status {
                     status: head.status,
                     headers: head.headers,
-                    length: body.size_hint().exact(),
+                    length,
                 })
             })
         }))
@@ -75,6 +81,13 @@ impl Upstream {
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Bytes, UpstreamError> {
         (self.0)(request).await
     }
+}
+
+/// Returns whether a body reports one of QQ's error codes. Then it is QQ's, whatever the status.
+fn has_error_code(body: &[u8]) -> bool {
+    let reply = Reply::parse(body);
+    let code = reply.and_then(|reply| integer(reply.error()?));
+    code.and_then(QqCode::find).is_some()
 }
 
 async fn read<B>(body: B, explain: fn(BoxError) -> UpstreamError) -> Result<Bytes, UpstreamError>

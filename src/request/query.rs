@@ -4,18 +4,19 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 /// The parameters that the layer reads, parsed once. Others are skipped.
 #[derive(Default)]
 pub(crate) struct Query<'q> {
     pub(crate) code: Param<'q>,
+    pub(crate) error: Param<'q>,
+    pub(crate) error_description: Param<'q>,
     pub(crate) intent: Param<'q>,
+    pub(crate) msg: Param<'q>,
     pub(crate) return_to: Param<'q>,
     pub(crate) state: Param<'q>,
     pub(crate) usercancel: Param<'q>,
-    /// `true` with `error`, `error_description` or `msg`, whatever they say.
-    pub(crate) has_error: bool,
 }
 
 /// A parameter of a query.
@@ -29,29 +30,48 @@ pub(crate) enum Param<'q> {
 }
 
 impl<'q> Query<'q> {
+    /// A browser can send 64 KiB of parameters that are not of the layer, so skipping one is cheap:
+    /// it allocates nothing.
     pub(crate) fn parse(query: &'q str) -> Self {
         let mut parsed = Self::default();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(name) = decode(name) else { continue };
-            let param = match &*name {
-                "code" => &mut parsed.code,
-                "intent" => &mut parsed.intent,
-                "return_to" => &mut parsed.return_to,
-                "state" => &mut parsed.state,
-                "usercancel" => &mut parsed.usercancel,
-                "error" | "error_description" | "msg" => {
-                    parsed.has_error = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            *param = match (&*param, decode(value)) {
-                (Param::Missing, Some(value)) => Param::Once(value),
-                _ => Param::Invalid,
-            };
+        for pair in query.as_bytes().split(|&byte| byte == b'&') {
+            let end = pair.iter().position(|&byte| byte == b'=');
+            let (name, value) = pair.split_at(end.unwrap_or(pair.len()));
+            if let Some(param) = parsed.param(name) {
+                *param = match param {
+                    Param::Missing => decode(value.strip_prefix(b"=").unwrap_or(value)),
+                    Param::Once(_) | Param::Invalid => Param::Invalid,
+                };
+            }
         }
         parsed
+    }
+
+    fn param(&mut self, name: &[u8]) -> Option<&mut Param<'q>> {
+        const MAX_LEN: usize = "error_description".len();
+        let mut decoded = [0; MAX_LEN];
+        let name = match name.contains(&b'%') {
+            true => {
+                let mut len = 0;
+                for byte in percent_decode(name) {
+                    *decoded.get_mut(len)? = byte;
+                    len += 1;
+                }
+                &decoded[..len]
+            }
+            false => name,
+        };
+        Some(match name {
+            b"code" => &mut self.code,
+            b"error" => &mut self.error,
+            b"error_description" => &mut self.error_description,
+            b"intent" => &mut self.intent,
+            b"msg" => &mut self.msg,
+            b"return_to" => &mut self.return_to,
+            b"state" => &mut self.state,
+            b"usercancel" => &mut self.usercancel,
+            _ => return None,
+        })
     }
 }
 
@@ -63,13 +83,23 @@ impl Param<'_> {
             Self::Missing | Self::Invalid => None,
         }
     }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        *self == Self::Missing
+    }
 }
 
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(['%', '+']) {
-        return Some(Cow::Borrowed(text));
-    }
-    let text = text.replace('+', " ");
-    let text = percent_decode_str(&text).decode_utf8().ok()?;
-    Some(Cow::Owned(text.into_owned()))
+fn decode(value: &[u8]) -> Param<'_> {
+    let text = if value.contains(&b'+') {
+        let blanks = value
+            .iter()
+            .map(|&byte| if byte == b'+' { b' ' } else { byte });
+        let blanks: Vec<u8> = blanks.collect();
+        String::from_utf8(percent_decode(&blanks).collect())
+            .map(Cow::Owned)
+            .ok()
+    } else {
+        percent_decode(value).decode_utf8().ok()
+    };
+    text.map_or(Param::Invalid, Param::Once)
 }

@@ -7,7 +7,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use crate::config::{ConfigError, ConfigErrors, read_variable};
+use crate::config::{ConfigError, ConfigErrors, find_wrapping, read_variable};
 use crate::random::random_bytes;
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
@@ -73,6 +73,9 @@ impl SessionKeys {
     /// Returns an error if there is no key, with one line for each key that breaks one of the
     /// [rules](Self).
     pub fn parse(keys: &str) -> Result<Self, ConfigError> {
+        if let Some(problem) = find_wrapping(keys) {
+            return Err(ConfigError::new(SETTING, problem));
+        }
         let texts: Vec<&str> = keys.split(',').map(str::trim).collect();
         let mut errors = ConfigErrors::default();
         let mut ring = Vec::new();
