@@ -29,7 +29,7 @@ pub enum LoginErrorKind {
     InvalidState,
     /// The callback has no code, or repeated or malformed parameters.
     InvalidCallback,
-    /// The user cancelled, or QQ reported an error to the callback.
+    /// The user cancelled, or QQ reported an error without a number to the callback.
     Cancelled,
     /// QQ no longer accepts the code or the token; a new login helps.
     CodeRejected,

@@ -38,7 +38,6 @@ impl QqClient {
                     if !self.app().options.request_union_id {
                         return Ok(None);
                     }
-                    let deadline = optional_deadline(deadline);
                     self.request_union_id(&tokens, &openid, deadline).await
                 };
                 let profile = self.request_profile(&tokens, &openid, deadline);
@@ -64,17 +63,12 @@ impl QqClient {
         deadline: Instant,
     ) -> Result<Option<Map<String, Value>>, LoginError> {
         let (step, path) = (Step::Profile, "/user/get_user_info");
-        let is_required = self.app().options.require_profile;
-        let deadline = match is_required {
-            true => deadline,
-            false => optional_deadline(deadline),
-        };
         match self
             .call_api(step, path, tokens, openid, &[], deadline)
             .await
         {
             Ok(profile) => Ok(Some(profile)),
-            Err(error) if is_required => Err(match error.kind() {
+            Err(error) if self.app().options.require_profile => Err(match error.kind() {
                 // QQ accepted the code; it only withholds the profile.
                 CodeRejected => error.with_kind(QqUnavailable),
                 _ => error,
@@ -85,11 +79,4 @@ impl QqClient {
             }
         }
     }
-}
-
-/// Returns the deadline of a call that a login can do without. The rest of the time is for the
-/// app's hook, which would fail the login by running late.
-fn optional_deadline(deadline: Instant) -> Instant {
-    let now = Instant::now();
-    now + deadline.saturating_duration_since(now) * 3 / 4
 }

@@ -2,7 +2,8 @@
 //!
 //! 1. The state is checked first. If it belongs to no login of this browser, no other parameter is read
 //!    and QQ is not called.
-//! 2. An error parameter, or a code of six digits or fewer, is an error reported by QQ.
+//! 2. An error parameter, or a code of six digits or fewer, is an error reported by QQ. Its number
+//!    decides the kind of the error.
 //! 3. A login with an intent succeeds only for the account that started it.
 //! 4. The first callback of a state runs the login. Others with the same code join it, for 10 seconds
 //!    after its end as well, and get the same session.

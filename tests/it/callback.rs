@@ -113,8 +113,7 @@ async fn error_reports_with_a_valid_state_cancel_the_login() {
         "usercancel=2&code=ABC",
         "error=access_denied",
         "error=access_denied&error_description=%3Cscript%3Ealert(1)%3C/script%3E",
-        "code=100010&msg=redirect%20uri%20is%20illegal",
-        "code=100044",
+        "msg=redirect%20uri%20is%20illegal",
         "code=ABC&msg=wrong",
     ];
     for report in reports {

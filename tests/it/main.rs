@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{attempt, process, site, socket};
+use support::{attempt, log, process, site, socket};
 
 mod access;
 mod allocations;
@@ -50,8 +50,10 @@ mod several;
 mod soak;
 mod sockets;
 mod spa;
+mod start;
 mod tls;
 mod tokens;
 mod transport;
+mod union_id;
 mod upstream;
 mod without_session;

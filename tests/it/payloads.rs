@@ -6,10 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use http::Response;
 use serde_json::json;
-use tower_qq_auth::mock::{Endpoint, MockQq};
+use tower_qq_auth::{
+    LoginError,
+    mock::{Endpoint, MockQq},
+};
 
-use crate::attempt::{Attempt, Calls};
+use crate::{
+    attempt::{Attempt, Calls},
+    log::Log,
+    site::{Site, param},
+};
 
 /// The outcome of a login in which the file is one of the replies.
 enum End {
@@ -38,6 +46,9 @@ const USER: User = User {
     profile_complete: true,
 };
 
+/// The openid of the newer samples.
+const OPENID: &str = "91449D8A5C0E4F3B2A1C0D9E8F7A6B5C";
+
 /// The same profile with the openid of the mock's first user, which comes with the token.
 const MOCK_USER: User = User {
     openid: "C3A5D19E07B24F68913BD0A4E7F2586C",
@@ -62,7 +73,7 @@ const CASES: &[(&str, End, Calls)] = &[
     ("token-json-openid-string.json", SignedIn(USER), [1, 0, 1]),
     (
         "token-err-100010-json.json",
-        Fails(502, "misconfigured"),
+        Fails(424, "misconfigured"),
         [1, 0, 0],
     ),
     (
@@ -82,7 +93,41 @@ const CASES: &[(&str, End, Calls)] = &[
     ),
     (
         "token-err-html.txt",
-        Fails(502, "qq_unavailable"),
+        Fails(424, "qq_unavailable"),
+        [1, 0, 0],
+    ),
+    (
+        "token-json-need-openid-number-2024.json",
+        SignedIn(User {
+            openid: OPENID,
+            ..USER
+        }),
+        [1, 0, 1],
+    ),
+    ("token-json-openid-null.json", SignedIn(USER), [1, 1, 1]),
+    ("token-json-openid-empty.json", SignedIn(USER), [1, 1, 1]),
+    ("token-json-error-zero.json", SignedIn(USER), [1, 1, 1]),
+    ("token-json-bom.json", SignedIn(USER), [1, 1, 1]),
+    ("token-form-2023.txt", SignedIn(USER), [1, 1, 1]),
+    // Sent with status 400.
+    (
+        "token-err-json-with-status-400.json",
+        Fails(424, "misconfigured"),
+        [1, 0, 0],
+    ),
+    (
+        "token-err-100002-jsonp-2022.txt",
+        Fails(424, "misconfigured"),
+        [1, 0, 0],
+    ),
+    (
+        "token-err-100005-live-page.txt",
+        Fails(400, "code_rejected"),
+        [1, 0, 0],
+    ),
+    (
+        "token-err-100020-trailing-blanks.txt",
+        Fails(424, "qq_unavailable"),
         [1, 0, 0],
     ),
     (
@@ -113,7 +158,7 @@ const CASES: &[(&str, End, Calls)] = &[
     ),
     (
         "me-json-foreign-client.json",
-        Fails(502, "audience_mismatch"),
+        Fails(424, "audience_mismatch"),
         [1, 1, 0],
     ),
     (
@@ -128,11 +173,51 @@ const CASES: &[(&str, End, Calls)] = &[
     ),
     (
         "me-err-100016-doc-trailing-comma.txt",
-        Fails(502, "qq_unavailable"),
+        Fails(424, "qq_unavailable"),
         [1, 1, 0],
     ),
     // `/me` is called again without the UnionID.
     ("me-err-100048-json.json", SignedIn(USER), [1, 2, 1]),
+    (
+        "me-doc-unionid-multiline-2026.txt",
+        SignedIn(User {
+            openid: OPENID,
+            unionid: Some("UID_7BCB35B0C6F331ABE6102F168ECD6399"),
+            ..USER
+        }),
+        [1, 1, 1],
+    ),
+    (
+        "me-doc-typo-unioid-2017.txt",
+        SignedIn(User {
+            openid: OPENID,
+            ..USER
+        }),
+        [1, 1, 1],
+    ),
+    (
+        "me-unionid-odd-shape.json",
+        SignedIn(User {
+            openid: OPENID,
+            ..USER
+        }),
+        [1, 1, 1],
+    ),
+    (
+        "me-err-100016-fullwidth-comma-2022.txt",
+        Fails(424, "qq_unavailable"),
+        [1, 1, 0],
+    ),
+    (
+        "me-jsonp-unionid-mobile-app.txt",
+        Fails(424, "audience_mismatch"),
+        [1, 1, 0],
+    ),
+    (
+        "me-empty-object.json",
+        Fails(424, "qq_unavailable"),
+        [1, 1, 0],
+    ),
     (
         "user-2013-pretty.json",
         SignedIn(User {
@@ -201,9 +286,141 @@ const CASES: &[(&str, End, Calls)] = &[
         SignedIn(MOCK_USER_WITHOUT_PROFILE),
         [1, 0, 1],
     ),
+    (
+        "user-2024-ek.json",
+        SignedIn(User {
+            nickname: "小晨",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/ek_qqapp/AQRisGkwAGgsORYol4LYUkQV4F5i0Ahw1o5C4d8NFrJfo46toxXuJm1le3lZYhB9HKTO18dHVYmLdRZquLGP3pATj4WAkoh8ZV/100",
+            ),
+            ..MOCK_USER
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2026-simple-ek.json",
+        SignedIn(User {
+            nickname: "qwzrtpb",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/ek_qqapp/AQ0xuD2HXCD2D5dVFu60MS5UymB6xedNMD00PPdgFX8HUKukXRLSZI5VPYBv7h41QOh1ohpnOuJGhhqN/100",
+            ),
+            ..MOCK_USER
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2022-12-kti.json",
+        SignedIn(User {
+            nickname: "Kevinn",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=5tbzllAaAe8Zr6rh9v2535&kti=Y6crYAAAAAI&s=100&t=1483280000",
+            ),
+            ..MOCK_USER
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2020-egg-one-blank.json",
+        SignedIn(User {
+            nickname: "sprite",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=LCXecAKGUA9xN1Y3e21IanNeC&s=100&t=1556490000",
+            ),
+            ..MOCK_USER
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-qh-qqapp.json",
+        SignedIn(User {
+            nickname: "小雨",
+            avatar: Some(
+                "https://qh.qlogo.cn/ek_qqapp/AQjJmpKw0TjksPOuw6c2O9zS1RgFDw5rxvovP9hTe7fHSQvftXitw1EOC0LhqN8K6Mgu9WcttARtdZXgODzEF5HP/100",
+            ),
+            ..MOCK_USER
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2015-qzuser-default.json",
+        SignedIn(User {
+            nickname: "qzuser",
+            avatar: Some(
+                "https://qzapp.qlogo.cn/qzapp/111111/942FEA70050EEAFBD4DCE2C1FC775E56/100",
+            ),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2019-islost1-qquser.json",
+        SignedIn(User {
+            nickname: "qquser",
+            avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=aicBEyDVTRuFfj8LKWVOfZW&s=100"),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-islost0-qquser.json",
+        SignedIn(User {
+            nickname: "qquser",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=dzCD9NlwZ3dHI6LLByoHpL&s=100&t=1590000000",
+            ),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-2020-empty-nick.json",
+        SignedIn(User {
+            nickname: "",
+            avatar: Some(
+                "https://thirdqq.qlogo.cn/g?b=oidb&k=AYVRr5zGeuoOxbsd6pwHq7Eh&s=100&t=1587560000",
+            ),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-nick-invisible.json",
+        SignedIn(User {
+            nickname: "",
+            avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=abc&s=100"),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-nick-gbk.bin",
+        SignedIn(User {
+            nickname: "",
+            avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=abc&s=100"),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-nick-lone-surrogate.json",
+        SignedIn(User {
+            nickname: "",
+            avatar: Some("https://thirdqq.qlogo.cn/g?b=oidb&k=abc&s=100"),
+            ..MOCK_USER_WITHOUT_PROFILE
+        }),
+        [1, 0, 1],
+    ),
+    (
+        "user-err-neg1-invalid-openid.json",
+        SignedIn(MOCK_USER_WITHOUT_PROFILE),
+        [1, 0, 1],
+    ),
+    (
+        "user-err-2021-login.json",
+        SignedIn(MOCK_USER_WITHOUT_PROFILE),
+        [1, 0, 1],
+    ),
 ];
-
-const EMPTY_OBJECT: &str = "me-empty-object.json";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads")
@@ -222,7 +439,12 @@ fn queue_replies(qq: &MockQq, file: &str) {
         other => panic!("unknown kind of reply: {other}"),
     };
     qq.ignore_need_openid(endpoint != Endpoint::UserInfo);
-    qq.reply(endpoint, payload(file));
+    if file.contains("status-400") {
+        let reply = Response::builder().status(400);
+        qq.fault(endpoint, 1, reply.body(payload(file)).unwrap());
+    } else {
+        qq.reply(endpoint, payload(file));
+    }
     if endpoint == Endpoint::Token || file.contains("100048") {
         qq.reply(Endpoint::Me, payload("me-json.json"));
     }
@@ -258,7 +480,14 @@ async fn every_payload_leads_to_the_expected_outcome() {
             Fails(status, code) => {
                 attempt.assert_failed(file, (status, code), *calls);
                 let body = String::from_utf8(payload(file)).unwrap();
-                for word in ["Gateway", "illegal", "reused", "100000001", body.trim()] {
+                for word in [
+                    "Gateway",
+                    "illegal",
+                    "reused",
+                    "or lost",
+                    "100000001",
+                    body.trim(),
+                ] {
                     assert!(!attempt.reply.body.contains(word), "{file} shows through");
                 }
             }
@@ -266,10 +495,83 @@ async fn every_payload_leads_to_the_expected_outcome() {
     }
 }
 
+/// `requests.md` beside the samples: callbacks of real logins, without their states.
 #[tokio::test]
-async fn an_empty_object_from_me_is_unavailable_not_a_mismatch() {
-    let attempt = Attempt::with(|app| app, |qq| queue_replies(qq, EMPTY_OBJECT)).await;
-    attempt.assert_failed(EMPTY_OBJECT, (502, "qq_unavailable"), [1, 1, 0]);
+async fn callbacks_seen_in_public_are_read_by_their_shape() {
+    const CODE: &str = "7C1E0B5A93D24F68A0B1C2D3E4F50617";
+    let described = "error_description=redirect+uri+is+illegal";
+    let cases = [
+        (
+            format!("error=100010&{described}"),
+            424,
+            "misconfigured",
+            Some(100010),
+        ),
+        (
+            format!("{described}&error=100010&code={CODE}"),
+            424,
+            "misconfigured",
+            Some(100010),
+        ),
+        (
+            "code=100002&msg=param+client_secret+is+wrong".into(),
+            424,
+            "misconfigured",
+            Some(100002),
+        ),
+        ("code=100020".into(), 400, "code_rejected", Some(100020)),
+        (
+            "c%6fde=100044&m%73g=x".into(),
+            424,
+            "misconfigured",
+            Some(100044),
+        ),
+        ("code=100062&msg=".into(), 424, "qq_busy", Some(100062)),
+        ("error=100011".into(), 424, "not_approved", Some(100011)),
+        ("error=-1".into(), 424, "qq_unavailable", Some(-1)),
+        ("code=999999".into(), 424, "qq_unavailable", Some(999999)),
+        ("code=1".into(), 424, "qq_unavailable", Some(1)),
+        ("code=0".into(), 424, "qq_unavailable", Some(0)),
+        (format!("code={CODE}&msg=x"), 403, "cancelled", None),
+        (
+            format!("error=access_denied&code={CODE}"),
+            403,
+            "cancelled",
+            None,
+        ),
+        (
+            format!("error=100010&error=100010&code={CODE}"),
+            403,
+            "cancelled",
+            None,
+        ),
+        (format!("usercancel=1&code={CODE}"), 403, "cancelled", None),
+    ];
+    for (query, status, kind, number) in cases {
+        let log = Log::start();
+        let site = Site::new();
+        let mut browser = site.browser().program();
+        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        let state = param(&callback, "state").to_owned();
+        let reply = browser
+            .get(&format!("/auth/qq/callback?{query}&state={state}"))
+            .await;
+        reply.assert_failed(status, kind);
+        let error = reply.extensions.get::<LoginError>().unwrap();
+        assert_eq!(error.qq_code(), number, "{query}");
+        if let Some(number) = number {
+            let logged = format!("qq_code={number} ");
+            assert!(log.text().contains(&logged), "{query}: {}", log.text());
+        }
+        assert_eq!(site.qq.calls(Endpoint::Token), 0, "{query}");
+    }
+    // A query of the redirect URI stays, in front.
+    let site = Site::new();
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    let surl = "?login_type=1&surl=https%3A%2F%2Fy.example.com%2Fp.html&";
+    let reply = browser.get(&callback.replace('?', surl)).await;
+    assert_eq!(reply.location(), "/");
 }
 
 #[test]
@@ -278,8 +580,7 @@ fn every_payload_has_a_case() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let cases = CASES.iter().map(|(file, ..)| *file).chain([EMPTY_OBJECT]);
-    let cases: Vec<String> = cases.map(String::from).collect();
+    let cases: Vec<String> = CASES.iter().map(|(file, ..)| (*file).into()).collect();
     assert_eq!(files.len(), cases.len(), "one case for each file");
     assert_eq!(files, cases.into_iter().collect());
 }

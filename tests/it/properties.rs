@@ -445,6 +445,43 @@ fn a_value_longer_than_2048_bytes_is_ignored() {
     }
 }
 
+#[test]
+fn skipping_the_parameters_of_others_allocates_nothing() {
+    let app = service_fn(|_: Request<()>| {
+        ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+    });
+    let mut service = layer(&qq()).layer(app);
+    let mut allocations = |query: &str| {
+        let request = Request::get(format!("/auth/qq/callback?{query}"));
+        let request = request.body(()).unwrap();
+        let memory = allocation_counter::measure(|| {
+            let response = now(pin!(service.call(request))).expect("the response is ready");
+            assert_eq!(
+                black_box(response).unwrap().status(),
+                StatusCode::BAD_REQUEST
+            );
+        });
+        memory.count_total
+    };
+    // The first request sets up what the thread keeps.
+    allocations("a");
+    let few = allocations("a");
+    for pair in [
+        "a&",
+        "&",
+        "codes=%41&",
+        "%63ode_=%41+&",
+        "error%5Fx&",
+        "%25+&",
+    ] {
+        let many = allocations(&pair.repeat(60_000 / pair.len()));
+        assert!(
+            many <= few + 8,
+            "{pair}: {many} allocations instead of {few}"
+        );
+    }
+}
+
 /// `Cookie` headers with the session cookie among similar ones. `GOOD` stands for the sealed value.
 fn cookie_headers() -> impl Strategy<Value = Vec<String>> {
     let blanks = prop::sample::select(vec!["", "", "", " ", "  ", "\t"]);

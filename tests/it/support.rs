@@ -1,6 +1,7 @@
 //! Helpers of the tests, and no tests.
 
 pub(crate) mod attempt;
+pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod nginx;
 pub(crate) mod process;

@@ -225,16 +225,15 @@ async fn turning_keep_tokens_on_signs_users_out_and_off_drops_tokens() {
 #[tokio::test]
 async fn a_session_too_large_for_browsers_is_not_started() {
     let site = site_with_tokens();
-    let mut people = site.qq.people();
-    people[0].avatar_100 = format!("https://thirdqq.qlogo.cn/{}", "a".repeat(990));
-    site.qq.set_people(people);
     let token = json!({
         "access_token": "canary-a".repeat(128), "refresh_token": "canary-r".repeat(128),
-        "expires_in": 7_776_000, "openid": site.qq.people()[0].openid,
+        "expires_in": 7_776_000, "openid": "O".repeat(128),
     });
     // The mock does not know this token, so its profile has to be planted, too.
-    let picture = &site.qq.people()[0].avatar_100;
-    let profile = json!({ "ret": 0, "nickname": "小明", "figureurl_qq_2": picture });
+    let picture = format!("https://thirdqq.qlogo.cn/{}", "a".repeat(512 - 25));
+    let profile = json!({
+        "ret": 0, "nickname": "n".repeat(256), "figureurl_qq_2": picture,
+    });
     site.qq.reply(Endpoint::Token, token.to_string());
     site.qq.reply(Endpoint::UserInfo, profile.to_string());
     let mut browser = site.browser().program();

@@ -1,10 +1,6 @@
 //! Secret values to plant, a log to capture, and the search for the values in any encoding.
 
-use std::{
-    collections::HashSet,
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex},
-};
+use std::collections::HashSet;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -13,9 +9,8 @@ use tower_qq_auth::{
     QqApp, QqAppBuilder, SessionKeys,
     mock::{Endpoint, MockQq},
 };
-use tracing::{Dispatch, level_filters::LevelFilter, subscriber::DefaultGuard};
-use tracing_subscriber::fmt::MakeWriter;
 
+pub(crate) use crate::log::Log;
 use crate::site::{APP_ID, CALLBACK};
 
 // Each value differs from its encoded forms.
@@ -32,57 +27,6 @@ pub(crate) const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
 
 /// Every secret that a login involves.
 pub(crate) const SECRETS: &[&str] = &[KEY, CODE, ACCESS, REFRESH, SESSION_KEY, OLD_KEY, PAGE];
-
-/// Captures what this thread logs, at every level and from every crate, until it is dropped.
-pub(crate) struct Log {
-    lines: Lines,
-    _guard: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        // A log statement that first runs on a thread without a subscriber is disabled for good,
-        // unless two subscribers exist.
-        static OTHER: LazyLock<Dispatch> = LazyLock::new(|| subscriber(Lines::default()));
-        LazyLock::force(&OTHER);
-        let lines = Lines::default();
-        let _guard = tracing::dispatcher::set_default(&subscriber(lines.clone()));
-        Self { lines, _guard }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-fn subscriber(lines: Lines) -> Dispatch {
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(lines)
-        .into()
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 /// Fails if the text contains a secret, in any encoding.
 #[track_caller]

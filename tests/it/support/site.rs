@@ -181,6 +181,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    pub(crate) extensions: http::Extensions,
 }
 
 impl Browser {
@@ -241,6 +242,7 @@ impl Browser {
             status: head.status,
             headers: head.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
+            extensions: head.extensions,
         }
     }
 

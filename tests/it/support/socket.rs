@@ -184,5 +184,6 @@ fn reply(head: &str, body: &str) -> Reply {
             .unwrap(),
         headers,
         body: body.to_owned(),
+        extensions: http::Extensions::new(),
     }
 }
