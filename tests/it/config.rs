@@ -463,6 +463,22 @@ fn from_env_reports_variables_that_are_not_unicode() {
 }
 
 #[test]
+fn from_env_names_each_variable_with_quotes_around_its_value() {
+    let quoted: Vec<_> = valid_environment()
+        .into_iter()
+        .chain([("QQ_BASE_URL", "https://proxy.example/qq")])
+        .map(|(name, value)| (name, format!("\"{value}\"")))
+        .collect();
+    let [app, plain_http, keys] = from_env(&quoted);
+    for app in [app, plain_http] {
+        let lines = [ID, KEY, REDIRECT_URI, BASE_URL].map(|setting| (setting, "has quotes"));
+        assert_lines(&app.unwrap_err(), &lines);
+    }
+    let keys = keys.unwrap_err();
+    assert_lines(&keys, &[("session key (QQ_SESSION_KEY)", "has quotes")]);
+}
+
+#[test]
 fn from_env_accepts_plain_http_only_with_the_danger_setting() {
     let lan = "http://10.0.0.7:8080/cb";
     let mut environment = valid_environment();
@@ -489,6 +505,13 @@ fn from_env_reads_the_app_key_from_a_file() {
     environment.retain(|(name, _)| *name != "QQ_APP_KEY");
     fs::write(file, format!("{APP_KEY}\n")).unwrap();
     assert_eq!(from_env(&environment)[0], Ok(CALLBACK.into()));
+
+    fs::write(file, format!("\u{feff}{APP_KEY}\n")).unwrap();
+    let marked = from_env(&environment)[0].clone().unwrap_err();
+    assert_lines(
+        &marked,
+        &[("app key file (QQ_APP_KEY_FILE)", "byte order mark")],
+    );
 
     fs::write(file, "canary key\n").unwrap();
     environment.retain(|(name, _)| *name != "QQ_APP_ID");
