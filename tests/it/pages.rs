@@ -1,12 +1,9 @@
 //! Failure pages, the login button, QQ's error codes and the start of a login.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -19,7 +16,7 @@ use tower_qq_auth::{
     mock::{Endpoint, Fault},
 };
 
-use crate::site::{self, LOGIN, Site};
+use crate::site::{self, Site};
 
 /// A site with this failure page.
 fn site_with_page(page: impl Fn(&Failure<'_>) -> Response<String> + Send + Sync + 'static) -> Site {
