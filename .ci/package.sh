@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 found=$(cargo package --list --allow-dirty 2>/dev/null | sort)
 expected=$(
   {
-    git ls-files src
-    printf '%s\n' examples/{doctor.rs,quickstart.css,quickstart.rs} README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
+    git ls-files src examples/doctor
+    printf '%s\n' examples/{quickstart.css,quickstart.rs} README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
     printf '%s\n' LICENSE-{APACHE,MIT}
     printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # written by cargo
   } | sort

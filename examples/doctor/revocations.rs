@@ -1,0 +1,36 @@
+//! The Redis server of `REDIS_URL`, which several machines need for revocations.
+
+#[cfg(feature = "redis")]
+mod server;
+
+use std::env;
+
+#[cfg(feature = "redis")]
+use self::server::check_server;
+use crate::report::Report;
+
+pub(crate) async fn check(report: &mut Report) {
+    let url = env::var("REDIS_URL").unwrap_or_default();
+    match url.trim() {
+        "" => {}
+        url => check_server(report, url).await,
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+async fn check_server(report: &mut Report, _url: &str) {
+    use crate::language::say;
+    use crate::report::Check;
+
+    report.warning(
+        Check::Redis,
+        say(
+            "REDIS_URL is set, but this doctor cannot check it",
+            "设置了 REDIS_URL，但这个程序无法检查",
+        ),
+        say(
+            "build it with `--features redis`",
+            "编译时加上 `--features redis`",
+        ),
+    );
+}

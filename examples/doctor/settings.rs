@@ -1,0 +1,118 @@
+//! The settings of the app: form, and fitness for the real QQ.
+
+use std::env;
+
+use reqwest::Url;
+use tower_qq_auth::{ConfigError, QqApp};
+
+use crate::language::say;
+use crate::report::{Check, Report};
+
+/// Returns the app if its settings are well formed.
+pub(crate) fn check(report: &mut Report) -> Option<QqApp> {
+    let app = match QqApp::from_env() {
+        Ok(app) => app,
+        Err(error) => {
+            report_problems(report, Check::Settings, &error, "");
+            return None;
+        }
+    };
+    let redirect_uri = app.redirect_uri();
+    report.ok(
+        Check::Settings,
+        say(
+            format!("well formed; register exactly {redirect_uri} as 网站回调域"),
+            format!("格式正确；请在 connect.qq.com 的「网站回调域」填写 {redirect_uri}"),
+        ),
+    );
+    if let Ok(redirect_uri) = Url::parse(redirect_uri) {
+        check_redirect_uri(report, &redirect_uri);
+    }
+    Some(app)
+}
+
+/// Reports each line of the error, and `note` beside it.
+pub(crate) fn report_problems(report: &mut Report, check: Check, error: &ConfigError, note: &str) {
+    for problem in error.to_string().lines() {
+        let name = problem
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'));
+        let name = name.map_or("", |(name, _)| name);
+        let chinese = if problem.contains("is not set") {
+            format!("没有设置 {name}")
+        } else {
+            format!("{name} 不正确（{problem}）")
+        };
+        let finding = say(problem, chinese);
+        report.error(check, format!("{finding}{note}"), advice(name));
+    }
+}
+
+fn advice(name: &str) -> String {
+    match name {
+        "QQ_APP_ID" => say(
+            "set it to the APP ID at connect.qq.com",
+            "填写 connect.qq.com 上的 APP ID",
+        ),
+        "QQ_APP_KEY" | "QQ_APP_KEY_FILE" => say(
+            "set QQ_APP_KEY to the APP Key at connect.qq.com, or QQ_APP_KEY_FILE to a file that contains it, not both",
+            "把 QQ_APP_KEY 设为 connect.qq.com 上的 APP Key，或者把 QQ_APP_KEY_FILE 设为保存它的文件，二者只设其一",
+        ),
+        "QQ_REDIRECT_URI" => say(
+            "set it to the callback of your site, such as https://www.example.com/auth/qq/callback",
+            "填写网站的回调地址，例如 https://www.example.com/auth/qq/callback",
+        ),
+        "QQ_SESSION_KEY" => say(
+            "set it to what `openssl rand -hex 32` prints, and keep it: a new one signs all users out",
+            "用 `openssl rand -hex 32` 生成并妥善保存：更换后所有用户都要重新登录",
+        ),
+        "QQ_BASE_URL" => say("leave it unset for the real QQ", "使用真实的 QQ 时不要设置"),
+        _ => say("correct it", "请改正"),
+    }
+}
+
+fn check_redirect_uri(report: &mut Report, uri: &Url) {
+    let problem = if uri.domain().is_none_or(|domain| domain == "localhost") {
+        say(
+            "the redirect URI names localhost or an IP address",
+            "回调地址是 localhost 或 IP 地址",
+        )
+    } else if uri.port().is_some() {
+        say("the redirect URI has a port", "回调地址带端口")
+    } else if uri.path().ends_with('/') {
+        say(
+            "the path of the redirect URI ends in `/`",
+            "回调地址的路径以 `/` 结尾",
+        )
+    } else {
+        return;
+    };
+    let advice = say(
+        "fine with a mock; the real QQ refuses it (100010)",
+        "使用模拟的 QQ 时没有问题；真实的 QQ 不接受（100010）",
+    );
+    report.warning(Check::Settings, problem, advice);
+}
+
+/// Reports a base URL that is not the one of QQ.
+pub(crate) fn check_base_url(report: &mut Report, app: &QqApp, authorize_url: &Url) {
+    let host = authorize_url.host_str().unwrap_or_default();
+    if env::var_os("QQ_BASE_URL").is_none_or(|url| url.is_empty())
+        || authorize_url.scheme() == "https" && host == "graph.qq.com"
+    {
+        return;
+    }
+    let finding = say(
+        format!("QQ_BASE_URL is set: logins go to {host}, not to QQ"),
+        format!("设置了 QQ_BASE_URL：登录请求发往 {host}，而不是 QQ"),
+    );
+    if app.redirect_uri().starts_with("http:") {
+        report.ok(Check::Settings, finding);
+        return;
+    }
+    let advice = say(
+        "unset it for a real site: the server there learns the app key and can sign in as any user",
+        "正式网站请取消设置：该服务器能得到 APP Key，并能以任何用户的身份登录",
+    );
+    report.warning(Check::Settings, finding, advice);
+}
