@@ -224,7 +224,7 @@
 //! ```
 //!
 //! 1. Set `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`) and `QQ_REDIRECT_URI`, exactly as
-//!    registered at QQ. The example `doctor` checks them without a login.
+//!    registered at QQ. The example `qq-doctor` checks them without a login.
 //! 2. Set `QQ_SESSION_KEY` to the output of `openssl rand -hex 32`, and keep it. To change it, put
 //!    the new key in front (`new,old`) and drop the old one after 7 days; with several machines,
 //!    first set `old,new` everywhere.

@@ -8,6 +8,9 @@ use crate::language::say;
 use crate::report::{Check, Report};
 use crate::settings::report_problems;
 
+/// Random base64 has far more characters that are no hex digits.
+const MAX_MISTYPED: usize = 4;
+
 pub(crate) fn check(report: &mut Report) {
     let variable = env::var("QQ_SESSION_KEY").unwrap_or_default();
     let texts: Vec<&str> = variable.split(',').map(str::trim).collect();
@@ -16,7 +19,7 @@ pub(crate) fn check(report: &mut Report) {
     if let Err(error) = SessionKeys::from_env() {
         let note = match variable.trim() {
             "" => String::new(),
-            _ => say(format!(" (read as {readings})"), format!("（{readings}）")),
+            _ => say(format!(" ({readings})"), format!("（{readings}）")),
         };
         report_problems(report, Check::SessionKey, &error, &note);
         return;
@@ -31,32 +34,22 @@ pub(crate) fn check(report: &mut Report) {
             ),
         },
     );
-    for (index, text) in texts.iter().enumerate() {
-        if looks_mistyped(text) {
-            let number = index + 1;
-            report.warning(
-                Check::SessionKey,
-                say(
-                    format!("key {number} looks like hex with a mistake, and counts as base64"),
-                    format!("第 {number} 个像是有误的十六进制，已按 base64 解析"),
-                ),
-                say(
-                    "compare it with the original: a digit is missing, added or changed. All machines need the same key",
-                    "与原来的密钥核对：多了、少了或改了一位。各服务器的密钥必须相同",
-                ),
-            );
-        }
-    }
 }
 
 /// Returns how `SessionKeys::parse` reads a key, and its length.
 fn describe(text: &str) -> String {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    let others = text.len() - digits;
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
-    let (form, length) = if is_hex(text) {
-        (say("hex", "十六进制"), text.len() / 2)
+    let (form, length) = if others == 0 && digits % 2 == 0 {
+        (say("hex", "十六进制"), digits / 2)
+    } else if others <= MAX_MISTYPED {
+        return say(
+            format!("hex with a mistake: {digits} hex digits and {others} other characters"),
+            format!("有误的十六进制：{digits} 个十六进制字符，{others} 个其他字符"),
+        );
     } else if text.bytes().all(is_base64) {
-        let digits = text.trim_end_matches('=').len();
-        ("base64".into(), digits * 3 / 4)
+        ("base64".into(), text.trim_end_matches('=').len() * 3 / 4)
     } else {
         return say("neither hex nor base64", "既不是十六进制也不是 base64");
     };
@@ -64,15 +57,4 @@ fn describe(text: &str) -> String {
         format!("{form}, {length} bytes"),
         format!("{form}，{length} 字节"),
     )
-}
-
-fn is_hex(text: &str) -> bool {
-    text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Returns whether nine of ten characters are hex digits, and the text still is no hex. Of random
-/// base64 a third are.
-fn looks_mistyped(text: &str) -> bool {
-    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
-    !is_hex(text) && digits * 10 >= text.len() * 9
 }

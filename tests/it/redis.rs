@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A Redis server on a free port that keeps nothing on disk.
-struct Redis {
+pub(crate) struct Redis {
     process: Child,
     program: PathBuf,
     port: u16,
@@ -37,11 +37,11 @@ struct Redis {
 
 impl Redis {
     /// Returns `None` and says so if Redis is not installed. In CI that is a failure.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
 
-    async fn start_with(settings: &'static [&'static str]) -> Option<Self> {
+    pub(crate) async fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path)
             .map(|folder| folder.join("redis-server"))
@@ -141,7 +141,7 @@ impl Redis {
         );
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 

@@ -4,7 +4,7 @@
 use reqwest::Url;
 
 use super::login::{paths, starts_login};
-use super::request::Visitor;
+use super::request::{Answer, Visitor};
 use super::{Site, shown};
 use crate::client::{cause, is_tls, report_failure};
 use crate::language::say;
@@ -28,51 +28,58 @@ pub(super) async fn check(
         let mut url = entrance.clone();
         url.set_path(&login);
         let is_named = Some(entrance) == named;
-        let answer = match visitor.open(&url).await {
-            Ok(answer) => answer,
-            Err(error) if is_named => {
-                report_failure(report, Check::Site, entrance, &error);
-                continue;
-            }
+        match visitor.open(&url).await {
+            // Of a proxy on the way, to which nothing answers.
+            Ok(answer) if answer.status >= 500 && !is_named => {}
+            Ok(answer) => report_answer(report, &answer, &own, entrance, &entrances),
+            Err(error) if is_named => report_failure(report, Check::Site, entrance, &error),
             Err(error) if is_tls(&cause(&error)) => {
                 report_certificate(report, entrance, &cause(&error));
-                continue;
             }
-            Err(_) => continue, // there is nothing
-        };
-        let (from, to) = (shown(entrance), shown(&own));
-        match &answer.location {
-            Some(_) if starts_login(&answer) => report.error(
-                Check::Site,
-                say(
-                    format!("a login that starts at {from} loses its cookies (`invalid_state`)"),
-                    format!("从 {from} 发起的登录会丢失 Cookie（`invalid_state`）"),
-                ),
-                say(
-                    format!("redirect every page of it to {to} in the proxy"),
-                    format!("在反向代理中把它的所有页面跳转到 {to}"),
-                ),
-            ),
-            Some(target) if leads_home(target, &own, &entrances) => {
-                let target = target.origin().ascii_serialization();
-                let finding = say(
-                    format!("{from} redirects to {target}"),
-                    format!("{from} 跳转到 {target}"),
-                );
-                report.ok(Check::Site, finding);
-            }
-            _ => report.warning(
-                Check::Site,
-                say(
-                    format!("{from} is another site, or shows pages of this one"),
-                    format!("{from} 是另一个网站，或者直接显示本站页面"),
-                ),
-                say(
-                    format!("redirect it to {to}: a login must start where it ends"),
-                    format!("请跳转到 {to}：登录必须在同一个域名下开始和结束"),
-                ),
-            ),
+            Err(_) => {} // nothing is there
         }
+    }
+}
+
+fn report_answer(
+    report: &mut Report,
+    answer: &Answer,
+    own: &Url,
+    entrance: &Url,
+    entrances: &[Url],
+) {
+    let (from, to) = (shown(entrance), shown(own));
+    match &answer.location {
+        Some(_) if starts_login(answer) => report.error(
+            Check::Site,
+            say(
+                format!("a login that starts at {from} loses its cookies (`invalid_state`)"),
+                format!("从 {from} 发起的登录会丢失 Cookie（`invalid_state`）"),
+            ),
+            say(
+                format!("redirect every page of it to {to} in the proxy"),
+                format!("在反向代理中把它的所有页面跳转到 {to}"),
+            ),
+        ),
+        Some(target) if leads_home(target, own, entrances) => {
+            let target = target.origin().ascii_serialization();
+            let finding = say(
+                format!("{from} redirects to {target}"),
+                format!("{from} 跳转到 {target}"),
+            );
+            report.ok(Check::Site, finding);
+        }
+        _ => report.warning(
+            Check::Site,
+            say(
+                format!("{from} is another site, or shows pages of this one"),
+                format!("{from} 是另一个网站，或者直接显示本站页面"),
+            ),
+            say(
+                format!("redirect it to {to}: a login must start where it ends"),
+                format!("请跳转到 {to}：登录必须在同一个域名下开始和结束"),
+            ),
+        ),
     }
 }
 
