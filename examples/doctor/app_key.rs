@@ -1,6 +1,6 @@
 //! The app key: a token call without a code.
 //!
-//! QQ checks the app id and the key before it misses the code, so that 100005 shows that both are
+//! QQ checks the app id and the key before the code, so that 100005 (no code) shows that both are
 //! right. Nothing is used up.
 
 use std::{

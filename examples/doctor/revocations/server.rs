@@ -72,7 +72,7 @@ async fn write_and_read(list: &RedisRevocations) -> Result<(), BoxError> {
     }
 }
 
-/// Only a layer knows how to digest a user: lets one revoke a user, and listens.
+/// Only a layer can digest a user: lets one revoke a user, and listens.
 async fn made_up_user() -> Result<Subject, BoxError> {
     let app = QqApp::new("1", "key", "http://localhost/callback")?;
     let listener = Listener::default();

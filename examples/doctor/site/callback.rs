@@ -48,8 +48,8 @@ pub(super) async fn check(
             "QQ_REDIRECT_URI 必须是最终响应的地址：协议、域名和路径",
         ),
         401 | 403 => say(
-            "let everyone reach this path: an access control in front of the app refuses it",
-            "请放行这个路径：应用前面的访问控制拒绝了请求",
+            "exempt this path from the access control in front of the app: QQ sends every user here",
+            "请放行这个路径：应用前面的访问控制拒绝了请求，而所有用户都会从 QQ 回到这里",
         ),
         500..=599 => say(
             "start the app, and check the address to which the proxy forwards; the log of both says more",

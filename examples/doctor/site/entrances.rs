@@ -29,14 +29,14 @@ pub(super) async fn check(
         url.set_path(&login);
         let is_named = Some(entrance) == named;
         match visitor.open(&url).await {
-            // Of a proxy on the way, to which nothing answers.
+            // A proxy on the way reports that nothing answers.
             Ok(answer) if answer.status >= 500 && !is_named => {}
             Ok(answer) => report_answer(report, &answer, &own, entrance, &entrances),
             Err(error) if is_named => report_failure(report, Check::Site, entrance, &error),
             Err(error) if is_tls(&cause(&error)) => {
                 report_certificate(report, entrance, &cause(&error));
             }
-            Err(_) => {} // nothing is there
+            Err(_) => {} // nothing answers
         }
     }
 }

@@ -19,9 +19,9 @@ use tower::ServiceExt;
 
 /// The answer of a host to a request.
 pub(super) enum Answer {
-    /// Of the app, which gets the request with this path.
+    /// The app answers, and gets this path.
     App(String),
-    /// Of another server.
+    /// Another server answers.
     Other(Response<Body>),
     /// The host does not exist.
     Nothing,
