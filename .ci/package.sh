@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks that the package holds the library, its two examples and the documents, and nothing else.
+# Checks that the package holds the library, its examples and the documents, and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 found=$(cargo package --list --allow-dirty 2>/dev/null | sort)
 expected=$(
   {
     git ls-files src examples/doctor
-    printf '%s\n' examples/{quickstart.css,quickstart.rs} README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
+    printf '%s\n' examples/{mock_qq.rs,quickstart.css,quickstart.rs} README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
     printf '%s\n' LICENSE-{APACHE,MIT}
     printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # written by cargo
   } | sort
