@@ -210,6 +210,7 @@ impl LoginError {
     }
 
     /// Notes that no byte of the request has left this process, so that its code is still good.
+    #[cfg(feature = "reqwest")]
     pub(crate) fn with_unsent(mut self) -> Self {
         self.is_unsent = true;
         self

@@ -10,7 +10,8 @@
 //! 4. The client asks for the profile. A login succeeds without it, unless the app requires it.
 //! 5. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
 //!    Without one, a reply counts only if its status is 200.
-//! 6. After a transient failure `/me` and the profile are retried once, the token never.
+//! 6. After a transient failure `/me` and the profile are retried once, the token never. Below
+//!    that, the built-in HTTP client sends any request again that QQ says it did not process.
 
 pub(crate) mod app;
 pub(crate) mod app_builder;
@@ -26,6 +27,8 @@ mod open_api;
 mod profile;
 mod reply;
 pub(crate) mod response;
+#[cfg(feature = "reqwest")]
+mod send_error;
 mod token;
 mod upstream;
 #[cfg(feature = "reqwest")]

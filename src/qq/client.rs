@@ -14,7 +14,7 @@ use super::{
     upstream::{Upstream, UpstreamError},
 };
 #[cfg(feature = "reqwest")]
-use super::{http_client, warm_up};
+use super::{http_client::HttpClient, warm_up};
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
 use crate::percent::RESERVED;
@@ -65,15 +65,16 @@ impl QqClient {
     /// Creates a client with the built-in HTTP client: reqwest over rustls, without redirects,
     /// `Referer` or decompression.
     ///
-    /// It uses the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`), except for a
-    /// base URL on a loopback host. If the HTTP client cannot be created, which only the system can
+    /// It uses the proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), http or
+    /// SOCKS, except for a base URL on a loopback host. Cargo features that other crates turn on in
+    /// reqwest change nothing. If the HTTP client cannot be created, which only the system can
     /// cause, this logs an error and every call fails;
     /// [`QqAuthLayerBuilder::build`](crate::QqAuthLayerBuilder::build) returns that error.
     #[cfg(feature = "reqwest")]
     pub fn new(app: QqApp) -> Self {
-        let (upstream, open_connection, build_error) = match http_client::build(&app) {
+        let (upstream, open_connection, build_error) = match HttpClient::new(&app) {
             Ok(client) => {
-                let upstream = http_client::upstream(client.clone());
+                let upstream = client.clone().into_upstream();
                 (upstream, warm_up::build(&app, client), None)
             }
             Err(cause) => (Upstream::failing(cause.clone()), None, Some(cause)),

@@ -1,74 +1,138 @@
 //! The built-in HTTP client: reqwest with rustls.
 //!
 //! It follows no redirect and sends no `Referer`, since URLs contain the app key. It decompresses
-//! nothing, since half a megabyte of gzip can become a gigabyte. It retries nothing, since a code
-//! works only once.
+//! nothing, since half a megabyte of gzip can become a gigabyte. A code works only once, so a
+//! request is sent again only if QQ says that it did not process it. Features that other crates
+//! turn on in reqwest change none of this: every setting that one of them could flip is set here.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tower::{BoxError, service_fn};
 
 use super::{
     app::QqApp,
+    send_error::{SendError, root_cause},
     upstream::{Upstream, UpstreamError},
 };
 use crate::redirect_uri::AbsoluteUrl;
 
-/// Builds the client. The error is the cause of a failure.
-pub(super) fn build(app: &QqApp) -> Result<reqwest::Client, String> {
+/// Two more attempts reach another connection even if QQ closes one of them as well.
+const MAX_RESENDS: usize = 2;
+
+/// An HTTP client for the host of one base URL.
+#[derive(Clone)]
+pub(super) struct HttpClient {
+    client: reqwest::Client,
+    has_proxy: bool,
+}
+
+impl HttpClient {
+    /// Builds the client. The error is the cause of a failure.
+    pub(super) fn new(app: &QqApp) -> Result<Self, String> {
+        let proxy = find_proxy(&app.base_url);
+        let has_proxy = proxy.is_some();
+        build(proxy)
+            .map(|client| Self { client, has_proxy })
+            .map_err(|error| {
+                let cause = root_cause(&error);
+                tracing::error!("every login will fail: cannot create the HTTP client: {cause}");
+                cause
+            })
+    }
+
+    /// Sends a request, and up to twice again if QQ did not process it.
+    pub(super) async fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<reqwest::Body>, SendError> {
+        let mut was_refused = false;
+        let mut resends = 0;
+        loop {
+            let response = match reqwest::Request::try_from(request.clone()) {
+                Ok(request) => self.client.execute(request).await,
+                Err(error) => Err(error),
+            };
+            let error = match response {
+                Ok(response) => return Ok(response.into()),
+                Err(error) => SendError::new(error, self.has_proxy, was_refused),
+            };
+            if resends == MAX_RESENDS || !error.is_unprocessed() {
+                return Err(error);
+            }
+            was_refused |= error.is_refused();
+            resends += 1;
+        }
+    }
+
+    pub(super) fn into_upstream(self) -> Upstream {
+        let send = move |request: Request<Full<Bytes>>| {
+            let client = self.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                // A `Full` is one frame that is there already.
+                let body = body
+                    .collect()
+                    .await
+                    .map(|body| body.to_bytes())
+                    .unwrap_or_default();
+                client.send(Request::from_parts(head, body)).await
+            }
+        };
+        Upstream::new(service_fn(send), explain)
+    }
+}
+
+/// Explains the failure of a request or of the body of its response.
+fn explain(error: BoxError) -> UpstreamError {
+    match error.downcast_ref::<SendError>() {
+        Some(error) => error.explain(),
+        None => UpstreamError::Failed(root_cause(error.as_ref())),
+    }
+}
+
+fn build(proxy: Option<Intercept>) -> reqwest::Result<reqwest::Client> {
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
+        // Uses aws-lc-rs unless the app has installed another provider for its process.
+        .tls_backend_rustls()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .no_hickory_dns()
+        .no_proxy()
         .connect_timeout(Duration::from_secs(3))
         // Most users come back from QQ within this time, to the connection opened when they left.
         .pool_idle_timeout(Duration::from_secs(90))
         .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
-    if AbsoluteUrl::parse(&app.base_url).is_some_and(|url| url.is_loopback()) {
-        client = client.no_proxy();
+    if let Some(proxy) = proxy {
+        client = client.proxy(use_proxy(&proxy)?);
     }
-    client.build().map_err(|error| {
-        let cause = root_cause(&error);
-        tracing::error!("every login will fail: cannot create the HTTP client: {cause}");
-        cause
-    })
+    client.build()
 }
 
-pub(super) fn upstream(client: reqwest::Client) -> Upstream {
-    let send = move |request: Request<Full<Bytes>>| {
-        let client = client.clone();
-        async move {
-            let (head, body) = request.into_parts();
-            // A `Full` is one frame that is there already.
-            let body = body
-                .collect()
-                .await
-                .map(|body| body.to_bytes())
-                .unwrap_or_default();
-            let request = reqwest::Request::try_from(Request::from_parts(head, body))?;
-            let response = client.execute(request).await?;
-            Ok::<_, BoxError>(Response::<reqwest::Body>::from(response))
-        }
-    };
-    Upstream::new(service_fn(send), |error| {
-        match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.is_timeout() => UpstreamError::TimedOut,
-            _ => UpstreamError::Failed(root_cause(error.as_ref())),
-        }
-    })
+/// Returns the proxy that the environment names for QQ. A mock on this machine needs none.
+fn find_proxy(base_url: &str) -> Option<Intercept> {
+    if AbsoluteUrl::parse(base_url).is_some_and(|url| url.is_loopback()) {
+        return None;
+    }
+    Matcher::from_env().intercept(&base_url.parse::<Uri>().ok()?)
 }
 
-/// Returns the innermost cause, such as "connection refused": the outer ones print the whole URL.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+fn use_proxy(proxy: &Intercept) -> reqwest::Result<reqwest::Proxy> {
+    let url = proxy.uri().to_string();
+    let mut used = reqwest::Proxy::all(url)?;
+    if let Some(header) = proxy.basic_auth() {
+        used = used.custom_http_auth(header.clone());
     }
-    match cause.downcast_ref::<reqwest::Error>() {
-        Some(_) => "the request could not be sent".into(),
-        None => cause.to_string(),
+    if let Some((user, password)) = proxy.raw_auth() {
+        used = used.basic_auth(user, password);
     }
+    Ok(used)
 }

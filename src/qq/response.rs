@@ -62,6 +62,8 @@ impl UpstreamError {
             Self::Status { status, .. } => status.is_server_error() && !is_busy(*status),
             Self::Failed(_) => true,
             Self::TimedOut | Self::TooLarge => false,
+            #[cfg(feature = "reqwest")]
+            Self::Unsent(error) => error.is_transient(),
         }
     }
 
@@ -83,6 +85,8 @@ impl UpstreamError {
             Self::Failed(cause) => LoginError::new(QqUnavailable, format!("no response: {cause}")),
             Self::TimedOut => LoginError::new(QqTimeout, "QQ did not answer in time"),
             Self::TooLarge => LoginError::new(QqUnavailable, "the reply exceeds 64 KiB"),
+            #[cfg(feature = "reqwest")]
+            Self::Unsent(error) => error.into_login_error().with_unsent(),
         }
     }
 }

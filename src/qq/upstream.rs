@@ -31,6 +31,9 @@ pub(super) enum UpstreamError {
     Failed(String),
     TimedOut,
     TooLarge,
+    /// No byte of the request has left this process.
+    #[cfg(feature = "reqwest")]
+    Unsent(Box<UpstreamError>),
 }
 
 type UpstreamFuture = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>> + Send>>;

@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, Url};
-use tokio::runtime::Handle;
+use bytes::Bytes;
+use http::{Request, Uri, uri::Scheme};
+use tokio::{runtime::Handle, time::timeout};
 
-use super::{app::QqApp, http_client::root_cause};
+use super::{app::QqApp, http_client::HttpClient};
 
 /// Longer than the timeout, so that at most one request is under way.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -20,12 +21,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Returns a function that opens the connection in the background.
 ///
 /// Returns `None` if the app turned it off, and without TLS, where it gains nothing.
-pub(super) fn build(app: &QqApp, client: Client) -> Option<Arc<dyn Fn() + Send + Sync>> {
-    let mut origin = Url::parse(&app.base_url).ok()?;
-    if !app.options.warm_up || origin.scheme() != "https" {
+pub(super) fn build(app: &QqApp, client: HttpClient) -> Option<Arc<dyn Fn() + Send + Sync>> {
+    let base: Uri = app.base_url.parse().ok()?;
+    if !app.options.warm_up || base.scheme() != Some(&Scheme::HTTPS) {
         return None;
     }
-    origin.set_path("/");
+    let origin = Uri::builder()
+        .scheme(Scheme::HTTPS)
+        .authority(base.authority()?.clone())
+        .path_and_query("/");
+    let request = Request::head(origin.build().ok()?);
+    let request = request.body(Bytes::new()).ok()?;
     let last = Mutex::new(None::<Instant>);
     Some(Arc::new(move || {
         let Ok(runtime) = Handle::try_current() else {
@@ -39,15 +45,14 @@ pub(super) fn build(app: &QqApp, client: Client) -> Option<Arc<dyn Fn() + Send +
             return;
         }
         *last = Some(Instant::now());
-        let response = client.head(origin.clone()).timeout(TIMEOUT).send();
+        let (client, request) = (client.clone(), request.clone());
         runtime.spawn(async move {
-            match response.await {
-                Ok(_) => tracing::debug!("connected to QQ ahead of the callback"),
-                Err(error) => {
-                    let error = root_cause(&error);
-                    tracing::debug!("cannot connect to QQ ahead of the callback: {error}");
-                }
-            }
+            let error = match timeout(TIMEOUT, client.send(request)).await {
+                Ok(Ok(_)) => return tracing::debug!("connected to QQ ahead of the callback"),
+                Ok(Err(error)) => error.to_string(),
+                Err(late) => late.to_string(),
+            };
+            tracing::debug!("cannot connect to QQ ahead of the callback: {error}");
         });
     }))
 }

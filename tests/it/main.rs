@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{attempt, log, process, site, socket};
+use support::{attempt, http2, log, process, site, socket};
 
 mod access;
 mod allocations;
@@ -17,6 +17,7 @@ mod doctor;
 mod events;
 mod examples;
 mod forward;
+mod goaway;
 mod guards;
 mod hooks;
 mod joining;

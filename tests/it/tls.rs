@@ -49,13 +49,13 @@ enum Behavior {
 }
 
 /// A certificate authority, and the file with its certificate.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -70,6 +70,16 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         tls(certificate.der(), &key)
+    }
+
+    /// Returns an acceptor for this host and these protocols.
+    pub(crate) fn acceptor(&self, host: &str, protocols: &[&str]) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate_for(host).signed_by(&key, &self.issuer);
+        let mut config = server_config(certificate.unwrap().der(), &key);
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
+        Arc::new(config).into()
     }
 }
 
@@ -90,14 +100,17 @@ fn self_signed() -> Behavior {
 }
 
 fn tls(certificate: &CertificateDer<'static>, key: &KeyPair) -> Behavior {
+    Behavior::Tls(Arc::new(server_config(certificate, key)).into())
+}
+
+fn server_config(certificate: &CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    let config = ServerConfig::builder_with_provider(default_provider().into())
+    ServerConfig::builder_with_provider(default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.into())
-        .unwrap();
-    Behavior::Tls(Arc::new(config).into())
+        .unwrap()
 }
 
 async fn serve(behavior: Behavior, mut stream: TcpStream, qq: MockQq, keep_alive: bool) {
