@@ -20,13 +20,15 @@ use super::{
 };
 use crate::redirect_uri::AbsoluteUrl;
 
-/// Two more attempts reach another connection even if QQ closes one of them as well.
 const MAX_RESENDS: usize = 2;
 
 /// An HTTP client for the host of one base URL.
 #[derive(Clone)]
 pub(super) struct HttpClient {
     client: reqwest::Client,
+    /// Opens a connection for each request. On a shared one, a request that is sent again competes
+    /// with new ones, and may be refused again.
+    resender: reqwest::Client,
     has_proxy: bool,
 }
 
@@ -34,14 +36,18 @@ impl HttpClient {
     /// Builds the client. The error is the cause of a failure.
     pub(super) fn new(app: &QqApp) -> Result<Self, String> {
         let proxy = find_proxy(&app.base_url);
-        let has_proxy = proxy.is_some();
-        build(proxy)
-            .map(|client| Self { client, has_proxy })
-            .map_err(|error| {
-                let cause = root_cause(&error);
-                tracing::error!("every login will fail: cannot create the HTTP client: {cause}");
-                cause
+        let build = || {
+            Ok(Self {
+                client: build(proxy.as_ref(), usize::MAX)?,
+                resender: build(proxy.as_ref(), 0)?,
+                has_proxy: proxy.is_some(),
             })
+        };
+        build().map_err(|error: reqwest::Error| {
+            let cause = root_cause(&error);
+            tracing::error!("every login will fail: cannot create the HTTP client: {cause}");
+            cause
+        })
     }
 
     /// Sends a request, and up to twice again if QQ did not process it.
@@ -50,10 +56,11 @@ impl HttpClient {
         request: Request<Bytes>,
     ) -> Result<Response<reqwest::Body>, SendError> {
         let mut was_refused = false;
+        let mut client = &self.client;
         let mut resends = 0;
         loop {
             let response = match reqwest::Request::try_from(request.clone()) {
-                Ok(request) => self.client.execute(request).await,
+                Ok(request) => client.execute(request).await,
                 Err(error) => Err(error),
             };
             let error = match response {
@@ -64,6 +71,7 @@ impl HttpClient {
                 return Err(error);
             }
             was_refused |= error.is_refused();
+            client = &self.resender;
             resends += 1;
         }
     }
@@ -94,7 +102,7 @@ fn explain(error: BoxError) -> UpstreamError {
     }
 }
 
-fn build(proxy: Option<Intercept>) -> reqwest::Result<reqwest::Client> {
+fn build(proxy: Option<&Intercept>, max_idle: usize) -> reqwest::Result<reqwest::Client> {
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -110,9 +118,10 @@ fn build(proxy: Option<Intercept>) -> reqwest::Result<reqwest::Client> {
         .connect_timeout(Duration::from_secs(3))
         // Most users come back from QQ within this time, to the connection opened when they left.
         .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(max_idle)
         .user_agent(concat!("tower-qq-auth/", env!("CARGO_PKG_VERSION")));
     if let Some(proxy) = proxy {
-        client = client.proxy(use_proxy(&proxy)?);
+        client = client.proxy(use_proxy(proxy)?);
     }
     client.build()
 }
