@@ -23,6 +23,7 @@ use redis::{
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
 };
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio::sync::OnceCell;
 use tower::BoxError;
 
@@ -102,6 +103,10 @@ impl RedisRevocations {
     /// # }
     /// ```
     ///
+    /// TLS uses the cryptography that the app has installed in rustls for its process. If there is
+    /// none, a `rediss` URL installs aws-lc-rs, because rustls chooses none by itself once the app
+    /// contains a second one.
+    ///
     /// # Errors
     ///
     /// Returns an error if `url` is not such a URL. The server is first contacted by the first call.
@@ -122,12 +127,24 @@ impl RedisRevocations {
         } else {
             Address::Single(Client::open(url).map_err(invalid)?)
         };
+        if url.starts_with("rediss") {
+            install_cryptography();
+        }
         let connection = OnceCell::new();
         let server = Arc::new(Server {
             address,
             connection,
         });
         Ok(Self { server })
+    }
+}
+
+/// Installs aws-lc-rs for all TLS of this process by default, unless the app has made a choice.
+/// Redis asks rustls for the default, which panics if there is none and several are compiled in.
+fn install_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Fails only if another thread has just installed one.
+        let _ = aws_lc_rs::default_provider().install_default();
     }
 }
 

@@ -35,7 +35,7 @@ struct Setup {
 
 impl Setup {
     async fn new(authority: &Authority, requests_per_connection: usize, log: &str) -> Self {
-        let tls = authority.acceptor("localhost", &["h2"]);
+        let tls = authority.acceptor(&["localhost"], &["h2"]);
         let server = Http2Qq::serve(tls, qq(), requests_per_connection).await;
         let environment = [
             ("SSL_CERT_FILE", authority.file.to_str().unwrap()),

@@ -36,6 +36,7 @@ mod pages;
 mod payloads;
 mod plain_tower;
 mod properties;
+mod proxy;
 mod quickstart;
 #[cfg(feature = "redis")]
 mod redis;

@@ -72,10 +72,12 @@ impl Authority {
         tls(certificate.der(), &key)
     }
 
-    /// Returns an acceptor for this host and these protocols.
-    pub(crate) fn acceptor(&self, host: &str, protocols: &[&str]) -> TlsAcceptor {
+    /// Returns an acceptor for these hosts and protocols.
+    pub(crate) fn acceptor(&self, hosts: &[&str], protocols: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
-        let certificate = certificate_for(host).signed_by(&key, &self.issuer);
+        let hosts = hosts.iter().map(|&host| host.to_owned());
+        let params = CertificateParams::new(hosts.collect::<Vec<_>>()).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer);
         let mut config = server_config(certificate.unwrap().der(), &key);
         let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
         config.alpn_protocols = protocols.collect();
