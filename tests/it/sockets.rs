@@ -377,6 +377,38 @@ async fn reports_a_refused_connection_as_unavailable() {
 }
 
 #[tokio::test]
+async fn a_login_that_reached_no_connection_keeps_its_code() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let router = pages().layer(QqAuthLayer::new(app(&url).build().unwrap(), keys()));
+    let (qq, clock) = (qq(), Clock::new());
+    let site = Site { qq, router, clock };
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    for _ in 0..2 {
+        assert_eq!(browser.get(&callback).await.status, 424);
+    }
+    let server = tokio::spawn(site.qq.clone().serve(socket.listen(8).unwrap()));
+    assert_eq!(browser.get(&callback).await.status, 303);
+    assert_eq!(browser.whoami().await["nickname"], "小明");
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_login_whose_request_was_sent_has_used_up_its_code() {
+    let fake = FakeQq::new(|_, _| RawResponse::then_close("")).await;
+    let router = pages().layer(QqAuthLayer::new(app(&fake.url()).build().unwrap(), keys()));
+    let (qq, clock) = (qq(), Clock::new());
+    let site = Site { qq, router, clock };
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    assert_eq!(browser.get(&callback).await.status, 424);
+    assert_ne!(browser.get(&callback).await.status, 303);
+    assert_eq!(fake.requests().len(), 1, "the code is sent once");
+}
+
+#[tokio::test]
 async fn reports_a_connection_reset_as_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

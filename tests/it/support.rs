@@ -1,10 +1,10 @@
 //! Helpers of the tests, and no tests.
 
 pub(crate) mod attempt;
+pub(crate) mod http2;
 pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod nginx;
-pub(crate) mod http2;
 pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod socket;

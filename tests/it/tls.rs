@@ -349,8 +349,8 @@ async fn an_unverified_server_gets_no_request_and_the_log_says_why() {
         ),
     ];
     for (at, end) in [
-        (502, "qq_unavailable"),
-        (502, "qq_unavailable"),
+        (424, "qq_unavailable"),
+        (424, "qq_unavailable"),
         // The openid is known by then.
         (303, "ok"),
     ]
@@ -363,7 +363,7 @@ async fn an_unverified_server_gets_no_request_and_the_log_says_why() {
             setup.assert_unverified(case, change, end, reason).await;
         }
     }
-    let (change, end) = ((0, Behavior::Hang), (504, "qq_timeout"));
+    let (change, end) = ((0, Behavior::Hang), (424, "qq_timeout"));
     setup
         .assert_unverified("a handshake that hangs", change, end, "time")
         .await;
@@ -380,7 +380,7 @@ async fn an_unresolvable_host_fails_the_login_and_the_log_says_why() {
     let start = browser.get("/auth/qq/login").await;
     let callback = path(&qq.approve(start.location()).unwrap());
     let reply = browser.get(&callback).await;
-    assert_eq!(reply.status, 502, "{}", reply.body);
+    assert_eq!(reply.status, 424, "{}", reply.body);
     let line = timeout(Duration::from_secs(10), running.logged("login ended"));
     let line = line.await.expect("the login is logged");
     assert!(line.contains("lookup") || line.contains("name"), "{line}");
@@ -432,7 +432,7 @@ async fn connections_to_a_hanging_qq(
     for _ in 0..20 {
         site.browser().get("/auth/qq/login").await;
     }
-    assert_eq!(browser.get(&callback).await.status, 504);
+    assert_eq!(browser.get(&callback).await.status, 424);
     assert!(start.elapsed() < Duration::from_millis(1500));
     hanging.await.unwrap()
 }

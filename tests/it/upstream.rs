@@ -43,7 +43,7 @@ struct End {
 }
 
 const UNAVAILABLE: End = End {
-    status: 502,
+    status: 424,
     code: "qq_unavailable",
     retry_after: None,
     is_retried: false,
@@ -53,14 +53,13 @@ const BROKEN: End = End {
     ..UNAVAILABLE
 };
 const TIMEOUT: End = End {
-    status: 504,
     code: "qq_timeout",
     ..UNAVAILABLE
 };
 
 fn busy(retry_after: &'static str) -> End {
     End {
-        status: 503,
+        status: 424,
         code: "qq_busy",
         retry_after: Some(retry_after),
         is_retried: false,
@@ -379,6 +378,19 @@ async fn connection_errors_fail_the_call() {
     }
 }
 
+/// Nothing tells what a service of the app has sent.
+#[tokio::test]
+async fn a_code_that_was_given_to_a_service_is_used_up() {
+    let site = site_behind(app_builder(), Endpoint::Token, |_| {
+        Err(io::Error::from(io::ErrorKind::ConnectionRefused).into())
+    });
+    let mut browser = site.browser();
+    let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+    assert_eq!(browser.get(&callback).await.status, 424);
+    assert_ne!(browser.get(&callback).await.status, 303);
+    assert_eq!(site.qq.calls(Endpoint::Token), 1);
+}
+
 #[tokio::test]
 async fn a_service_that_fails_to_get_ready_fails_the_login() {
     #[derive(Clone)]
@@ -455,7 +467,7 @@ async fn a_slow_login_times_out_after_10_seconds() {
         )
         .await;
         if profile_required {
-            attempt.assert_failed("late", (504, "qq_timeout"), [1, 1, 1]);
+            attempt.assert_failed("late", (424, "qq_timeout"), [1, 1, 1]);
         } else {
             let user = attempt.assert_signed_in("late", [1, 1, 1]);
             assert_eq!(user["profile_complete"], false);
@@ -500,7 +512,7 @@ async fn timeouts_are_configurable() {
             qq.fault(Endpoint::Token, 1, Fault::Silence);
         })
         .await;
-        attempt.assert_failed("silence", (504, "qq_timeout"), [1, 0, 0]);
+        attempt.assert_failed("silence", (424, "qq_timeout"), [1, 0, 0]);
         assert_eq!(start.elapsed().as_millis(), timeout.as_millis());
     }
 }
@@ -566,7 +578,7 @@ async fn the_error_page_shows_nothing_of_the_reply_of_qq() {
             .browser()
             .sign_in(&site.qq, "/auth/qq/login?return_to=/deep/page")
             .await;
-        assert_eq!(end.status, StatusCode::BAD_GATEWAY);
+        assert_eq!(end.status, StatusCode::FAILED_DEPENDENCY);
         assert!(end.header("content-type").starts_with("text/html"));
         assert!(!format!("{end:?}").contains("canary-page"));
         assert!(!format!("{end:?}").contains("evil.example"));
@@ -585,7 +597,7 @@ async fn logins_work_again_when_qq_recovers() {
     site.qq.fault(Endpoint::Token, 3, response(502, &[]));
     for _ in 0..3 {
         let attempt = Attempt::at(&site).await;
-        attempt.assert_failed("down", (502, "qq_unavailable"), [1, 0, 0]);
+        attempt.assert_failed("down", (424, "qq_unavailable"), [1, 0, 0]);
         assert_ne!(signed_in.whoami().await, serde_json::Value::Null);
     }
     Attempt::at(&site).await.assert_signed_in("up", [1, 0, 1]);
