@@ -26,8 +26,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper::body::Incoming;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -137,6 +136,13 @@ fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
+    }
+}
+
+/// Waits for the token call of a login, which runs in a task of its own.
+async fn reach(qq: &MockQq) {
+    while qq.calls(Endpoint::Token) == 0 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -378,7 +384,7 @@ async fn a_login_waiting_for_qq_holds_no_permit_of_the_app() {
     silence_next_login(&qq);
     let mut login = Box::pin(service.ready().await.unwrap().call(callback.request()));
     assert!(poll_once(login.as_mut()).is_none());
-    assert_eq!(qq.calls(Endpoint::Token), 1);
+    reach(&qq).await;
     for mut service in [service.clone(), service] {
         let page = poll_once(service.ready()).unwrap().unwrap().call(get("/"));
         assert_eq!(text(page.await.unwrap()).await, "signed out");
@@ -510,6 +516,7 @@ async fn excess_logins_are_refused_at_once_and_succeed_later() {
     silence_next_login(&qq);
     let mut waiting = pin!(layer.layer(app()).oneshot(first.request()));
     assert!(poll_once(waiting.as_mut()).is_none());
+    reach(&qq).await;
 
     for (accept, kind) in [
         ("application/json", "application/problem+json"),
