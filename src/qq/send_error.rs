@@ -30,6 +30,9 @@ impl SendError {
     ///
     /// h2 ends only the streams above the last one of a GOAWAY with this error. The streams up to it
     /// go on, and end with an I/O error if the connection breaks.
+    ///
+    /// hyper 1.12 leaves one gap, of nanoseconds: a GOAWAY for later streams that arrives while it
+    /// hands a request over ends that request the same way. QQ refuses a code that comes twice.
     pub(super) fn is_refused(&self) -> bool {
         find::<h2::Error>(&self.error).is_some_and(|error| match error.reason() {
             Some(Reason::REFUSED_STREAM) => error.is_remote() && error.is_reset(),
