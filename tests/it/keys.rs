@@ -81,7 +81,7 @@ fn a_written_key_is_hex_or_base64() {
         (&HEX.replacen('0', "O", 1), mistyped),
         (&HEX.replacen('0', "o", 2), mistyped),
         (&format!("0x{HEX}"), mistyped),
-        (&format!("\"{HEX}\""), mistyped),
+        (&format!("\"{HEX}\""), "has quotes around it: remove them"),
         (&format!("{HEX}=="), mistyped),
         (&HEX[..43], mistyped),
         ("canary", mistyped),

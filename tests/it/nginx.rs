@@ -127,7 +127,8 @@ async fn fail(site: &Site, kind: usize) -> Vec<Reply> {
 #[tokio::test]
 async fn failing_logins_and_prefetches_take_no_machine_out_of_the_pool() {
     let on_login = |layer: QqAuthLayerBuilder| {
-        let [_, refused, unlucky] = qq().people().try_into().unwrap();
+        let people = qq().people();
+        let (refused, unlucky) = (people[1].clone(), people[2].clone());
         layer.on_login(async move |login, _head| {
             let openid = login.user().openid().as_str();
             if openid == unlucky.openid {
