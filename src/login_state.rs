@@ -4,7 +4,10 @@
 //! of one of them and a digest of its value. Thus a state is valid only in the browser that holds
 //! the cookie, for 10 minutes. It cannot be guessed, because a sealed value is unpredictable.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    array::from_fn,
+    time::{Duration, SystemTime},
+};
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -12,6 +15,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue};
+use memchr::memmem::Finder;
 
 use crate::clock::{CLOCK_SKEW, unix_millis};
 use crate::error::StateCause;
@@ -35,6 +39,8 @@ pub(crate) type StateKey = [u8; 16];
 pub(crate) struct PendingLogins {
     seal: Seal,
     scope: CookieScope,
+    /// The start of the names, ready to be searched for.
+    start: Finder<'static>,
     slots: [Slot; MAX_LOGINS],
 }
 
@@ -95,6 +101,7 @@ impl PendingLogins {
     ) -> Self {
         Self {
             seal: Seal::new(keys, "login"),
+            start: Finder::new(&scope.full_name("login_")).into_owned(),
             slots: Slot::all(&scope, app_id, redirect_uri),
             scope,
         }
@@ -109,10 +116,8 @@ impl PendingLogins {
         now: SystemTime,
     ) -> (String, HeaderValue) {
         let now = tenths(now);
-        let ages = self.slots.each_ref().map(|slot| {
-            let value = cookie::find(headers, &slot.finder)?;
-            self.unseal(slot, value)?.age(now)
-        });
+        let values = self.values(headers);
+        let ages = from_fn(|number| self.unseal(&self.slots[number], values[number]?)?.age(now));
         let (number, slot) = self.choose_slot(&ages);
         // Later than any other login of this browser, so that the next start does not replace it.
         let newest = ages.iter().flatten().min();
@@ -137,7 +142,7 @@ impl PendingLogins {
         let unknown = UnknownState::new;
         let state = self.parse_state(state);
         let (slot, key) = state.ok_or_else(|| unknown(StateCause::Forged))?;
-        let value = cookie::find(headers, &slot.finder);
+        let value = self.values(headers)[slot.number];
         let value = value.ok_or_else(|| unknown(StateCause::NoCookie))?;
         let cookie = self.unseal(slot, value);
         let cookie = cookie.ok_or_else(|| unknown(StateCause::UnknownKey))?;
@@ -174,6 +179,11 @@ impl PendingLogins {
         let [random] = random_bytes();
         let number = choice[usize::from(random) % choice.len()];
         (number, &self.slots[number])
+    }
+
+    /// Returns the value of each login cookie of the browser.
+    fn values<'h>(&self, headers: &'h HeaderMap) -> [Option<&'h [u8]>; MAX_LOGINS] {
+        cookie::find_numbered(headers, &self.start)
     }
 
     fn parse_state(&self, state: &str) -> Option<(&Slot, StateKey)> {

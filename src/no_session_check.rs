@@ -10,10 +10,6 @@ use crate::session::sessions::Sessions;
 pub(crate) struct Revocations(());
 
 impl Revocations {
-    pub(crate) fn has_list(&self) -> bool {
-        false
-    }
-
     pub(crate) fn known_status(&self, _: &Session) -> Option<SessionStatus> {
         Some(SessionStatus::Valid)
     }

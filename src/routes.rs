@@ -37,10 +37,13 @@ mod user;
 
 use self::{action::Action, context::RequestContext, failure::show_failure};
 
-/// Decides what happens to a request.
-pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>) -> Action {
+/// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the layer.
+pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
     let requester = Requester::of(head.method, head.headers);
-    let current = read_session(site, head, requester);
+    let current = match has_own_cookies {
+        true => read_session(site, head),
+        false => Ok(CurrentSession::None),
+    };
     let site = Arc::clone(site);
     let Some(route) = site.paths.find(head.uri.path()) else {
         let is_valid = !matches!(current, Err(_) | Ok(CurrentSession::Unverified(_)));
@@ -72,12 +75,8 @@ pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>) -> Action {
 }
 
 /// Reads the session of a request. The error is a session that the revocation list has to confirm.
-fn read_session(
-    site: &Site,
-    head: RequestHead<'_>,
-    requester: Requester,
-) -> Result<CurrentSession, Box<Session>> {
-    if !site.keeps_sessions || !requester.sends_cookies {
+fn read_session(site: &Site, head: RequestHead<'_>) -> Result<CurrentSession, Box<Session>> {
+    if !site.keeps_sessions {
         return Ok(CurrentSession::None);
     }
     let log_unreadable = || log_unreadable_session(&site.log_limit);

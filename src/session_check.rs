@@ -65,7 +65,7 @@ impl Revocations {
         Ok(())
     }
 
-    pub(crate) fn has_list(&self) -> bool {
+    fn has_list(&self) -> bool {
         self.list.is_some()
     }
 

@@ -2,8 +2,6 @@
 
 use std::array::from_fn;
 
-use memchr::memmem::Finder;
-
 use crate::session::cookie::CookieScope;
 
 /// Logins that one browser can have under way.
@@ -16,9 +14,8 @@ const SEAL_BYTES: usize = 12 + 16;
 
 /// One of the names that login cookies can have.
 pub(super) struct Slot {
+    pub(super) number: usize,
     pub(super) name: String,
-    /// The name, ready to be searched for.
-    pub(super) finder: Finder<'static>,
     pub(super) context: Vec<u8>,
 }
 
@@ -30,7 +27,7 @@ impl Slot {
             Self {
                 // Another layout of the content needs another number.
                 context: format!("login 1\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
-                finder: Finder::new(&name).into_owned(),
+                number,
                 name,
             }
         })

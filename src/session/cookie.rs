@@ -4,7 +4,7 @@
 //! parser needs UTF-8, allocates, and decodes names, so a neighbour's cookie could hide or imitate
 //! ours.
 
-use std::iter::from_fn;
+use std::{array::from_fn, iter};
 
 use ::cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
@@ -54,17 +54,21 @@ impl CookieScope {
         self.set(name, "", 0)
     }
 
-    /// Hides the `Cookie` headers with cookies of this layer from logs of headers.
-    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+    /// Hides the `Cookie` headers with cookies of this layer from logs of headers. Returns whether
+    /// there are any.
+    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) -> bool {
         // Most requests without cookies end here.
         if !headers.contains_key(header::COOKIE) {
-            return;
+            return false;
         }
+        let mut found = false;
         for (name, value) in headers {
             if *name == header::COOKIE && self.start.find(value.as_bytes()).is_some() {
                 value.set_sensitive(true);
+                found = true;
             }
         }
+        found
     }
 }
 
@@ -77,25 +81,51 @@ pub(crate) fn name(set_cookie: &HeaderValue) -> &[u8] {
 /// Finds the value of the cookie with exactly this name. Returns `None` if two cookies of this name
 /// have different values.
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &Finder<'_>) -> Option<&'h [u8]> {
-    let mut values = cookie_headers(headers).flat_map(|header| find_all(header, name));
+    let mut values = cookie_headers(headers)
+        .flat_map(|header| find_starts(header, name))
+        .filter_map(value_of);
     let value = values.next()?;
     values.all(|other| other == value).then_some(value)
 }
 
+/// Finds the values of the cookies `<start>0`, `<start>1` and so on in one pass, like [`find`] for
+/// each of them.
+pub(crate) fn find_numbered<'h, const N: usize>(
+    headers: &'h HeaderMap,
+    start: &Finder<'_>,
+) -> [Option<&'h [u8]>; N] {
+    let (mut found, mut differ) = ([None; N], [false; N]);
+    for after in cookie_headers(headers).flat_map(|header| find_starts(header, start)) {
+        let number = after
+            .first()
+            .map(|digit| usize::from(digit.wrapping_sub(b'0')));
+        let number = number.filter(|&number| number < N);
+        let Some((number, value)) = number.zip(after.get(1..).and_then(value_of)) else {
+            continue;
+        };
+        differ[number] |= *found[number].get_or_insert(value) != value;
+    }
+    from_fn(|number| found[number].filter(|_| !differ[number]))
+}
+
+/// Returns the text after each match at the start of a cookie, up to its end.
+///
 /// Searches for the name instead of splitting, which skips the many cookies of others quickly.
-fn find_all<'h>(mut header: &'h [u8], name: &Finder<'_>) -> impl Iterator<Item = &'h [u8]> {
-    let matches = from_fn(move || {
-        let (before, found) = header.split_at(name.find(header)?);
+fn find_starts<'h>(mut header: &'h [u8], start: &Finder<'_>) -> impl Iterator<Item = &'h [u8]> {
+    let matches = iter::from_fn(move || {
+        let (before, found) = header.split_at(start.find(header)?);
         let (pair, rest) = found.split_at(memchr(b';', found).unwrap_or(found.len()));
         header = rest;
-        Some((trim(before), &pair[name.needle().len()..]))
+        Some((trim(before), &pair[start.needle().len()..]))
     });
-    matches.filter_map(|(before, after)| {
-        // Anywhere else the match is part of another cookie.
-        let is_start = before.is_empty() || before.ends_with(b";");
-        let value = trim(after).strip_prefix(b"=")?;
-        is_start.then_some(trim(value))
-    })
+    // Anywhere else the match is part of another cookie.
+    let is_start = |before: &[u8]| before.is_empty() || before.ends_with(b";");
+    matches.filter_map(move |(before, after)| is_start(before).then_some(after))
+}
+
+/// Returns the value if nothing of the name is left before it.
+fn value_of(after: &[u8]) -> Option<&[u8]> {
+    trim(after).strip_prefix(b"=").map(trim)
 }
 
 fn cookie_headers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
