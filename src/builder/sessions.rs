@@ -87,7 +87,7 @@ impl QqAuthLayerBuilder {
     }
 
     /// Accepts sessions unchecked while the revocation list is unavailable. By default they are
-    /// treated as signed out on public pages, and get 503 where a page needs a user.
+    /// treated as signed out on public pages, and get 424 where a page needs a user.
     #[cfg(feature = "revocation")]
     pub fn accept_unverified_sessions(mut self) -> Self {
         self.session_check.accept_unverified = true;

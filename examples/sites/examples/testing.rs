@@ -122,7 +122,7 @@ mod tests {
         qq.fault(Endpoint::Token, 1, Fault::Status(StatusCode::BAD_GATEWAY));
         let (first, login) = start_login(&app, &qq).await;
         let failed = visit(&app, &first, &login).await;
-        assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
+        assert_eq!(failed.status(), StatusCode::FAILED_DEPENDENCY);
         let home = visit(&app, "/", &cookie(&failed)).await;
         assert_eq!(text(home).await, "sign in: /auth/qq/login");
 
