@@ -94,8 +94,8 @@ impl QqAuthLayer {
 impl QqAuthLayerBuilder {
     /// Sets the path that starts a login. By default `/auth/qq/login`.
     ///
-    /// A plain ASCII path other than `/`, of at most 256 bytes, without query. The login path, the logout path and the
-    /// path of the redirect URI must differ.
+    /// A plain ASCII path other than `/`, of at most 256 bytes, without query. The login path, the
+    /// logout path and the path of the redirect URI must differ.
     pub fn login_path(mut self, path: impl Into<String>) -> Self {
         self.login_path = path.into();
         self
@@ -114,10 +114,8 @@ impl QqAuthLayerBuilder {
     /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`.
     ///
     /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
-    /// callback; they can share the session keys. Send each part of the site to a router with its own
-    /// `.layer(qq)`, by a `service_fn` that looks at the path, as `fallback_service` of an empty router
-    /// (`merge` and `nest` do not work). Do not nest the layers: both would answer their paths, but the
-    /// inner one hides the user of the outer one.
+    /// callback; they can share the session keys. Use an empty router whose `fallback_service` is a `service_fn` that picks, by path, a router with its own `.layer(qq)` (`merge` and `nest` do not work). Do not nest the layers: both would answer
+    /// their paths, but the inner one hides the user of the outer one.
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
         self

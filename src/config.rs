@@ -46,7 +46,8 @@ impl ConfigError {
     }
 }
 
-/// Returns whether a value may be a URL with a password, or the app key in the place of another value.
+/// Returns whether a value may be a URL with a password, or the app key in the place of another
+/// value.
 fn may_be_secret(value: &str) -> bool {
     const MIN_KEY_LEN: usize = 16;
     let has = |is: fn(&u8) -> bool| value.as_bytes().iter().any(is);

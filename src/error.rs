@@ -6,8 +6,8 @@ use http::StatusCode;
 
 /// The reason why a login failed.
 ///
-/// The response to a failed login carries it in its extensions. Its text never contains a URL, a
-/// reply of QQ, a token, a code or a key.
+/// A response that shows a failed login carries it in its extensions. Its text never contains a
+/// URL, a reply of QQ, a token, a code or a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginError {
     kind: LoginErrorKind,
@@ -58,7 +58,7 @@ pub enum LoginErrorKind {
     CrossSite,
     /// An image, a script or another part of a page asked for a login.
     NotANavigation,
-    /// The browser loads the page ahead of a click, so no login starts or ends.
+    /// The browser prefetches the page, so no login starts or ends.
     Prefetch,
     /// The revocation list is unavailable, so the session cannot be checked.
     SessionUnverified,
@@ -158,7 +158,7 @@ impl LoginError {
         }
     }
 
-    /// Creates the error for a page that the browser loads ahead of a click.
+    /// Creates the error for a page that the browser prefetches.
     pub(crate) fn prefetch() -> Self {
         let detail = "the browser loads the page ahead of a click";
         Self::new(LoginErrorKind::Prefetch, detail)
@@ -209,7 +209,7 @@ impl LoginError {
         self
     }
 
-    /// Notes that no byte of the request has left this process, so that its code is still good.
+    /// Notes that no byte of the request has left this process.
     #[cfg(feature = "reqwest")]
     pub(crate) fn with_unsent(mut self) -> Self {
         self.is_unsent = true;
@@ -220,8 +220,9 @@ impl LoginError {
         self.cause
     }
 
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.is_unsent
+    /// Returns whether the code of the login is still good: its request never left this process.
+    pub(crate) fn is_code_unused(&self) -> bool {
+        self.is_unsent && self.step == Some(Step::Token)
     }
 
     /// Returns the kind of the failure.

@@ -1,7 +1,8 @@
-//! One log event and one count for each login that ended, and for what else an operator wants to see.
+//! One log event and one count for each login that ended, and for what else an operator wants to
+//! see.
 //!
-//! The event of a failed login has the support code that its page shows. Events that any visitor can
-//! cause pass a [`LogLimit`]; their counters do not.
+//! The event of a failed login has the support code that its page shows. Events that any visitor
+//! can cause pass a [`LogLimit`]; their counters do not.
 
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
     log_line(error, elapsed, None, 0);
 }
 
-/// Logs and counts a failure that takes no valid login cookie. `host` is the host of the request, if
-/// it is not the site's: the likely cause of a missing login cookie. No answer depends on it.
+/// Logs and counts a failure that needs no valid login cookie. `host` is the host of the request,
+/// if it is not the site's: the likely cause of a missing login cookie. No answer depends on it.
 pub(crate) fn log_stray(
     error: &LoginError,
     elapsed: Duration,

@@ -240,8 +240,8 @@
 //! a `nest`. Routes added later do not see the user; a later fallback shadows the login paths.
 //! Outside the layer `QqUser` answers 401 and says why, and `Option<QqUser>` is always `None`.
 //!
-//! Each `.layer(..)` of a router is outside the earlier ones; in a `tower::ServiceBuilder` the first
-//! one is the outermost. Only a layer outside sees the redirects and pages of this one:
+//! Each `.layer(..)` of a router is outside the earlier ones; in a `tower::ServiceBuilder` the
+//! first one is the outermost. Only a layer outside sees the redirects and pages of this one:
 //!
 //! ```
 //! use axum::{Router, http::HeaderValue, middleware::map_response, response::Response, routing::get};
@@ -310,15 +310,15 @@
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
 //! The metrics are `qq_auth_login_starts_total`, `qq_auth_logins_total`, `qq_auth_login_seconds`,
-//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total` and
-//! `qq_auth_qq_calls_total`.
+//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total`
+//! and `qq_auth_qq_calls_total`.
 //!
 //! # Source
 //!
 //! A request passes `service` and `routes`, which decides on it with `request`, `session`,
-//! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond` builds the
-//! layer's answers. `builder` turns the settings into a `site`. Every import names the module that
-//! defines the item, and all imports point down.
+//! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond`
+//! builds the layer's answers. `builder` turns the settings into a `site`. Every import names the
+//! module that defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 

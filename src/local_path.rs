@@ -14,8 +14,8 @@ pub(crate) const REWRITTEN: [char; 7] = ['"', '<', '>', '\\', '`', '{', '}'];
 /// Returns whether `url` is a path of this site, perhaps with a query and a fragment.
 ///
 /// 1. It starts with `/` and holds no control character and no backslash.
-/// 2. Up to the first `?` or `#` its escapes are well formed, no two slashes follow each other and no
-///    segment is `.` or `..`.
+/// 2. Up to the first `?` or `#` its escapes are well formed, no two slashes follow each other and
+///    no segment is `.` or `..`.
 /// 3. However often it is unescaped, no further slash, backslash, control character or dot segment
 ///    appears.
 pub(crate) fn is_local_url(url: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The marker by which a response asks for a login.
+//! A marker that makes a response ask for a login.
 
 use http::{HeaderValue, Response, StatusCode, header};
 

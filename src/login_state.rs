@@ -82,16 +82,6 @@ impl UnknownState {
     }
 }
 
-impl PendingLogin {
-    /// Returns a login without purpose that ends at `/`.
-    pub(crate) fn home() -> Self {
-        Self {
-            return_to: ReturnTo::home(),
-            intent: None,
-        }
-    }
-}
-
 impl PendingLogins {
     pub(crate) fn new(
         keys: &SessionKeys,
@@ -119,7 +109,8 @@ impl PendingLogins {
         let values = self.values(headers);
         let ages = from_fn(|number| self.unseal(&self.slots[number], values[number]?)?.age(now));
         let (number, slot) = self.choose_slot(&ages);
-        // Later than any other login of this browser, so that the next start does not replace it.
+        // Dates the login after all others of this browser, so that the next start does not replace
+        // it.
         let newest = ages.iter().flatten().min();
         let age = newest.map_or(SKEW, |age| age.saturating_sub(1).min(SKEW));
         let cookie = LoginCookie {

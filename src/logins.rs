@@ -1,12 +1,12 @@
 //! The logins that this process runs or ran lately, so that one state causes one call to QQ.
 //!
-//! 1. The first callback of a state leads: it runs the login. Others with the same code join it, while
-//!    it runs and for 10 seconds after, and get the same outcome.
+//! 1. The first callback of a state runs the login. Others with the same code join it, while it
+//!    runs and for 10 seconds after, and get the same outcome.
 //! 2. At most 8 requests wait for one login.
-//! 3. A state with another code, or after that time, is used up. A login whose token request never left
-//!    this process uses nothing up.
-//! 4. All tables are bounded. The limit of running logins refuses further ones. Outcomes and used
-//!    states give way to newer ones instead, the oldest first.
+//! 3. A state with another code, or after that time, is used up. A login whose token request never
+//!    left this process uses nothing up.
+//! 4. All tables are bounded. The limit of running logins refuses further ones. The oldest outcomes
+//!    and used states give way to newer ones.
 //!
 //! The tables hold nothing that another machine needs, and may be lost at any time.
 
@@ -22,16 +22,17 @@ use crate::error::LoginError;
 use crate::error::LoginErrorKind::AppFailed;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
+use crate::random::generate_support_code;
 
-pub(crate) mod attempt;
 mod finished;
 pub(crate) mod outcome;
+pub(crate) mod shared;
 mod used;
 
 use self::{
-    attempt::{Attempt, Seat},
     finished::FinishedLogins,
     outcome::{LoginResult, Outcome},
+    shared::{OutcomeReceiver, SharedLogin},
     used::UsedStates,
 };
 
@@ -47,19 +48,23 @@ pub(crate) struct Logins {
 
 #[derive(Default)]
 struct Tables {
-    running: HashMap<StateKey, Attempt>,
+    running: HashMap<StateKey, SharedLogin>,
     finished: FinishedLogins,
     used: UsedStates,
 }
 
-/// The part of a request in a login.
-pub(crate) enum Part {
-    Lead(Lead, Seat),
-    Join(Seat),
+/// The way of a callback into the tables.
+pub(crate) enum Entry {
+    /// It runs the login.
+    Run(RunningLogin, OutcomeReceiver),
+    /// It joins the login that runs or has finished.
+    Join(OutcomeReceiver),
     /// The login runs with another code.
     OtherCode,
     Used,
-    /// Too many logins run, or too many requests wait for this one.
+    /// Too many requests wait for this login.
+    Crowded,
+    /// Too many logins run.
     Overloaded,
 }
 
@@ -71,58 +76,68 @@ impl Logins {
         }
     }
 
-    /// Decides the part of a callback. Everything that a first callback has to pass is checked before.
-    pub(crate) fn enter(self: &Arc<Self>, state: StateKey, code: &str) -> Part {
+    /// Decides whether a callback runs the login, joins it or is refused. The caller has checked
+    /// state, account and code.
+    pub(crate) fn enter(self: &Arc<Self>, state: StateKey, code: &str) -> Entry {
         let mut tables = self.lock();
-        let finished = tables.finished.find(&state).cloned();
-        if let Some(attempt) = tables.running.get(&state).or(finished.as_ref()) {
-            return match attempt.take_seat() {
-                _ if attempt.code != code && finished.is_some() => Part::Used,
-                _ if attempt.code != code => Part::OtherCode,
-                Some(seat) => Part::Join(seat),
-                None => Part::Overloaded,
+        if let Some(login) = tables.running.get(&state) {
+            return match login.code == code {
+                true => login.join().map_or(Entry::Crowded, Entry::Join),
+                false => Entry::OtherCode,
+            };
+        }
+        if let Some(login) = tables.finished.find(&state) {
+            return match login.code == code {
+                true => login.join().map_or(Entry::Crowded, Entry::Join),
+                false => Entry::Used,
             };
         }
         if tables.used.contains(&state) {
-            return Part::Used;
+            return Entry::Used;
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            return Part::Overloaded;
+            return Entry::Overloaded;
         };
         let (sender, outcome) = watch::channel(None);
-        let attempt = Attempt::new(code.to_owned(), outcome);
-        let Some(seat) = attempt.take_seat() else {
-            return Part::Overloaded;
+        let login = SharedLogin::new(code.to_owned(), outcome);
+        let Some(receiver) = login.join() else {
+            return Entry::Crowded;
         };
-        tables.running.insert(state, attempt);
-        let lead = Lead {
+        tables.running.insert(state, login);
+        drop(tables);
+        let mut running = RunningLogin {
             logins: Arc::clone(self),
             state,
-            sender,
-            in_flight: Some((permit, InFlight::new())),
+            sender: Some(sender),
+            in_flight: None,
+            _permit: permit,
         };
-        Part::Lead(lead, seat)
+        // The app's recorder of metrics may panic: by now `running` cleans up.
+        running.in_flight = Some(InFlight::new());
+        Entry::Run(running, receiver)
     }
 
-    /// Hands out no outcome with this session any more.
+    /// Stops handing out outcomes that contain this session.
     pub(crate) fn end_session(&self, id: &[u8; 16]) {
         self.lock().finished.end_session(id);
     }
 
-    fn finish(&self, state: StateKey, outcome: &Arc<Outcome>) {
+    /// Returns whether the outcome is stored: that of a login that was never sent is not.
+    fn store(&self, state: StateKey, outcome: &Arc<Outcome>) -> bool {
         let mut tables = self.lock();
-        let attempt = tables.running.remove(&state);
-        if outcome.is_unsent() {
-            return;
+        let login = tables.running.remove(&state);
+        if outcome.is_code_unused() {
+            return false;
         }
         tables.used.insert(state);
-        let evicted = attempt.map(|attempt| {
+        let evicted = login.map(|login| {
             let outcome = Arc::clone(outcome);
-            tables.finished.insert(state, attempt, outcome)
+            tables.finished.insert(state, login, outcome)
         });
         // An outcome that no request fetched writes to the log when it is dropped.
         drop(tables);
         drop(evicted);
+        true
     }
 
     fn forget(&self, state: &StateKey) {
@@ -136,36 +151,46 @@ impl Logins {
     }
 }
 
-/// The duty to finish a login. Dropping it, as a panic does, ends the login as `app_failed`.
-pub(crate) struct Lead {
+/// A login that runs. Dropping it, as a panic does, ends the login as `app_failed`.
+pub(crate) struct RunningLogin {
     logins: Arc<Logins>,
     state: StateKey,
-    sender: watch::Sender<Option<Arc<Outcome>>>,
-    /// `None` once the login has finished.
-    in_flight: Option<(OwnedSemaphorePermit, InFlight)>,
+    /// `None` once the outcome is published.
+    sender: Option<watch::Sender<Option<Arc<Outcome>>>>,
+    in_flight: Option<InFlight>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Lead {
-    /// Publishes the outcome and forgets it after 10 seconds.
+impl RunningLogin {
+    /// Publishes the outcome, and forgets it after 10 seconds.
     pub(crate) async fn finish(mut self, outcome: Outcome) {
-        self.publish(outcome);
-        tokio::time::sleep(HANDED_OUT_FOR).await;
+        let is_stored = self.publish(outcome);
+        let (logins, state) = (Arc::clone(&self.logins), self.state);
+        // Frees the place for another login.
+        drop(self);
+        if is_stored {
+            tokio::time::sleep(HANDED_OUT_FOR).await;
+            logins.forget(&state);
+        }
     }
 
-    fn publish(&mut self, outcome: Outcome) {
+    fn publish(&mut self, outcome: Outcome) -> bool {
         let outcome = Arc::new(outcome);
-        self.logins.finish(self.state, &outcome);
+        let is_stored = self.logins.store(self.state, &outcome);
         self.in_flight = None;
-        self.sender.send_replace(Some(outcome));
+        if let Some(sender) = self.sender.take() {
+            sender.send_replace(Some(outcome));
+        }
+        is_stored
     }
 }
 
-impl Drop for Lead {
+impl Drop for RunningLogin {
     fn drop(&mut self) {
-        if self.in_flight.is_some() {
-            let error = LoginError::new(AppFailed, "the login panicked, or its runtime shut down");
+        if self.sender.is_some() {
+            let error = LoginError::new(AppFailed, "the login panicked, or its runtime shut down")
+                .with_support_code(generate_support_code());
             self.publish(Outcome::new(LoginResult::Failed(error), Duration::ZERO));
         }
-        self.logins.forget(&self.state);
     }
 }

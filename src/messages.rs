@@ -90,44 +90,44 @@ static ENGLISH: Labels = Labels {
 
 type Texts = (&'static str, &'static str);
 
-#[rustfmt::skip] // one text a line
+#[rustfmt::skip] // one text per line
 fn chinese(topic: Topic) -> Texts {
     use LoginErrorKind as Kind;
     use StateCause as Cause;
     match topic {
-        Topic::NoCookies => ("登录未完成", "登录可能是在其他浏览器、App 或本站的其他网址中开始的，也可能是当前浏览器禁用了 Cookie。请在当前浏览器中重新登录；如果仍然失败，请允许本站使用 Cookie。"),
+        Topic::NoCookies => ("登录未完成", "这次登录可能是在其他浏览器、App 或本站的另一个网址中开始的，也可能是当前浏览器禁用了 Cookie。请在这里重新登录；如果还是不行，请允许本站使用 Cookie 后再试。"),
         Topic::Failure(Kind::InvalidState)
-        | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("登录已失效", "本次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的其他网址中开始的。请重新登录；如果反复出现此提示，请检查浏览器是否允许本站使用 Cookie。"),
-        Topic::InvalidState(Cause::NoState) => ("没有正在进行的登录", "此网址只在从 QQ 跳转回来时有效，从收藏夹或链接直接打开无法登录。请重新登录。"),
-        Topic::InvalidState(Cause::Expired) => ("登录已过期", "本次登录超过 10 分钟没有完成，已经过期。请重试。"),
-        Topic::InvalidState(Cause::Used) => ("登录链接已使用", "从 QQ 跳转回来的网址只能使用一次，刷新、后退或重复打开都会看到此提示。请重试。"),
-        Topic::InvalidState(Cause::UnknownKey) => ("登录已失效", "本次登录的信息已无法读取，可能是本站刚刚更新过。请重新登录。"),
-        Topic::InvalidState(Cause::Forged) => ("登录未完成", "当前网址中的登录信息不完整或不一致，可能是复制时漏掉了一部分。请重新登录。"),
-        Topic::Failure(Kind::InvalidCallback) => ("登录未完成", "当前网址缺少登录所需的信息，可能在跳转途中丢失了一部分。请重试。"),
-        Topic::Failure(Kind::Cancelled) => ("已取消登录", "您可能在 QQ 页面上点了取消，也可能是授权中途中断了。您可以重试，也可以返回本站继续浏览。"),
-        Topic::Failure(Kind::CodeRejected) => ("授权已失效", "本次 QQ 授权已过期或已使用过，可能是页面停留过久或被重复打开。请重试。"),
-        Topic::Failure(Kind::Refused) => ("无法登录", "本站不允许该 QQ 号登录。"),
-        Topic::IntentRefused => ("操作未完成", "您可能已退出本站的登录，或中途切换了账号。为保护您的账号，本次操作已取消，请返回后重试。"),
-        Topic::Failure(Kind::AppFailed) => ("登录未完成", "本站在处理登录时出错，并非您操作有误，QQ 也没有问题。请稍后重试；如果仍然失败，请将下方编号告知网站管理员。"),
-        Topic::Failure(Kind::Misconfigured) => ("暂时无法登录", "本站的 QQ 登录设置有误，需要网站管理员处理。请将下方编号告知管理员。"),
-        Topic::Failure(Kind::NotApproved) => ("登录尚未开放", "本站的 QQ 登录尚未通过审核，目前只有申请该应用的 QQ 号可以登录。"),
-        Topic::Failure(Kind::AudienceMismatch) => ("登录未完成", "收到的身份信息与本次登录不一致，为保护您的账号，登录已中止。请重试；如果仍然失败，请将下方编号告知网站管理员。"),
-        Topic::Failure(Kind::QqUnavailable) => ("暂时无法连接 QQ", "本站没有收到 QQ 的正常响应，可能是网络暂时不稳定。请稍后重试。"),
+        | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("登录已失效", "这次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的另一个网址中开始的。请重新登录；如果总是看到这个提示，请检查浏览器是否允许本站使用 Cookie。"),
+        Topic::InvalidState(Cause::NoState) => ("没有正在进行的登录", "这个网址可能是从收藏夹或链接直接打开的，它只在从 QQ 跳转回来时有效。请重新登录。"),
+        Topic::InvalidState(Cause::Expired) => ("登录已过期", "这次登录超过 10 分钟没有完成，已经过期。请重新登录。"),
+        Topic::InvalidState(Cause::Used) => ("登录链接已使用", "可能是刷新、后退或重复打开了页面。从 QQ 跳转回来的网址只能用一次，请重试。"),
+        Topic::InvalidState(Cause::UnknownKey) => ("登录已失效", "可能是本站刚刚更新过，这次登录的信息已无法读取。请重新登录。"),
+        Topic::InvalidState(Cause::Forged) => ("登录未完成", "网址中的登录信息不完整或不一致，可能是复制时漏掉了一部分。请重新登录。"),
+        Topic::Failure(Kind::InvalidCallback) => ("登录未完成", "网址中缺少登录所需的信息，可能是在跳转途中丢失了。请重试。"),
+        Topic::Failure(Kind::Cancelled) => ("已取消登录", "可能是在 QQ 页面上点了取消，也可能是授权中断了。可以再试一次，也可以返回首页继续浏览。"),
+        Topic::Failure(Kind::CodeRejected) => ("授权已失效", "可能是页面停留太久或重复打开，这次 QQ 授权已经过期或用过了。请重试。"),
+        Topic::Failure(Kind::Refused) => ("无法登录", "这个 QQ 号不能登录本站。如有疑问，请联系网站管理员。"),
+        Topic::IntentRefused => ("操作未完成", "可能是中途退出了本站的登录，或者换了账号。为了账号安全，没有做任何更改。请返回后重试。"),
+        Topic::Failure(Kind::AppFailed) => ("登录未完成", "本站处理登录时出了点问题，与你的操作和 QQ 都无关。请稍后重试；如果还是不行，请把下面的编号告诉网站管理员。"),
+        Topic::Failure(Kind::Misconfigured) => ("暂时无法登录", "本站的 QQ 登录没有设置好，需要网站管理员处理。请把下面的编号告诉管理员。"),
+        Topic::Failure(Kind::NotApproved) => ("登录尚未开放", "本站的 QQ 登录还没有通过审核，目前只有申请者本人的 QQ 号可以登录。请等开放后再来。"),
+        Topic::Failure(Kind::AudienceMismatch) => ("登录未完成", "收到的身份信息与这次登录不一致。为了账号安全，没有登录。请重试；如果还是不行，请把下面的编号告诉网站管理员。"),
+        Topic::Failure(Kind::QqUnavailable) => ("暂时无法连接 QQ", "可能是网络不稳定，本站没有收到 QQ 的正常响应。请稍后重试。"),
         Topic::Failure(Kind::QqBusy) => ("QQ 正忙", "QQ 当前请求过多，请稍后重试。"),
-        Topic::Failure(Kind::Overloaded) => ("登录人数过多", "同时登录的人太多，本站暂时处理不过来。请等几秒后刷新本页，即可继续登录。"),
-        Topic::Failure(Kind::QqTimeout) => ("等待 QQ 响应超时", "本站没有及时收到 QQ 的响应，可能是网络较慢。请重试。"),
-        Topic::Failure(Kind::LoginRequired) => ("请先登录", "登录后才能继续操作。如果刚才提交了内容，请在登录后重新提交。"),
-        Topic::Failure(Kind::NotANavigation) => ("没有开始登录", "这是登录入口，只能作为网页打开，不能作为图片、脚本等内容加载。"),
-        Topic::Failure(Kind::Prefetch) => ("页面尚未打开", "浏览器提前加载了此页面，点击按钮即可打开。"),
-        Topic::Failure(Kind::CrossSite) => ("请求未执行", "登录或退出登录的请求可能来自其他网站，为保护您的账号，本站没有执行。如果是您本人的操作，请返回本站重试。"),
-        Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出现问题，您并没有退出登录。请稍后重试。"),
-        Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页面将在整个窗口中打开。"),
-        Topic::Logout => ("退出登录", "点击按钮即可退出本站的登录。"),
-        Topic::WrongMethod => ("无法打开此页面", "此网址不能以这种方式访问，可能是网站上的按钮或表单有误。请返回首页重新操作。"),
+        Topic::Failure(Kind::Overloaded) => ("登录人数较多", "现在登录的人比较多，本站暂时处理不过来。请等几秒再刷新页面，就能继续登录。"),
+        Topic::Failure(Kind::QqTimeout) => ("等待 QQ 响应超时", "可能是网络较慢，本站没有及时收到 QQ 的响应。请重试。"),
+        Topic::Failure(Kind::LoginRequired) => ("请先登录", "登录后才能继续。如果刚才提交了内容，登录后请重新提交。"),
+        Topic::Failure(Kind::NotANavigation) => ("没有开始登录", "这是登录入口，只能作为网页打开，不能当作图片、脚本等内容加载。"),
+        Topic::Failure(Kind::Prefetch) => ("页面尚未打开", "浏览器提前加载了这个页面。点击按钮即可打开。"),
+        Topic::Failure(Kind::CrossSite) => ("请求未执行", "登录或退出的请求可能来自其他网站。为了账号安全，本站没有执行。如果是你本人的操作，请返回本站重试。"),
+        Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出了点问题，你并没有退出登录。请稍后重试。"),
+        Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页会在整个窗口中打开。"),
+        Topic::Logout => ("退出登录", "确定要退出本站的登录吗？"),
+        Topic::WrongMethod => ("无法打开这个页面", "这个网址不能这样访问，可能是网站上的按钮或表单有误。请返回首页重新操作。"),
     }
 }
 
-#[rustfmt::skip] // one text a line
+#[rustfmt::skip] // one text per line
 fn english(topic: Topic) -> Texts {
     use LoginErrorKind as Kind;
     use StateCause as Cause;

@@ -34,8 +34,8 @@
 //!
 //! | user | QQ's reply to the site |
 //! |---|---|
-//! | `QQ 繁忙 · Busy` | `/token`: error 100032 |
-//! | `应用未审核 · Not approved` | `/token`: error 110406 |
+//! | `QQ 正忙 · Busy` | `/token`: error 100032 |
+//! | `应用未通过审核 · Not approved` | `/token`: error 110406 |
 //! | `没有资料 · No profile` | `/user/get_user_info`: error 100030 |
 //! | `QQ 很慢 · Slow` | `/token`: after 30 seconds |
 //!

@@ -10,6 +10,12 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Returns a support code: eight characters that are easy to read out (Crockford's base 32).
+pub(crate) fn generate_support_code() -> String {
+    let digit = |byte: &u8| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::from(byte % 32)]);
+    random_bytes::<8>().iter().map(digit).collect()
+}
+
 /// Returns whether text consists of `[A-Za-z0-9_-]` only.
 pub(crate) fn is_url_safe(text: &[u8]) -> bool {
     text.iter()

@@ -55,7 +55,8 @@ pub(crate) fn method_not_allowed(
     with_allow(response, allow)
 }
 
-/// Answers a browser that navigates to the logout path: a page with a button that posts to `action`.
+/// Answers a browser that navigates to the logout path: a page with a button that posts to
+/// `action`.
 pub(crate) fn logout_page(action: &str, language: Language) -> LayerResponse {
     with_allow(page::render_logout(action, language), "POST")
 }

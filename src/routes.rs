@@ -3,8 +3,8 @@
 //! 1. Paths match byte for byte.
 //! 2. On the layer's paths a prefetch gets 403 and a wrong method 405; neither starts or uses up a
 //!    login.
-//! 3. A request carries the user of its session cookie or no user; one that an outer service inserted
-//!    is removed.
+//! 3. A request carries the user of its session cookie or no user; one that an outer service
+//!    inserted is removed.
 
 use std::sync::Arc;
 
@@ -28,16 +28,17 @@ pub(crate) mod action;
 mod callback;
 mod code;
 pub(crate) mod context;
-mod exchange;
 mod failure;
 mod finish;
 mod login;
 mod logout;
+mod run;
 mod user;
 
 use self::{action::Action, context::RequestContext, failure::show_failure};
 
-/// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the layer.
+/// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the
+/// layer.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
     let requester = Requester::of(head.method, head.headers);
     let current = match has_own_cookies {

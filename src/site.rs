@@ -1,4 +1,4 @@
-//! Everything that one layer knows of its site. Built once, then immutable.
+//! The settings of one layer, and the tables that its requests share.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -73,8 +73,7 @@ impl Site {
         CurrentSession::new(session, status)
     }
 
-    /// Revokes a session, and hands out no login that started it any more. A failure is logged; the
-    /// caller can do nothing about it.
+    /// Revokes a session and stops handing out the login that started it. Failures are logged.
     pub(crate) async fn end_session(&self, session: &Session) {
         self.logins.end_session(&session.id);
         self.revocations

@@ -48,7 +48,7 @@ pub(crate) async fn check(report: &mut Report, client: Client, app: QqApp, qq: &
         _ => {
             let finding = say(
                 "a token came without a code: this is not QQ",
-                "没有 code 也返回了令牌：这不是 QQ",
+                "没有 code 也返回了 token：对方不是 QQ",
             );
             return report.error(Check::AppKey, finding, network_advice());
         }
@@ -57,7 +57,7 @@ pub(crate) async fn check(report: &mut Report, client: Client, app: QqApp, qq: &
         (_, Some(MISSING_CODE)) => {
             let finding = say(
                 "QQ accepts app id and key (it misses a code, as it should)",
-                "QQ 接受 APP ID 和 APP Key（只提示缺少 code，符合预期）",
+                "QQ 接受 APP ID 和 APP Key（只提示缺少 code，属正常）",
             );
             report.ok(Check::AppKey, finding);
         }
@@ -66,7 +66,7 @@ pub(crate) async fn check(report: &mut Report, client: Client, app: QqApp, qq: &
             report.error(Check::AppKey, no_answer(), network_advice());
         }
         _ => {
-            let finding = say(error.to_string(), format!("QQ 的响应无法识别（{error}）"));
+            let finding = say(error.to_string(), format!("无法识别 QQ 的响应（{error}）"));
             report.error(Check::AppKey, finding, network_advice());
         }
     }

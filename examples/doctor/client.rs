@@ -100,7 +100,7 @@ pub(crate) fn report_failure(report: &mut Report, check: Check, url: &Url, error
             ),
             say(
                 "check the certificate, ca-certificates and the clock of this machine, and that no proxy opens TLS",
-                "检查证书、本机的 ca-certificates 和时钟，以及途中是否有解密 TLS 的代理",
+                "请检查证书、本机的 ca-certificates 和时钟，以及途中有没有解密 TLS 的代理",
             ),
         );
     } else {
@@ -108,7 +108,7 @@ pub(crate) fn report_failure(report: &mut Report, check: Check, url: &Url, error
             check,
             say(
                 format!("no response from {host}: {cause}"),
-                format!("{host} 没有响应：{cause}"),
+                format!("访问 {host} 失败：{cause}"),
             ),
             network_advice(),
         );
@@ -118,7 +118,7 @@ pub(crate) fn report_failure(report: &mut Report, check: Check, url: &Url, error
 pub(crate) fn network_advice() -> String {
     say(
         "check the way to it (DNS, firewall, HTTPS_PROXY, QQ_BASE_URL), or try again later",
-        "检查网络（DNS、防火墙、HTTPS_PROXY、QQ_BASE_URL），或稍后再试",
+        "请检查网络（DNS、防火墙、HTTPS_PROXY、QQ_BASE_URL），或稍后再试",
     )
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn report_time(report: &mut Report, call: &str, elapsed: Duration) {
     let millis = elapsed.as_millis();
     let finding = say(
         format!("QQ answered after {millis} ms ({call})"),
-        format!("QQ 在 {millis} 毫秒后响应（{call}）"),
+        format!("QQ 响应用时 {millis} 毫秒（{call}）"),
     );
     if elapsed <= SLOW {
         report.ok(Check::Network, finding);
@@ -145,7 +145,7 @@ pub(crate) fn report_time(report: &mut Report, call: &str, elapsed: Duration) {
     }
     let advice = say(
         "slow: a login makes two or three such calls; by default each may take 5 s, connecting 3 s and a login 10 s. Check the way to QQ, or raise call_timeout and login_timeout",
-        "偏慢：一次登录有两三次这样的请求，默认每次最多 5 秒（其中连接 3 秒），整个登录 10 秒。检查到 QQ 的网络，或调大 call_timeout 和 login_timeout",
+        "偏慢：一次登录要请求 QQ 两三次，默认每次最多 5 秒（其中建立连接 3 秒），整个登录最多 10 秒。请检查到 QQ 的网络，或调大 call_timeout 和 login_timeout",
     );
     report.warning(Check::Network, finding, advice);
 }

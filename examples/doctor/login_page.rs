@@ -47,14 +47,14 @@ pub(crate) async fn check(
         Answer::Elsewhere(host) => {
             let finding = say(
                 format!("it redirects to {host}, as QQ does not"),
-                format!("跳转到 {host}，与 QQ 不同"),
+                format!("跳转到了 {host}，真实的 QQ 不会这样"),
             );
             report.warning(Check::LoginPage, finding, network_advice());
         }
         Answer::Status(status) => {
             let finding = say(
                 format!("it answers with status {status}, as QQ does not"),
-                format!("返回状态码 {status}，与 QQ 不同"),
+                format!("返回状态码 {status}，真实的 QQ 不会这样"),
             );
             report.error(Check::LoginPage, finding, network_advice());
         }

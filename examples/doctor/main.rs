@@ -1,4 +1,4 @@
-//! Checks a configuration without a login: the settings, the network, QQ's opinion of the app, and
+//! Checks a configuration without a login: the settings, the network, QQ's response to the app, and
 //! the site itself.
 //!
 //! ```text
@@ -90,10 +90,10 @@ async fn check_app(report: &mut Report, app: QqApp, visit: Visit) {
     let urls = (authorize_url(&app), Url::parse(app.redirect_uri()).ok());
     let (Some(authorize_url), Some(redirect_uri)) = urls else {
         let finding = say(
-            "QQ_REDIRECT_URI or QQ_BASE_URL is no URL",
-            "QQ_REDIRECT_URI 或 QQ_BASE_URL 不是 URL",
+            "QQ_REDIRECT_URI or QQ_BASE_URL is not a URL",
+            "QQ_REDIRECT_URI 或 QQ_BASE_URL 不是有效的 URL",
         );
-        return report.error(Check::Settings, finding, say("correct it", "请改正"));
+        return report.error(Check::Settings, finding, say("correct it", "请修改"));
     };
     settings::check_base_url(report, &app, &authorize_url);
     if proxy::check(report, &authorize_url).await {

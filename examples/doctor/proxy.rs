@@ -82,7 +82,7 @@ fn report_unused(report: &mut Report, qq: &Url, host: &str) {
         if ["HTTP_PROXY", "http_proxy"].iter().any(is_filled) {
             let finding = say(
                 "HTTP_PROXY does not apply to QQ, which is https: set HTTPS_PROXY if the server needs a proxy",
-                "HTTP_PROXY 对 https 的 QQ 不起作用：如果服务器需要代理，请设置 HTTPS_PROXY",
+                "QQ 使用 https，HTTP_PROXY 对它不起作用：如果服务器要通过代理上网，请设置 HTTPS_PROXY",
             );
             report.ok(Check::Proxy, finding);
         }
@@ -91,7 +91,7 @@ fn report_unused(report: &mut Report, qq: &Url, host: &str) {
     if names_a_proxy(variable) {
         let finding = say(
             format!("{host} is called directly: NO_PROXY exempts it from {variable}"),
-            format!("直接访问 {host}：NO_PROXY 使 {variable} 对它不生效"),
+            format!("直接访问 {host}：NO_PROXY 排除了它，不使用 {variable}"),
         );
         report.ok(Check::Proxy, finding);
     } else {
@@ -101,7 +101,7 @@ fn report_unused(report: &mut Report, qq: &Url, host: &str) {
         );
         let advice = say(
             "write http://host:port, https://host:port or socks5://host:port, or unset it",
-            "写成 http://host:port、https://host:port 或 socks5://host:port，或取消设置",
+            "请写成 http://host:port、https://host:port 或 socks5://host:port，或取消设置",
         );
         report.warning(Check::Proxy, finding, advice);
     }
@@ -125,7 +125,7 @@ impl Proxy {
             ),
             say(
                 format!("correct {variable} or the proxy; NO_PROXY={host} goes around it"),
-                format!("检查 {variable} 和代理；设置 NO_PROXY={host} 可以不经过代理"),
+                format!("请检查 {variable} 和代理；设置 NO_PROXY={host} 可以绕过代理"),
             ),
         );
     }

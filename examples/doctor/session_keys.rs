@@ -46,7 +46,7 @@ fn describe(text: &str) -> String {
     } else if others <= MAX_MISTYPED {
         return say(
             format!("hex with a mistake: {digits} hex digits and {others} other characters"),
-            format!("有误的十六进制：{digits} 个十六进制字符，{others} 个其他字符"),
+            format!("十六进制有误：{digits} 个十六进制字符，{others} 个其他字符"),
         );
     } else if text.bytes().all(is_base64) {
         ("base64".into(), text.trim_end_matches('=').len() * 3 / 4)

@@ -22,7 +22,7 @@ pub(crate) fn check(report: &mut Report) -> Option<QqApp> {
         Check::Settings,
         say(
             format!("well formed; register exactly {redirect_uri} as 网站回调域"),
-            format!("格式正确；请在 connect.qq.com 的「网站回调域」填写 {redirect_uri}"),
+            format!("格式正确；connect.qq.com 的「网站回调域」要填 {redirect_uri}，一字不差"),
         ),
     );
     if let Ok(redirect_uri) = Url::parse(redirect_uri) {
@@ -56,7 +56,7 @@ fn advice(name: &str) -> String {
         ),
         "QQ_APP_KEY" | "QQ_APP_KEY_FILE" => say(
             "set QQ_APP_KEY to the APP Key at connect.qq.com, or QQ_APP_KEY_FILE to a file that contains it, not both",
-            "把 QQ_APP_KEY 设为 connect.qq.com 上的 APP Key，或者把 QQ_APP_KEY_FILE 设为保存它的文件，二者只设其一",
+            "QQ_APP_KEY 填写 connect.qq.com 上的 APP Key，或者 QQ_APP_KEY_FILE 填写存放它的文件，二选一",
         ),
         "QQ_REDIRECT_URI" => say(
             "set it to the callback of your site, such as https://www.example.com/auth/qq/callback",
@@ -64,10 +64,10 @@ fn advice(name: &str) -> String {
         ),
         "QQ_SESSION_KEY" => say(
             "set it to what `openssl rand -hex 32` prints, and keep it: a new one signs all users out",
-            "用 `openssl rand -hex 32` 生成并妥善保存：更换后所有用户都要重新登录",
+            "用 `openssl rand -hex 32` 生成并妥善保存；更换密钥后，所有用户都要重新登录",
         ),
         "QQ_BASE_URL" => say("leave it unset for the real QQ", "使用真实的 QQ 时不要设置"),
-        _ => say("correct it", "请改正"),
+        _ => say("correct it", "请修改"),
     }
 }
 
@@ -89,7 +89,7 @@ fn check_redirect_uri(report: &mut Report, uri: &Url) {
     };
     let advice = say(
         "fine with a mock; the real QQ refuses it (100010)",
-        "使用模拟的 QQ 时没有问题；真实的 QQ 不接受（100010）",
+        "使用模拟 QQ 时可以忽略；真实的 QQ 不接受（100010）",
     );
     report.warning(Check::Settings, problem, advice);
 }
@@ -112,7 +112,7 @@ pub(crate) fn check_base_url(report: &mut Report, app: &QqApp, authorize_url: &U
     }
     let advice = say(
         "unset it for a real site: the server there learns the app key and can sign in as any user",
-        "正式网站请取消设置：该服务器能得到 APP Key，并能以任何用户的身份登录",
+        "正式网站不要设置它：那台服务器会拿到 APP Key，还能冒充任何用户登录",
     );
     report.warning(Check::Settings, finding, advice);
 }

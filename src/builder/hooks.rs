@@ -15,14 +15,13 @@ impl QqAuthLayerBuilder {
     ///
     /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
     /// the [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If
-    /// it fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens out
-    /// of its text. It is cloned for each login like a handler of axum, so an `async move` closure can own
-    /// a pool. Its error is `Box<dyn Error + Send + Sync>`, into which `?` converts any other: for a
-    /// function with an error type of its own, return `Ok(admit(..).await?)`.
+    /// it fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens
+    /// out of its text. The layer clones the hook for each login, as axum clones handlers, so an `async move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which `?` converts
+    /// any other: for a function with an error type of its own, return `Ok(admit(..).await?)`.
     ///
-    /// The hook runs once for each login, in a task of its own, and goes on if the browser leaves. It
-    /// has the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On timeout its future
-    /// is dropped at an `.await`, so keep writes that belong together in one transaction.
+    /// The hook runs once for each login, in a task of its own, and goes on if the browser leaves.
+    /// It has the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On timeout its
+    /// future is dropped at an `.await`, so keep writes that belong together in one transaction.
     ///
     /// ```
     /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys, Verdict};
@@ -60,11 +59,9 @@ impl QqAuthLayerBuilder {
     /// that has an error status. With a revocation list, the previous session is already revoked.
     /// The layer still answers logins that fail.
     ///
-    /// A browser that reloads the callback gets the same login again until a handler has answered it,
-    /// so the handler may run twice, one run after the other, if the first client left. Write so that
-    /// this does no harm, such as an upsert, and end in a redirect, which takes the code out of the
-    /// address bar. The answer gets `Cache-Control: no-store`, and `Referrer-Policy: no-referrer` if
-    /// it has none.
+    /// A browser that reloads the callback gets the same login again until a handler has answered
+    /// it, so the handler may run twice, one run after the other, if the first client left. Make the handler idempotent, for example with an upsert, and end it with a redirect, which removes the code from the address bar. The answer gets `Cache-Control: no-store`, and `Referrer-Policy:
+    /// no-referrer` if it has none.
     ///
     /// ```
     /// use axum::{Router, response::Redirect, routing::get};
@@ -105,11 +102,11 @@ impl QqAuthLayerBuilder {
     /// signed-in user.
     ///
     /// Needed for logins with an intent (`/auth/qq/login?intent=bind`; see
-    /// [`login_url_with_intent`](crate::QqAuthLayer::login_url_with_intent)). The layer calls the hook
-    /// at the start of such a login, at its callback, and at every callback of a signed-out browser.
-    /// Without an account such a login does not start (401); if the account has changed at the
-    /// callback, it is refused. A user with an account counts as signed in when a stale callback is
-    /// redirected to `/`.
+    /// [`login_url_with_intent`](crate::QqAuthLayer::login_url_with_intent)). The layer calls the
+    /// hook at the start of such a login, at its callback, and at every callback of a signed-out
+    /// browser. Without an account such a login does not start (401); if the account has changed at
+    /// the callback, it is refused. A user with an account counts as signed in when a stale
+    /// callback is redirected to `/`.
     ///
     /// The hook reads cookies or request extensions. Add a session layer after this one, so that it
     /// is outside.

@@ -33,9 +33,9 @@ impl Slot {
         })
     }
 
-    /// Returns the number of bytes that can be sealed in a cookie of this name. They are enough for the
-    /// start and 280 bytes of `return_to`, and with a prefix of up to 12 characters for an intent as
-    /// well. A longer prefix and an intent leave 265.
+    /// Returns the number of bytes that can be sealed in a cookie of this name. They are enough for
+    /// the start and 280 bytes of `return_to`, and with a prefix of up to 12 characters for an
+    /// intent as well. A longer prefix and an intent leave 265.
     pub(super) fn room(&self) -> usize {
         let value = MAX_PAIR.saturating_sub(self.name.len() + "=; ".len());
         (value * 3 / 4).saturating_sub(SEAL_BYTES)

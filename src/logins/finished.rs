@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{attempt::Attempt, outcome::Outcome};
+use super::{outcome::Outcome, shared::SharedLogin};
 use crate::login_state::StateKey;
 
 const MAX_LOGINS: usize = 4096;
@@ -19,27 +19,27 @@ pub(super) struct FinishedLogins {
     bytes: usize,
 }
 
-/// A finished login, and the share of it in the limit.
+/// A finished login and its share of the memory limit.
 pub(super) struct Finished {
-    attempt: Attempt,
+    login: SharedLogin,
     outcome: Arc<Outcome>,
     bytes: usize,
 }
 
 impl FinishedLogins {
-    pub(super) fn find(&self, state: &StateKey) -> Option<&Attempt> {
-        self.logins.get(state).map(|finished| &finished.attempt)
+    pub(super) fn find(&self, state: &StateKey) -> Option<&SharedLogin> {
+        self.logins.get(state).map(|finished| &finished.login)
     }
 
-    /// Adds a login and returns those that give way to it, the oldest ones.
+    /// Adds a login and returns the oldest ones, evicted to make room.
     pub(super) fn insert(
         &mut self,
         state: StateKey,
-        attempt: Attempt,
+        login: SharedLogin,
         outcome: Arc<Outcome>,
     ) -> Vec<Finished> {
         let mut evicted = Vec::new();
-        let bytes = size_of::<Finished>() + attempt.code.len() + outcome.bytes();
+        let bytes = size_of::<Finished>() + login.code.len() + outcome.bytes();
         while self.logins.len() >= MAX_LOGINS || self.bytes + bytes > MAX_BYTES {
             let Some(oldest) = self.order.pop_front() else {
                 break;
@@ -49,7 +49,7 @@ impl FinishedLogins {
         self.bytes += bytes;
         self.order.push_back(state);
         let finished = Finished {
-            attempt,
+            login,
             outcome,
             bytes,
         };
@@ -73,7 +73,7 @@ impl FinishedLogins {
     pub(super) fn end_session(&self, id: &[u8; 16]) {
         let outcomes = self.logins.values().map(|finished| &finished.outcome);
         for outcome in outcomes.filter(|outcome| outcome.has_session(id)) {
-            outcome.end_session();
+            outcome.mark_ended();
         }
     }
 }

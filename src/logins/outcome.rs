@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
 use crate::events::{log_abandoned, log_failure, log_success};
 use crate::login::QqLogin;
 use crate::return_to::ReturnTo;
@@ -25,6 +25,7 @@ pub(crate) struct Outcome {
     elapsed: Duration,
     is_fetched: AtomicBool,
     has_ended: AtomicBool,
+    /// `true` once a handler of the app has answered.
     is_answered: Arc<Mutex<bool>>,
 }
 
@@ -73,15 +74,14 @@ impl Outcome {
         self.has_ended.load(Relaxed)
     }
 
-    /// Waits until no handler of the app has this login. The guard tells whether one has answered.
-    pub(crate) async fn wait_for_handler(&self) -> OwnedMutexGuard<bool> {
-        Arc::clone(&self.is_answered).lock_owned().await
+    /// Waits for a running handler of this login.
+    pub(crate) async fn wait_for_handler(&self) -> HandlerTurn {
+        HandlerTurn(Arc::clone(&self.is_answered).lock_owned().await)
     }
 
-    /// Returns whether no byte of the token request has left this process, so that the code is good.
-    pub(crate) fn is_unsent(&self) -> bool {
-        matches!(&self.result, LoginResult::Failed(error)
-            if error.is_unsent() && error.step() == Some(Step::Token.name()))
+    /// Returns whether the code of the login is still good.
+    pub(super) fn is_code_unused(&self) -> bool {
+        matches!(&self.result, LoginResult::Failed(error) if error.is_code_unused())
     }
 
     pub(super) fn has_session(&self, id: &[u8; 16]) -> bool {
@@ -92,14 +92,14 @@ impl Outcome {
         session.is_some_and(|session| session.id == *id)
     }
 
-    pub(super) fn end_session(&self) {
+    pub(super) fn mark_ended(&self) {
         self.has_ended.store(true, Relaxed);
     }
 
     /// Estimates the memory that the outcome takes.
     pub(super) fn bytes(&self) -> usize {
         // Covers the parts of bounded size: the user, the tokens, the return_to.
-        const BOUNDED: usize = 2048;
+        const BOUNDED: usize = 1536;
         let profile = match &self.result {
             LoginResult::Accepted(accepted) => accepted.login.as_ref().and_then(QqLogin::profile),
             LoginResult::Refused(..) | LoginResult::Failed(_) => None,
@@ -122,6 +122,19 @@ fn value_bytes(value: &Value) -> usize {
     };
     // The node itself, with its share of the tree.
     inner + 100
+}
+
+/// The turn of a handler of the app to answer a login. Other requests with the login wait for it.
+pub(crate) struct HandlerTurn(OwnedMutexGuard<bool>);
+
+impl HandlerTurn {
+    pub(crate) fn is_answered(&self) -> bool {
+        *self.0
+    }
+
+    pub(crate) fn mark_answered(mut self) {
+        *self.0 = true;
+    }
 }
 
 impl Drop for Outcome {

@@ -75,13 +75,13 @@ impl Person {
             Self::new("90B64EF7A1D2385C4E6F90A7B8D1C23E", "<b>小红</b> & \"Co\""),
             failing(
                 "2B7D90E4F6A8135C0D9E4B7A61F3C852",
-                "QQ 繁忙 · Busy",
+                "QQ 正忙 · Busy",
                 Endpoint::Token,
                 busy,
             ),
             failing(
                 "74E1C3058BD2F96A3E5C8079D4A1B26F",
-                "应用未审核 · Not approved",
+                "应用未通过审核 · Not approved",
                 Endpoint::Token,
                 not_approved,
             ),

@@ -163,7 +163,8 @@ impl QqAppBuilder {
 
     /// Sets the time limit of one login: all its calls and the
     /// [`on_login`](crate::QqAuthLayerBuilder::on_login) hook together. By default 10 seconds; at
-    /// most an hour.
+    /// most an hour. With a revocation list, revoking the session that the login replaces comes on
+    /// top.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.options.login_timeout = timeout;
         self

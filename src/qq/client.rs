@@ -65,9 +65,9 @@ impl QqClient {
     /// Creates a client with the built-in HTTP client: reqwest over rustls, without redirects,
     /// `Referer` or decompression.
     ///
-    /// It uses the proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), http or
-    /// SOCKS, except for a base URL on a loopback host. Cargo features that other crates turn on in
-    /// reqwest change nothing. If the HTTP client cannot be created, which only the system can
+    /// It uses the proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), http
+    /// or SOCKS, except for a base URL on a loopback host. Cargo features that other crates turn on
+    /// in reqwest change nothing. If the HTTP client cannot be created, which only the system can
     /// cause, this logs an error and every call fails;
     /// [`QqAuthLayerBuilder::build`](crate::QqAuthLayerBuilder::build) returns that error.
     #[cfg(feature = "reqwest")]
@@ -199,6 +199,13 @@ impl QqClient {
         }
         url
     }
+}
+
+/// Returns the deadline of a call without which a login succeeds as well: three quarters of the
+/// time left, so that the app's hook can still finish.
+pub(super) fn leave_time_for_hook(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) * 3 / 4
 }
 
 #[cfg(feature = "reqwest")]

@@ -140,7 +140,7 @@ impl Meaning {
         }
     }
 
-    #[rustfmt::skip] // one text a line
+    #[rustfmt::skip] // one text per line
     pub(super) fn advice(self, language: Language) -> &'static str {
         match (self, language) {
             (Misconfigured, Language::English) => "check app id, app key, callback and permissions at connect.qq.com",
@@ -166,7 +166,7 @@ pub(super) fn meaning(code: i64) -> Meaning {
 }
 
 /// Sorted by number.
-#[rustfmt::skip] // one code a line
+#[rustfmt::skip] // one code per line
 const TABLE: &[QqCode] = &[
     row(-60, Busy, "a temporary internal error", "QQ 内部临时故障"),
     row(-58, Busy, "a temporary internal error", "QQ 内部临时故障"),

@@ -26,8 +26,7 @@ const MAX_RESENDS: usize = 2;
 #[derive(Clone)]
 pub(super) struct HttpClient {
     client: reqwest::Client,
-    /// Opens a connection for each request. On a shared one, a request that is sent again competes
-    /// with new ones, and may be refused again.
+    /// Opens a connection for each request. A resent request would compete with new ones on a shared connection and could be refused again.
     resender: reqwest::Client,
     has_proxy: bool,
 }

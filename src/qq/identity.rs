@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    client::QqClient,
+    client::{QqClient, leave_time_for_hook},
     codes::{Meaning, meaning},
     reply::Reply,
     response::{accept, finish_call, unreadable_reply},
@@ -39,16 +39,13 @@ impl QqClient {
 
     /// Requests the UnionID of a user whose openid is known. Returns an error only if QQ says that
     /// the token belongs to another app or another user.
-    ///
-    /// A quarter of the time is left for the app's hook, which would fail the login by running late.
     pub(super) async fn request_union_id(
         &self,
         tokens: &QqTokens,
         openid: &OpenId,
         deadline: Instant,
     ) -> Result<Option<UnionId>, LoginError> {
-        let now = Instant::now();
-        let deadline = now + deadline.saturating_duration_since(now) * 3 / 4;
+        let deadline = leave_time_for_hook(deadline);
         match self.request_me(tokens, true, deadline).await {
             Ok(identity) if identity.openid == *openid => Ok(identity.unionid),
             Ok(_) => {

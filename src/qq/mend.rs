@@ -10,13 +10,18 @@ pub(super) fn mend(body: &[u8]) -> String {
     replace_lone_surrogates(&text)
 }
 
-/// Removes the texts of which [`mend`] could not save every character.
+/// Removes the fields of which [`mend`] could not save every character.
 pub(super) fn remove_unreadable(fields: &mut Map<String, Value>) {
-    let is_unreadable = |value: &Value| {
-        let text = value.as_str();
-        text.is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER))
-    };
     fields.retain(|_, value| !is_unreadable(value));
+}
+
+fn is_unreadable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
+        Value::Array(values) => values.iter().any(is_unreadable),
+        Value::Object(object) => object.values().any(is_unreadable),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 fn replace_unreadable_bytes(body: &[u8]) -> String {

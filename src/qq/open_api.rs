@@ -21,7 +21,7 @@ impl QqClient {
     /// Sends a GET within [`call_timeout`](crate::QqAppBuilder::call_timeout). `path` is a plain
     /// path such as `/user/get_vip_info`. `params` are percent-encoded and added to the three that
     /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. A reply may have up to
-    /// 64 KiB. Texts in it that are not Unicode are left out.
+    /// 64 KiB. Fields whose text is not Unicode are left out.
     ///
     /// # Errors
     ///

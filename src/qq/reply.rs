@@ -36,8 +36,8 @@ impl Reply {
         Some(Self { fields, is_form })
     }
 
-    /// Returns the field that reports an error: `error`, `ret`, or `code` beside `msg`, unless it is
-    /// 0 or empty.
+    /// Returns the field that reports an error: `error`, `ret`, or `code` beside `msg`, unless it
+    /// is 0 or empty.
     pub(super) fn error(&self) -> Option<&Value> {
         let reports = |value: &&Value| integer(value) != Some(0) && value.as_str() != Some("");
         let field = |name| self.fields.get(name).filter(reports);

@@ -28,8 +28,8 @@ impl SendError {
     /// Returns whether QQ says that it did not process the request: by a reset with REFUSED_STREAM,
     /// or by a GOAWAY without error.
     ///
-    /// h2 ends only the streams above the last one of a GOAWAY with this error. The streams up to it
-    /// go on, and end with an I/O error if the connection breaks.
+    /// h2 ends only the streams above the last one of a GOAWAY with this error. The streams up to
+    /// it go on, and end with an I/O error if the connection breaks.
     ///
     /// hyper 1.12 leaves one gap, of nanoseconds: a GOAWAY for later streams that arrives while it
     /// hands a request over ends that request the same way. QQ refuses a code that comes twice.

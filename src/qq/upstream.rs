@@ -1,11 +1,12 @@
 //! The connection to QQ: any tower service from a request to a response.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tokio::time::timeout;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -16,6 +17,9 @@ use super::{
 
 /// QQ's replies have a few kilobytes at most.
 const MAX_BODY: usize = 64 * 1024;
+
+/// The body of an error may hang, and the status alone says enough.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The reason why a request has no reply to read.
 #[derive(Debug)]
@@ -58,9 +62,13 @@ impl Upstream {
                 let response = response.await.map_err(|error| explain(error.into()))?;
                 let (head, body) = response.into_parts();
                 let length = body.size_hint().exact();
-                let body = read(body, explain).await;
-                if head.status == StatusCode::OK || body.as_deref().is_ok_and(has_error_code) {
-                    return body;
+                let body = read(body, explain);
+                if head.status == StatusCode::OK {
+                    return body.await;
+                }
+                match timeout(ERROR_BODY_TIMEOUT, body).await {
+                    Ok(Ok(body)) if has_error_code(&body) => return Ok(body),
+                    _ => {}
                 }
                 Err(UpstreamError::Status {
                     status: head.status,

@@ -1,4 +1,4 @@
-//! A connection to QQ, opened while the user is there: a cold one costs the callback two more round
+//! A connection to QQ, opened while the user is at QQ: a cold one costs the callback two more round
 //! trips.
 //!
 //! The request carries nothing of the login. Its connection stays in the pool of the HTTP client.

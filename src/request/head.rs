@@ -39,8 +39,8 @@ impl<'r> RequestHead<'r> {
         parts
     }
 
-    /// Returns the host that the client asked for, if it is not that of the site: escaped, cut at 100
-    /// bytes, for the log alone.
+    /// Returns the host that the client asked for, if it is not that of the site: escaped, cut at
+    /// 100 bytes, for the log alone.
     pub(crate) fn foreign_host(self, site_origin: &str) -> Option<String> {
         let header = self.headers.get(header::HOST).map(HeaderValue::as_bytes);
         let authority = self.uri.authority().map(|host| host.as_str().as_bytes());

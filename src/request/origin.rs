@@ -18,7 +18,8 @@ pub(crate) enum Origin {
 impl Origin {
     /// Classifies the origin of a request.
     ///
-    /// 1. `Sec-Fetch-Site`, which no page can forge, decides alone: only `same-origin` counts as this site.
+    /// 1. `Sec-Fetch-Site`, which no page can forge, decides alone: only `same-origin` counts as
+    ///    this site.
     /// 2. Without it, `Origin` must equal `site_origin`.
     pub(crate) fn of(headers: &HeaderMap, site_origin: &str) -> Self {
         let all = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
@@ -36,7 +37,7 @@ impl Origin {
     }
 }
 
-/// Returns whether a script of another site sent a request that is no navigation.
+/// Returns whether a script of another site sent a request that is not a navigation.
 ///
 /// Unlike [`Origin::of`] it lets a request pass that a user has sent without any page.
 pub(crate) fn is_foreign_script(headers: &HeaderMap, site_origin: &str) -> bool {

@@ -35,7 +35,7 @@ pub(crate) enum Purpose {
     Fetch,
     /// A part of a page, such as an image, a script, a style or a font.
     Subresource,
-    /// The browser loads it ahead of a click, or for a preview.
+    /// The browser loads it before a click, or for a preview.
     Prefetch,
     /// The client sends no Fetch Metadata: a program, an old browser, or plain http.
     Unknown,
@@ -105,7 +105,7 @@ fn accepts(value: &HeaderValue, media_type: &str) -> bool {
     })
 }
 
-/// Returns whether a header value names a load ahead of a click, such as `prefetch;prerender`.
+/// Returns whether a header value names a load before a click, such as `prefetch;prerender`.
 fn is_prefetch(purpose: &HeaderValue) -> bool {
     let purpose = purpose.as_bytes().split(|byte| b";,".contains(byte));
     purpose.map(<[u8]>::trim_ascii).any(|purpose| {
@@ -144,7 +144,8 @@ pub(crate) fn preferred_language(headers: &HeaderMap) -> Language {
     }
 }
 
-/// Splits an `Accept…` header, in place and without allocation, into ranges and their parameters (RFC 9110, section 12.5).
+/// Splits an `Accept…` header, in place and without allocation, into ranges and their parameters
+/// (RFC 9110, section 12.5).
 fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
     let items = value.as_bytes().split(|&byte| byte == b',');
     items.map(|item| {

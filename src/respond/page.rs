@@ -76,8 +76,8 @@ pub(super) fn render_wrong_method(language: Language) -> LayerResponse {
     Page::new(language, title, text, format!("<p>{home}</p>")).render()
 }
 
-/// Wraps the app's page. The layer decides about caching and, unless the page has a policy of its own,
-/// forbids frames.
+/// Wraps the app's page. The layer decides about caching and, unless the page has a policy of its
+/// own, forbids frames.
 pub(super) fn wrap_app_page(page: Response<Bytes>) -> LayerResponse {
     let mut response = page.map(Full::from);
     // An outer layer would take them for those of the app's own response.
@@ -108,8 +108,8 @@ impl<'a> Page<'a> {
 
     fn render(self) -> LayerResponse {
         let (meta, forms) = if self.has_form {
-            // With `no-referrer`, browsers without Fetch Metadata would post `Origin: null`, as other
-            // sites do. And `form-action` would stop a redirect from the form's target to QQ.
+            // With `no-referrer`, browsers without Fetch Metadata would post `Origin: null`, as
+            // other sites do. And `form-action` would stop a redirect from the form's target to QQ.
             ("<meta name=\"referrer\" content=\"same-origin\">", "")
         } else {
             ("", "form-action 'none'; ")

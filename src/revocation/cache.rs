@@ -50,7 +50,8 @@ impl AnswerCache {
         lock(&self.failed_at).is_some_and(|failed_at| failed_at.elapsed() < BACK_OFF)
     }
 
-    /// Starts a call of the list. If it is dropped after half of its `timeout`, it counts as failed.
+    /// Starts a call of the list. If it is dropped after half of its `timeout`, it counts as
+    /// failed.
     pub(crate) fn start_call(&self, timeout: Duration) -> ListCall<'_> {
         ListCall {
             cache: self,

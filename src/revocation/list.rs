@@ -28,9 +28,9 @@ pub trait RevocationList: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error if the list cannot be asked. The layer logs the error's text, takes the whole
-    /// list for unavailable, and calls it again after a second. For a single entry that cannot be read,
-    /// return a cutoff instead.
+    /// Returns an error if the list cannot be asked. The layer logs the error's text, takes the
+    /// whole list for unavailable, and calls it again after a second. For a single entry that
+    /// cannot be read, return a cutoff instead.
     fn latest_cutoff(
         &self,
         session: Subject,
@@ -38,8 +38,8 @@ pub trait RevocationList: Send + Sync + 'static {
 
     /// Raises the cutoff of a subject and returns the stored value.
     ///
-    /// Atomically stores the later one of `cutoff` and the stored cutoff plus 1 millisecond, and keeps
-    /// the entry for `keep_for`, or longer if it was to be kept longer. Every later
+    /// Atomically stores the later one of `cutoff` and the stored cutoff plus 1 millisecond, and
+    /// keeps the entry for `keep_for`, or longer if it was to be kept longer. Every later
     /// [`latest_cutoff`](Self::latest_cutoff) sees it.
     ///
     /// # Errors

@@ -32,8 +32,8 @@ impl InMemoryRevocations {
         Self::with_capacity(1_000_000)
     }
 
-    /// Creates an empty list for this many entries. Beyond that, the least recently used entries are
-    /// evicted, and the sessions that they revoked count again.
+    /// Creates an empty list for this many entries. Beyond that, the least recently used entries
+    /// are evicted, and the sessions that they revoked count again.
     pub fn with_capacity(entries: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(entries)

@@ -7,9 +7,9 @@
 //! | `qq-auth:{<user>}` | cutoff for all sessions of the user, in milliseconds since the epoch |
 //! | `qq-auth:{<user>}:<session>` | the same for one session |
 //!
-//! `<user>` is a digest of the openid under the session key and `<session>` a random number, so Redis
-//! learns nothing about users. The braces keep both keys on one node of a cluster, so that a check
-//! takes one round trip.
+//! `<user>` is a digest of the openid under the session key and `<session>` a random number, so
+//! Redis learns nothing about users. The braces keep both keys on one node of a cluster, so that a
+//! check takes one round trip.
 
 use std::{
     fmt,
@@ -39,8 +39,8 @@ const TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Stores `max(stored + 1, given)` for the longer of both lifetimes, and returns what is stored.
 ///
-/// An entry without a time to live keeps none, and one beyond 2^53 stays as it is, since Lua cannot add
-/// to it. An entry that is not a timestamp is replaced.
+/// An entry without a time to live keeps none, and one beyond 2^53 stays as it is, since Lua cannot
+/// add to it. An entry that is not a timestamp is replaced.
 const RAISE: &str = "\
     local text = redis.pcall('GET', KEYS[1])
     local stored = type(text) == 'string' and text:match('^%d+$') and tonumber(text)
@@ -61,8 +61,9 @@ const RAISE: &str = "\
 
 /// A [`RevocationList`] on Redis, for a site on several machines.
 ///
-/// It connects at the first call, and again whenever the connection breaks. A connection and an answer
-/// may take 400 milliseconds each. Its keys start with `qq-auth:`, and it needs the command `EVAL`.
+/// It connects at the first call, and again whenever the connection breaks. A connection and an
+/// answer may take 400 milliseconds each. Its keys start with `qq-auth:`, and it needs the command
+/// `EVAL`.
 #[derive(Clone)]
 pub struct RedisRevocations {
     server: Arc<Server>,
@@ -89,8 +90,8 @@ impl RedisRevocations {
     /// Creates a list on the server or cluster at this URL.
     ///
     /// `redis://[user:password@]host[:port][/db]` is a single server, `rediss://` one over TLS.
-    /// `redis+cluster://` and `rediss+cluster://` are a cluster; name one node, or several separated by
-    /// commas.
+    /// `redis+cluster://` and `rediss+cluster://` are a cluster; name one node, or several
+    /// separated by commas.
     ///
     /// ```
     /// # use tower_qq_auth::{ConfigError, revocation::RedisRevocations};
@@ -109,7 +110,8 @@ impl RedisRevocations {
     ///
     /// # Errors
     ///
-    /// Returns an error if `url` is not such a URL. The server is first contacted by the first call.
+    /// Returns an error if `url` is not such a URL. The server is first contacted by the first
+    /// call.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         // Omits the URL and the client's error, which quotes it: the URL may contain a password.
         let invalid = |_| {
@@ -168,8 +170,8 @@ impl Server {
         self.connection.get_or_try_init(connect).await.cloned()
     }
 
-    /// Sends the commands, and retries once if the connection is gone, as idle ones may be. Repeating any
-    /// of them is harmless.
+    /// Sends the commands, and retries once if the connection is gone, as idle ones may be.
+    /// Repeating any of them is harmless.
     async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BoxError> {
         let mut connection = self.connection().await.map_err(describe)?;
         let answer = match commands.query_async(&mut connection).await {

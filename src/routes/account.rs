@@ -1,17 +1,23 @@
 //! The account for which a login with an intent is started. The login must end in the same one.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use tower::BoxError;
+
 use super::user::parts_for_hook;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
-use aws_lc_rs::digest::{SHA256, digest};
 
 /// Returns whether the app's own hook knows an account for this request.
 pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentSession) -> bool {
-    let hook = site.account_of.as_ref();
-    hook.is_some_and(|hook| matches!(hook.call(&parts_for_hook(head, current)), Ok(Some(_))))
+    let Some(hook) = &site.account_of else {
+        return false;
+    };
+    let account = hook.call(&parts_for_hook(head, current));
+    let log = |error: &BoxError| tracing::error!("the account_of hook failed: {error}");
+    matches!(account.inspect_err(log), Ok(Some(_)))
 }
 
 /// Returns a digest of the account to which a request belongs, if it belongs to one.

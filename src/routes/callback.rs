@@ -1,12 +1,12 @@
 //! The path of the redirect URI: QQ sends the browser back with a code.
 //!
-//! 1. The state is checked first. If it belongs to no login of this browser, no other parameter is read
-//!    and QQ is not called.
+//! 1. The state is checked first. If it belongs to no login of this browser, no other parameter is
+//!    read and QQ is not called.
 //! 2. An error parameter, or a code of six digits or fewer, is an error reported by QQ. Its number
 //!    decides the kind of the error.
 //! 3. A login with an intent succeeds only for the account that started it.
-//! 4. The first callback of a state runs the login. Others with the same code join it, for 10 seconds
-//!    after its end as well, and get the same session.
+//! 4. The first callback of a state runs the login. Others with the same code join it, for 10
+//!    seconds after its end as well, and get the same session.
 //! 5. Every outcome uses up the login, unless its code never left this process.
 //! 6. A stale callback (reload, Back, a second tab) redirects a signed-in user to `/` instead of
 //!    showing an error, unless the login has an intent. It starts no session.
@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::OwnedMutexGuard;
 use tracing::{Instrument, Span};
 
 use super::{
@@ -23,8 +22,8 @@ use super::{
     action::Action,
     code::read_code,
     context::{CompletedLogin, RequestContext},
-    exchange::Exchange,
-    failure::{Reporter, generate_support_code},
+    failure::Reporter,
+    run::LoginRun,
     user::parts_for_hook,
 };
 use crate::error::LoginErrorKind::{
@@ -36,17 +35,16 @@ use crate::events::log_failure;
 use crate::hooks::failure_page::Retry;
 use crate::login::QqLogin;
 use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
-use crate::logins::Part;
-use crate::logins::attempt::Seat;
-use crate::logins::outcome::{Accepted, LoginResult, Outcome};
+use crate::logins::Entry;
+use crate::logins::outcome::{Accepted, HandlerTurn, LoginResult, Outcome};
+use crate::logins::shared::OutcomeReceiver;
+use crate::random::generate_support_code;
 use crate::request::head::RequestHead;
 use crate::request::query::{Param, Query};
 use crate::request::requester::Requester;
 use crate::respond::response::{LayerResponse, see_other, with_cookies};
 use crate::session::current::{CurrentSession, SessionStatus};
 use crate::site::Site;
-
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) fn finish_login(
     site: &Arc<Site>,
@@ -55,29 +53,28 @@ pub(super) fn finish_login(
     current: CurrentSession,
 ) -> Action {
     let query = Query::parse(head.query());
-    let mut callback = Callback {
-        site: Arc::clone(site),
-        reporter: Reporter::new(head, requester),
-        is_signed_in: current.valid().is_some() || has_account(site, head, &current),
-        login: PendingLogin::home(),
-        removal: None,
-    };
+    let reporter = Reporter::new(head, requester);
     let opened = match &query.state {
         Param::Missing => Err(UnknownState::new(StateCause::NoState)),
         Param::Invalid => Err(UnknownState::new(StateCause::Forged)),
         Param::Once(state) => site.pending_logins.open(head.headers, state, site.now()),
     };
-    let state = match opened {
-        Ok(OpenedLogin {
-            login,
-            removal,
-            key,
-        }) => {
-            callback.login = login;
-            callback.removal = Some(removal);
-            key
-        }
-        Err(unknown) => return Action::Respond(callback.reject(head, unknown)),
+    let is_signed_in = current.valid().is_some() || has_account(site, head, &current);
+    let OpenedLogin {
+        login,
+        removal,
+        key,
+    } = match opened {
+        Ok(opened) => opened,
+        Err(_) if is_signed_in => return Action::Respond(see_other("/")),
+        Err(unknown) => return Action::Respond(reject(site, &reporter, head, unknown)),
+    };
+    let mut callback = Callback {
+        site: Arc::clone(site),
+        reporter,
+        is_signed_in,
+        login,
+        removal: Some(removal),
     };
     let code = callback
         .check_account(head, &current)
@@ -86,9 +83,9 @@ pub(super) fn finish_login(
         Ok(code) => code.to_owned(),
         Err(error) => return Action::Respond(callback.fail(error)),
     };
-    match site.logins.enter(state, &code) {
-        Part::Lead(lead, seat) => {
-            let exchange = Exchange {
+    match site.logins.enter(key, &code) {
+        Entry::Run(running, outcome) => {
+            let run = LoginRun {
                 site: Arc::clone(site),
                 code,
                 login: callback.login.clone(),
@@ -97,25 +94,44 @@ pub(super) fn finish_login(
                     .as_ref()
                     .map(|_| parts_for_hook(head, &current)),
                 replaced: current.into_session(),
-                arrived_at: callback.reporter.arrived_at,
+                arrived_at: reporter.arrived_at,
             };
-            let login = async move { lead.finish(exchange.run().await).await };
-            tokio::spawn(login.instrument(Span::current()));
-            Action::Wait(Box::pin(callback.deliver(seat, Role::Leader)))
+            let run = run.run().instrument(Span::current());
+            tokio::spawn(async move { running.finish(run.await).await });
+            Action::Wait(Box::pin(callback.deliver(outcome)))
         }
-        Part::Join(seat) => Action::Wait(Box::pin(callback.deliver(seat, Role::Joiner))),
-        Part::OtherCode => {
+        Entry::Join(outcome) => Action::Wait(Box::pin(callback.join(outcome))),
+        Entry::OtherCode => {
             // The login goes on, so its cookie stays.
             callback.removal = None;
             Action::Respond(callback.fail(used()))
         }
-        Part::Used => Action::Respond(callback.fail(used())),
-        Part::Overloaded => {
-            let error = LoginError::new(Overloaded, "too many logins are under way")
-                .with_retry_after(OVERLOADED_RETRY_AFTER);
-            Action::Respond(callback.fail(error))
+        Entry::Used => Action::Respond(callback.fail(used())),
+        Entry::Crowded => {
+            Action::Respond(callback.fail(overloaded("too many requests wait for this login")))
+        }
+        Entry::Overloaded => {
+            Action::Respond(callback.fail(overloaded("too many logins are under way")))
         }
     }
+}
+
+/// Answers a callback whose state belongs to no login of this browser.
+fn reject(
+    site: &Site,
+    reporter: &Reporter,
+    head: RequestHead<'_>,
+    unknown: UnknownState,
+) -> LayerResponse {
+    let detail = match unknown.cause {
+        StateCause::NoState => "QQ sent no state",
+        StateCause::Expired => "the login has expired",
+        _ => "the state belongs to no login of this browser",
+    };
+    let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
+    let host = head.foreign_host(site.origin());
+    let url = site.login_url(&unknown.return_to);
+    reporter.report_stray(site, host.as_deref(), error, Retry::Login(&url))
 }
 
 /// One callback, and all that its answer depends on.
@@ -126,12 +142,6 @@ struct Callback {
     login: PendingLogin,
     /// The cookie that removes the login cookie, if that could be opened.
     removal: Option<HeaderValue>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Leader,
-    Joiner,
 }
 
 impl Callback {
@@ -151,11 +161,22 @@ impl Callback {
         Err(LoginError::new(Refused, detail))
     }
 
+    /// Waits for the outcome of a login that another request runs or has run, and answers with it
+    /// if the session is still good.
+    async fn join(self, mut outcome: OutcomeReceiver) -> Action {
+        let received = outcome.receive().await;
+        if let Some(LoginResult::Accepted(accepted)) = received.as_ref().map(|it| &it.result) {
+            if let Err(error) = self.check_session(accepted).await {
+                return Action::Respond(self.fail(error));
+            }
+        }
+        self.deliver(outcome).await
+    }
+
     /// Waits for the outcome of the login and answers with it.
-    async fn deliver(self, mut seat: Seat, role: Role) -> Action {
-        let Some(outcome) = seat.wait().await else {
-            let detail = "the login was lost, because its runtime shut down";
-            return Action::Respond(self.fail(LoginError::new(AppFailed, detail)));
+    async fn deliver(self, mut outcome: OutcomeReceiver) -> Action {
+        let Some(outcome) = outcome.receive().await else {
+            return Action::Respond(self.fail(LoginError::new(AppFailed, "the login was lost")));
         };
         match &outcome.result {
             LoginResult::Failed(error) => {
@@ -167,35 +188,27 @@ impl Callback {
                 let response = see_other(&return_to.to_location());
                 Action::Respond(self.remove_login_cookie(response))
             }
-            LoginResult::Accepted(accepted) => {
-                match self.hand_out(&outcome, accepted, role).await {
-                    Ok(action) => action,
-                    Err(error) => Action::Respond(self.fail(error)),
-                }
-            }
+            LoginResult::Accepted(accepted) => match self.hand_out(&outcome, accepted).await {
+                Ok(action) => action,
+                Err(error) => Action::Respond(self.fail(error)),
+            },
         }
     }
 
-    /// Signs the browser in, or forwards the callback to the app, if the session is still good.
-    async fn hand_out(
-        &self,
-        outcome: &Outcome,
-        accepted: &Accepted,
-        role: Role,
-    ) -> Result<Action, LoginError> {
-        if role == Role::Joiner {
-            self.check_session(accepted).await?;
+    /// Signs the browser in, or forwards the callback to the app, unless the session has ended.
+    async fn hand_out(&self, outcome: &Outcome, accepted: &Accepted) -> Result<Action, LoginError> {
+        let turn = match &accepted.login {
+            Some(login) => Some((login.clone(), outcome.wait_for_handler().await)),
+            None => None,
+        };
+        let is_answered = turn.as_ref().is_some_and(|(_, turn)| turn.is_answered());
+        if is_answered || outcome.has_ended() {
+            return Err(used());
         }
-        if let Some(login) = &accepted.login {
-            let handler = outcome.wait_for_handler().await;
-            if *handler {
-                return Err(used());
-            }
-            self.check_not_ended(outcome)?;
-            return Ok(self.forward(accepted, login.clone(), outcome, handler));
-        }
-        self.check_not_ended(outcome)?;
         outcome.fetch();
+        if let Some((login, turn)) = turn {
+            return Ok(self.forward(accepted, login, turn));
+        }
         let session = accepted.session.clone();
         let cookie = session.map(|session| self.site.sessions.write(session));
         let cookie = cookie
@@ -206,22 +219,16 @@ impl Callback {
         Ok(Action::Respond(self.remove_login_cookie(response)))
     }
 
-    fn forward(
-        &self,
-        accepted: &Accepted,
-        login: QqLogin,
-        outcome: &Outcome,
-        handler: OwnedMutexGuard<bool>,
-    ) -> Action {
-        outcome.fetch();
+    fn forward(&self, accepted: &Accepted, login: QqLogin, turn: HandlerTurn) -> Action {
         let completed = CompletedLogin {
             login,
             session: accepted.session.clone(),
             removal: self.removal.clone(),
-            handler,
+            turn,
         };
-        let (site, requester) = (Arc::clone(&self.site), self.reporter.requester);
-        Action::Forward(RequestContext::for_callback(site, requester, completed))
+        let context =
+            RequestContext::for_callback(Arc::clone(&self.site), self.reporter, completed);
+        Action::Forward(context)
     }
 
     /// Fails if the session was revoked since the login.
@@ -241,32 +248,6 @@ impl Callback {
         }
     }
 
-    fn check_not_ended(&self, outcome: &Outcome) -> Result<(), LoginError> {
-        if outcome.has_ended() {
-            return Err(used());
-        }
-        Ok(())
-    }
-
-    /// Answers a callback whose state belongs to no login of this browser.
-    fn reject(mut self, head: RequestHead<'_>, unknown: UnknownState) -> LayerResponse {
-        self.login.return_to = unknown.return_to;
-        let detail = match unknown.cause {
-            StateCause::NoState => "QQ sent no state",
-            StateCause::Expired => "the login has expired",
-            _ => "the state belongs to no login of this browser",
-        };
-        let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
-        if self.is_signed_in {
-            return see_other("/");
-        }
-        let host = head.foreign_host(self.site.origin());
-        let url = self.site.login_url(&self.login.return_to);
-        let retry = Retry::Login(&url);
-        self.reporter
-            .report_stray(&self.site, host.as_deref(), error, retry)
-    }
-
     /// Logs the error and answers with it.
     fn fail(&self, error: LoginError) -> LayerResponse {
         let error = error.with_support_code(generate_support_code());
@@ -281,7 +262,7 @@ impl Callback {
     fn answer(&self, error: LoginError) -> LayerResponse {
         // The browser can bring this callback again.
         let keeps_cookie =
-            error.is_unsent() || matches!(error.kind(), Overloaded | SessionUnverified);
+            error.is_code_unused() || matches!(error.kind(), Overloaded | SessionUnverified);
         let response = match error.kind() {
             InvalidState | InvalidCallback | CodeRejected if self.is_harmless() => see_other("/"),
             _ => self.show(error),
@@ -315,4 +296,8 @@ impl Callback {
 
 fn used() -> LoginError {
     LoginError::new(InvalidState, "the login is finished").with_cause(StateCause::Used)
+}
+
+fn overloaded(detail: &'static str) -> LoginError {
+    LoginError::new(Overloaded, detail).with_retry_after(Duration::from_secs(2))
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use http::{Extensions, HeaderValue, header, uri::PathAndQuery};
-use tokio::sync::OwnedMutexGuard;
 
-use super::user::set_user;
+use super::{failure::Reporter, user::set_user};
 use crate::clock::unix_millis;
 use crate::language::Language;
 use crate::login::QqLogin;
+use crate::logins::outcome::HandlerTurn;
 use crate::request::head::RequestHead;
 use crate::request::origin::path_on_site;
 use crate::request::requester::{Purpose, Requester, RequesterKind, preferred_language};
@@ -34,8 +34,7 @@ pub(super) struct CompletedLogin {
     pub(super) session: Option<Session>,
     /// The cookie that removes the login cookie.
     pub(super) removal: Option<HeaderValue>,
-    /// Keeps other requests with this login waiting. Holds `true` once a handler has answered.
-    pub(super) handler: OwnedMutexGuard<bool>,
+    pub(super) turn: HandlerTurn,
 }
 
 /// The page to which a login would lead back.
@@ -55,7 +54,7 @@ impl RequestContext {
     ) -> Self {
         let page = head.uri.path_and_query();
         if requester.kind == RequesterKind::Page && page.is_none() {
-            // A target in authority form is no page to come back to.
+            // A target in authority form is not a page to return to.
             requester.kind = RequesterKind::Form;
         }
         let is_prefetch = requester.purpose == Purpose::Prefetch;
@@ -86,17 +85,13 @@ impl RequestContext {
     }
 
     /// Creates the context of a callback whose login succeeded.
-    pub(super) fn for_callback(
-        site: Arc<Site>,
-        requester: Requester,
-        login: CompletedLogin,
-    ) -> Self {
+    pub(super) fn for_callback(site: Arc<Site>, reporter: Reporter, login: CompletedLogin) -> Self {
         Self {
             site,
             current: CurrentSession::None,
-            requester,
+            requester: reporter.requester,
             return_page: ReturnPage::Home,
-            language: Language::default(),
+            language: reporter.language,
             login: Some(Box::new(login)),
         }
     }

@@ -8,7 +8,7 @@ use crate::error::{LoginError, LoginErrorKind};
 use crate::events::{log_failure, log_stray};
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;
-use crate::random::random_bytes;
+use crate::random::generate_support_code;
 use crate::request::head::RequestHead;
 use crate::request::requester::{Requester, preferred_language};
 use crate::respond::render_failure;
@@ -39,7 +39,7 @@ impl Reporter {
         self.show(site, error, retry)
     }
 
-    /// Answers a failure that takes no valid login cookie, so that any visitor can cause it.
+    /// Answers a failure that needs no valid login cookie, so any visitor can cause it.
     pub(super) fn report_stray(
         &self,
         site: &Site,
@@ -61,7 +61,7 @@ impl Reporter {
     }
 }
 
-/// Answers with a failure that is no login's.
+/// Renders a failure, with a challenge if it asks for a login.
 pub(super) fn show_failure(
     site: &Site,
     requester: Requester,
@@ -88,10 +88,4 @@ pub(super) fn show_failure(
         }
     }
     response
-}
-
-/// Returns eight characters that are easy to read out (Crockford's base 32).
-pub(super) fn generate_support_code() -> String {
-    let digit = |byte: &u8| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::from(byte % 32)]);
-    random_bytes::<8>().iter().map(digit).collect()
 }

@@ -1,10 +1,10 @@
 //! The app's response on its way out.
 //!
-//! 1. A [`LoginRequired`] becomes a redirect to the login, a page or JSON. The app's own cookies, `Vary`
-//!    and the headers of CORS stay.
+//! 1. A [`LoginRequired`] becomes a redirect to the login, a page or JSON. The app's own cookies,
+//!    `Vary` and the headers of CORS stay.
 //! 2. What the app does to the session cookie wins over the layer.
-//! 3. A session is renewed only by a navigation or a `fetch`, never on an error, and never on a response
-//!    that a shared cache may store.
+//! 3. A session is renewed only by a navigation or a `fetch`, never on an error, and never on a
+//!    response that a shared cache may store.
 //! 4. A response for a signed-in user that says nothing about caching becomes `private`.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -43,9 +43,8 @@ impl RequestContext {
         let tokens = tokens.filter(|_| self.site.sessions.settings().keep_tokens);
         if let Some(login) = login {
             self.finish_callback(*login, tokens, response);
-        // The next HTTP request renews the session.
-        } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            self.finish_signed_in(tokens, response);
+        } else if let Some(session) = self.current.valid() {
+            self.finish_signed_in(session, tokens, response);
         }
         None
     }
@@ -60,9 +59,8 @@ impl RequestContext {
         let session = login.session.take();
         let removal = login.answer();
         let status = response.status();
-        let is_refused = status.is_client_error() || status.is_server_error();
-        let is_switching = status == StatusCode::SWITCHING_PROTOCOLS;
-        let session = session.filter(|_| !is_refused && !is_switching);
+        let is_signed_in = status.is_success() || status.is_redirection();
+        let session = session.filter(|_| is_signed_in && !self.is_session_set_by_app(response));
         let cookie = session.and_then(|session| self.write_new_session(session, tokens));
         let headers = response.headers_mut();
         // The URL of the callback contains the code.
@@ -75,12 +73,13 @@ impl RequestContext {
         }
     }
 
-    fn finish_signed_in<B>(&self, tokens: Option<QqTokens>, response: &mut Response<B>) {
-        let Some(session) = self.current.valid() else {
-            return;
-        };
-        let mut app_cookies = response.headers().get_all(header::SET_COOKIE).iter();
-        if !app_cookies.any(|cookie| self.site.sessions.is_set_by(cookie)) {
+    fn finish_signed_in<B>(
+        &self,
+        session: &Session,
+        tokens: Option<QqTokens>,
+        response: &mut Response<B>,
+    ) {
+        if !self.is_session_set_by_app(response) {
             let cookie = match tokens {
                 Some(tokens) => self.write_tokens(session, &tokens),
                 None => self.renew(session, response),
@@ -95,12 +94,17 @@ impl RequestContext {
             Purpose::Subresource => false,
             Purpose::Unknown => is_page_or_json(response.headers()),
         };
-        if is_personal && !names_caching(response.headers()) {
+        let is_switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if is_personal && !is_switching && !names_caching(response.headers()) {
             let private = HeaderValue::from_static("private");
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, private);
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, private);
         }
+    }
+
+    fn is_session_set_by_app<B>(&self, response: &Response<B>) -> bool {
+        let mut cookies = response.headers().get_all(header::SET_COOKIE).iter();
+        cookies.any(|cookie| self.site.sessions.is_set_by(cookie))
     }
 
     /// Returns the renewed session cookie if it is due and this response may carry it.
@@ -111,9 +115,9 @@ impl RequestContext {
             Purpose::Prefetch | Purpose::Subresource => false,
             Purpose::Unknown => is_page_or_json(headers),
         };
-        let is_error = status.is_client_error() || status.is_server_error();
+        let is_good = status.is_success() || status.is_redirection();
         let site = &self.site;
-        if !session.is_stale() || !may_renew || is_error || may_be_cached(headers, site.now()) {
+        if !session.is_stale() || !may_renew || !is_good || may_be_cached(headers, site.now()) {
             return None;
         }
         site.sessions.renew(session, || site.now())
@@ -162,8 +166,8 @@ impl RequestContext {
 
 impl CompletedLogin {
     /// Hands the login to no other handler, and returns the cookie that removes the login cookie.
-    fn answer(mut self) -> Option<HeaderValue> {
-        *self.handler = true;
+    fn answer(self) -> Option<HeaderValue> {
+        self.turn.mark_answered();
         self.removal
     }
 }

@@ -1,10 +1,10 @@
 //! The login path: redirects the browser to QQ with a state that only this browser can return.
 //!
 //! 1. Only a navigation or a script of this site starts a login. An image, a frame or a script of
-//!    another site starts none. Without Fetch Metadata (old browsers, plain http) the login cookies,
-//!    eight small ones at most, are the limit.
-//! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page of
-//!    this site can start it, and only for an account, of which its cookie holds a digest.
+//!    another site starts none. Without Fetch Metadata (old browsers, plain http) the login
+//!    cookies, eight small ones at most, are the limit.
+//! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page
+//!    of this site can start it, and only for an account, of which its cookie holds a digest.
 
 use http::header;
 
@@ -48,7 +48,7 @@ pub(super) fn start_login(
                 _ => Retry::Page(&page),
             };
             return match error.kind() {
-                // A frame may ask again and again, and it is no failure.
+                // A frame may ask again and again, and this is not a failure.
                 LoginRequired if requester.kind == RequesterKind::Frame => {
                     show_failure(site, requester, reporter.language, &error, retry)
                 }

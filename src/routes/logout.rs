@@ -1,9 +1,11 @@
 //! The logout path. It accepts only a POST, and none from another site.
 //!
-//! With a revocation list the session is also revoked. If that fails, the cookie is still removed and
-//! the failure is logged.
+//! With a revocation list the session is also revoked. If that fails, the cookie is still removed
+//! and the failure is logged.
 
 use std::sync::Arc;
+
+use tracing::{Instrument, Span};
 
 use super::{action::Action, failure::show_failure};
 use crate::error::LoginError;
@@ -36,10 +38,16 @@ pub(super) fn end_session(
     let Some(session) = current.into_session() else {
         return Action::Respond(response);
     };
-    log_logout();
     let site = Arc::clone(site);
-    Action::Wait(Box::pin(async move {
+    let ended = async move {
         site.end_session(&session).await;
+        log_logout();
+    };
+    // A task of its own, so that the session ends even if the client leaves.
+    let ended = tokio::spawn(ended.instrument(Span::current()));
+    Action::Wait(Box::pin(async move {
+        // A panic of the app's list goes to the panic hook; the cookie is removed all the same.
+        let _ = ended.await;
         Action::Respond(response)
     }))
 }

@@ -12,8 +12,8 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Response body of [`QqAuth`](crate::service::QqAuth): the app's body frame by frame, or a page of
-    /// the layer.
+    /// Response body of [`QqAuth`](crate::service::QqAuth): the app's body frame by frame, or a
+    /// page of the layer.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,

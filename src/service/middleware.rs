@@ -51,12 +51,12 @@ where
                 ResponseFuture::forward(self.inner.call(request), context)
             }
             Action::Respond(response) => {
-                // The app is not called, so the readiness it has promised is given back.
+                // Releases the readiness, since the app is not called.
                 release(&mut self.inner);
                 ResponseFuture::respond(response)
             }
             Action::Wait(action) => {
-                // The future waits for the app's readiness anew, if it comes to that.
+                // Releases the readiness; the future polls for it again if it forwards the request.
                 release(&mut self.inner);
                 ResponseFuture::wait(action, self.inner.clone(), request)
             }

@@ -32,7 +32,7 @@ const MIN_LEN: usize = 32;
 /// 6. Any other is base64, in the standard or the URL-safe alphabet, with or without padding. It
 ///    has both upper-case and lower-case letters.
 ///
-/// Of a billion random keys, about one is refused. The rules catch mistakes; a key that only looks
+/// About one random key in a billion is refused. The rules catch mistakes; a key that only looks
 /// random is still no secret.
 ///
 /// ```

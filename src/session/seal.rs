@@ -1,4 +1,5 @@
-//! Sealing cookie values: AES-256-GCM-SIV, under keys that HKDF-SHA256 derives for one purpose each.
+//! Sealing cookie values: AES-256-GCM-SIV, under keys that HKDF-SHA256 derives for one purpose
+//! each.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},

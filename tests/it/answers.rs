@@ -134,7 +134,7 @@ async fn a_refused_user_is_led_home_first_and_to_another_account_second() {
     let silent = Site::with(|app| app, |layer| layer.on_login(refuse("")));
     let page = silent.browser().sign_in(&silent.qq, LOGIN).await;
     assert!(
-        page.body.contains("本站不允许该 QQ 号登录"),
+        page.body.contains("这个 QQ 号不能登录本站"),
         "{}",
         page.body
     );
@@ -168,7 +168,7 @@ async fn the_page_of_an_invalid_state_names_the_likely_cause() {
         ),
         (
             |_, _, callback| *callback = CALLBACK.into(),
-            "此网址只在从 QQ 跳转回来时有效",
+            "它只在从 QQ 跳转回来时有效",
             "only on the way back from QQ",
         ),
         (

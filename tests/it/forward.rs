@@ -353,3 +353,17 @@ async fn removes_users_logins_and_tokens_planted_by_an_outer_service() {
     let afterwards = browser.get("/peek").await.body;
     assert_eq!(afterwards, format!("(Some({openid:?}), None, false)"));
 }
+
+#[tokio::test]
+async fn a_session_cookie_of_the_handler_wins_over_that_of_the_layer() {
+    let site = site_with_handler(|_, _| {
+        let own = format!("{SESSION}=mine; Path=/; Secure; HttpOnly");
+        (AppendHeaders([(header::SET_COOKIE, own)]), "welcome")
+    });
+    let mut browser = site.browser();
+    let reply = browser.sign_in(&site.qq, "/auth/qq/login").await;
+    let cookies = reply.cookies();
+    let sessions = cookies.iter().filter(|cookie| cookie.starts_with(SESSION));
+    assert_eq!(sessions.count(), 1, "{cookies:?}");
+    assert_eq!(browser.jar[SESSION], "mine");
+}

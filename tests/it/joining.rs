@@ -1,4 +1,5 @@
-//! Callbacks of one login that arrive more than once: reloads, parallel requests, dropped connections.
+//! Callbacks of one login that arrive more than once: reloads, parallel requests, dropped
+//! connections.
 
 use std::{
     collections::BTreeSet,
@@ -336,7 +337,8 @@ async fn a_client_that_panics_ends_its_login_as_app_failed() {
     joiner.assert_failed(424, "app_failed");
 }
 
-/// A site whose handler answers the callback after a second, and counts how often it starts and ends.
+/// A site whose handler answers the callback after a second, and counts how often it starts and
+/// ends.
 fn forwarding_site(status: StatusCode) -> (Site, Arc<[AtomicUsize; 3]>) {
     let counts = Arc::<[AtomicUsize; 3]>::default();
     let shared = Arc::clone(&counts);

@@ -236,8 +236,8 @@ fn assert_small(reply: &Reply) {
     assert!(size <= 4096, "{size} bytes: {reply:?}");
 }
 
-/// Completes the login at this URL. Fails unless it ends at `location`, or at its path or at `/` if it
-/// is too long.
+/// Completes the login at this URL. Fails unless it ends at `location`, or at its path or at `/` if
+/// it is too long.
 async fn assert_lands(site: &Site, login: &str, location: &str) {
     let mut browser = site.browser();
     let start = browser.get(login).await;

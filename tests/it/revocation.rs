@@ -860,3 +860,41 @@ async fn a_list_that_panics_fails_only_the_requests_that_ask_it() {
         assert_eq!(end.location(), "/");
     }
 }
+
+/// Raises cutoffs only after a second.
+#[derive(Clone, Default)]
+struct SlowList(Arc<InMemoryRevocations>);
+
+impl RevocationList for SlowList {
+    async fn latest_cutoff(&self, subject: Subject) -> Result<Option<SystemTime>, BoxError> {
+        self.0.latest_cutoff(subject).await
+    }
+
+    async fn raise_cutoff(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<SystemTime, BoxError> {
+        sleep(Duration::from_secs(1)).await;
+        self.0.raise_cutoff(subject, cutoff, keep_for).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_ends_the_session_even_if_the_client_leaves() {
+    let site = Site::with(
+        |app| app,
+        |layer| {
+            layer
+                .revocations(SlowList::default())
+                .revocation_timeout(Duration::from_secs(2))
+        },
+    );
+    let mut browser = site.signed_in().await;
+    let mut closing = browser.clone();
+    let logout = closing.post("/auth/qq/logout");
+    assert!(timeout(Duration::from_millis(100), logout).await.is_err());
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(browser.whoami().await, Value::Null);
+}

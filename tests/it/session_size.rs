@@ -21,8 +21,8 @@ fn longest_user(openid: &str, avatar: usize) -> [(Endpoint, String); 2] {
     ]
 }
 
-/// Logs in with this access token. Returns the length of the `Set-Cookie` of the session, if there is
-/// one, and the user.
+/// Logs in with this access token. Returns the length of the `Set-Cookie` of the session, if there
+/// is one, and the user.
 async fn log_in(site: &Site, access_token: &str, avatar: usize) -> (Option<usize>, Value) {
     let openid = "O".repeat(128);
     let token = json!({ "access_token": access_token, "expires_in": 7776000, "openid": openid });

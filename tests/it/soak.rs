@@ -105,7 +105,8 @@ fn usage(process: u32) -> (usize, usize) {
     (memory.parse().unwrap(), files.count())
 }
 
-/// QQ speaks HTTP/2, and fails at 1 % of the visits. Set `SOAK_SECONDS=1800` to run for half an hour.
+/// QQ speaks HTTP/2, and fails at 1 % of the visits. Set `SOAK_SECONDS=1800` to run for half an
+/// hour.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
     const CONCURRENCY: usize = 8;

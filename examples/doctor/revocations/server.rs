@@ -37,7 +37,7 @@ pub(super) async fn check_server(report: &mut Report, url: &str) {
         Err(error) => {
             let finding = say(
                 format!("the server of REDIS_URL fails: {error}"),
-                format!("REDIS_URL 的服务器出错：{error}"),
+                format!("REDIS_URL 指向的服务器出错：{error}"),
             );
             return report.error(Check::Redis, finding, advice());
         }
@@ -47,7 +47,7 @@ pub(super) async fn check_server(report: &mut Report, url: &str) {
     } else {
         let advice = say(
             "slow: requests of signed-in users wait for it; use a server nearer to the site",
-            "偏慢：已登录用户的请求要等待它；请使用离网站更近的服务器",
+            "偏慢：已登录用户的请求要等它返回；请换用离网站更近的 Redis",
         );
         report.warning(Check::Redis, finding, advice);
     }
@@ -56,7 +56,7 @@ pub(super) async fn check_server(report: &mut Report, url: &str) {
 fn advice() -> String {
     say(
         "check host, port, scheme (redis, rediss, redis+cluster), user, password and database; the user needs GET and EVAL on qq-auth:*, on a server that accepts writes",
-        "检查主机、端口、协议（redis、rediss、redis+cluster）、用户名、密码和数据库编号；用户需要对 qq-auth:* 执行 GET 和 EVAL，服务器必须可写",
+        "请检查主机、端口、协议（redis、rediss、redis+cluster）、用户名、密码和数据库编号；用户需要对 qq-auth:* 执行 GET 和 EVAL，服务器必须可写",
     )
 }
 

@@ -45,21 +45,21 @@ pub(super) async fn check(
     let advice = match status {
         300..=399 => say(
             "QQ_REDIRECT_URI must name the address that answers in the end: scheme, host and path",
-            "QQ_REDIRECT_URI 必须是最终响应的地址：协议、域名和路径",
+            "QQ_REDIRECT_URI 要填跳转后的最终地址，包括协议、域名和路径",
         ),
         401 | 403 => say(
             "exempt this path from the access control in front of the app: QQ sends every user here",
-            "请放行这个路径：应用前面的访问控制拒绝了请求，而所有用户都会从 QQ 回到这里",
+            "请让应用前面的访问控制放行这个路径：所有用户都要从 QQ 跳转回这里",
         ),
         500..=599 => say(
             "start the app, and check the address to which the proxy forwards; the log of both says more",
-            "启动应用，并检查反向代理的转发地址；两者的日志中有详情",
+            "请启动应用，并检查反向代理的转发地址；详情见两者的日志",
         ),
         _ => match find_prefix(site, visitor, prefix).await {
             Some(advice) => advice,
             None => say(
                 "another route answers: apply the layer last, on the outermost router, and forward the path unchanged to the app",
-                "响应来自其他路由：在最外层的 Router 上最后应用该 layer，并让反向代理原样转发路径",
+                "响应来自其他路由：请把 layer 写在最后、加到最外层 Router，并让反向代理原样转发路径",
             ),
         },
     };
@@ -87,7 +87,7 @@ async fn find_prefix(site: &Site, visitor: &Visitor, prefix: &str) -> Option<Str
                 "the site is below {prefix}: QQ_REDIRECT_URI needs the path {prefix}{path}, and the proxy must forward it unchanged"
             ),
             format!(
-                "网站位于 {prefix} 之下：QQ_REDIRECT_URI 的路径应为 {prefix}{path}，且反向代理必须原样转发"
+                "网站在 {prefix} 下：QQ_REDIRECT_URI 的路径应为 {prefix}{path}，反向代理要原样转发"
             ),
         ));
     }

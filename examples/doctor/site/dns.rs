@@ -34,7 +34,7 @@ pub(super) async fn check(report: &mut Report, url: &Url) -> bool {
     } else {
         let advice = say(
             "not an address of the internet: fine if this machine has its own entry in /etc/hosts, or in a closed network",
-            "不是公网地址：如果本机的 /etc/hosts 有相应记录，或网站只在内网使用，则没有问题",
+            "不是公网地址：如果本机的 /etc/hosts 中有这个域名，或网站只在内网使用，可以忽略",
         );
         report.warning(Check::Site, finding, advice);
     }
@@ -48,7 +48,7 @@ fn report_unresolved(report: &mut Report, host: &str, cause: &str) -> bool {
     );
     let advice = say(
         "add its DNS record, or correct QQ_REDIRECT_URI",
-        "添加 DNS 记录，或改正 QQ_REDIRECT_URI",
+        "请添加 DNS 记录，或修改 QQ_REDIRECT_URI",
     );
     report.error(Check::Site, finding, advice);
     false

@@ -58,7 +58,7 @@ fn report_answer(
             ),
             say(
                 format!("redirect every page of it to {to} in the proxy"),
-                format!("在反向代理中把它的所有页面跳转到 {to}"),
+                format!("请在反向代理中把这个地址的所有页面跳转到 {to}"),
             ),
         ),
         Some(target) if leads_home(target, own, entrances) => {
@@ -73,11 +73,11 @@ fn report_answer(
             Check::Site,
             say(
                 format!("{from} is another site, or shows pages of this one"),
-                format!("{from} 是另一个网站，或者直接显示本站页面"),
+                format!("{from} 是另一个网站，或者没有跳转、直接显示了本站页面"),
             ),
             say(
                 format!("redirect it to {to}: a login must start where it ends"),
-                format!("请跳转到 {to}：登录必须在同一个域名下开始和结束"),
+                format!("请跳转到 {to}：登录从哪个网址开始，就要回到哪个网址"),
             ),
         ),
     }
@@ -122,7 +122,7 @@ fn report_certificate(report: &mut Report, entrance: &Url, cause: &str) {
     );
     let advice = say(
         "add the name to the certificate and redirect it, or remove its DNS record",
-        "把该域名加入证书并跳转，或删除它的 DNS 记录",
+        "请把这个域名加入证书并设置跳转，或删除它的 DNS 记录",
     );
     report.warning(Check::Site, finding, advice);
 }

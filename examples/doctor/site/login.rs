@@ -24,7 +24,7 @@ pub(super) async fn check(report: &mut Report, site: &Site, visitor: &Visitor) {
         );
         let advice = say(
             "fine if the app sets another login_path",
-            "如果应用用 login_path 设置了其他路径，则没有问题",
+            "如果应用用 login_path 设置了其他路径，可以忽略",
         );
         return report.warning(Check::Site, finding, advice);
     }
@@ -65,7 +65,7 @@ fn report_start(report: &mut Report, site: &Site, answer: &Answer) {
     if let Some(problem) = problem {
         let advice = say(
             "compare the variables of its process with the ones of this shell, and restart it; its log says more",
-            "核对它的进程与当前终端的环境变量，然后重启；日志中有详情",
+            "请核对网站进程与当前终端的环境变量，改好后重启网站；详情见日志",
         );
         report.error(Check::Site, problem, advice);
     } else if answer.sets_cookie {
@@ -81,7 +81,7 @@ fn report_start(report: &mut Report, site: &Site, answer: &Answer) {
         );
         let advice = say(
             "let the proxy or CDN forward `Set-Cookie`, and cache nothing below /auth",
-            "让反向代理或 CDN 转发 `Set-Cookie`，不要缓存 /auth 下的响应",
+            "请让反向代理或 CDN 转发 `Set-Cookie`，并且不要缓存 /auth 下的响应",
         );
         report.error(Check::Site, finding, advice);
     }

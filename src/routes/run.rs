@@ -1,7 +1,7 @@
 //! One run of a login: QQ confirms the user, the app decides, a session starts.
 //!
-//! It runs in a task of its own, so that it ends even if the client leaves. It runs once for each state,
-//! whatever comes of it.
+//! A login runs in its own task, so it completes even if the client disconnects. It runs once for
+//! each state, whatever its outcome.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,6 @@ use http::request;
 use tokio::time;
 use tower::BoxError;
 
-use super::failure::generate_support_code;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{AppFailed, Misconfigured, Refused};
 use crate::hooks::on_login::Verdict;
@@ -18,12 +17,13 @@ use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
 use crate::login_state::PendingLogin;
 use crate::logins::outcome::{Accepted, LoginResult, Outcome};
+use crate::random::generate_support_code;
 use crate::return_to::ReturnTo;
 use crate::session::Session;
 use crate::site::Site;
 
 /// A login that is about to run, and everything that its outcome depends on.
-pub(super) struct Exchange {
+pub(super) struct LoginRun {
     pub(super) site: Arc<Site>,
     pub(super) code: String,
     pub(super) login: PendingLogin,
@@ -34,17 +34,17 @@ pub(super) struct Exchange {
     pub(super) arrived_at: Instant,
 }
 
-impl Exchange {
+impl LoginRun {
     pub(super) async fn run(self) -> Outcome {
         let arrived_at = self.arrived_at;
         let support_code = generate_support_code();
-        let result = self.finish(&support_code).await;
+        let result = self.confirm(&support_code).await;
         let result = result
             .unwrap_or_else(|error| LoginResult::Failed(error.with_support_code(support_code)));
         Outcome::new(result, arrived_at.elapsed())
     }
 
-    async fn finish(self, support_code: &str) -> Result<LoginResult, LoginError> {
+    async fn confirm(self, support_code: &str) -> Result<LoginResult, LoginError> {
         let site = &self.site;
         let deadline = time::Instant::now() + site.client.app().options.login_timeout;
         let login = site.client.login_by(&self.code, deadline).await?;

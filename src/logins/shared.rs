@@ -1,4 +1,4 @@
-//! A login as the requests see it that wait for it.
+//! A login, as seen by the requests that wait for it.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::outcome::Outcome;
 const MAX_WAITING: usize = 8;
 
 /// A login that runs or has finished.
-#[derive(Clone)]
-pub(super) struct Attempt {
+pub(super) struct SharedLogin {
     pub(super) code: String,
     outcome: watch::Receiver<Option<Arc<Outcome>>>,
+    /// One permit for each request that may wait.
     seats: Arc<Semaphore>,
 }
 
-impl Attempt {
+impl SharedLogin {
     pub(super) fn new(code: String, outcome: watch::Receiver<Option<Arc<Outcome>>>) -> Self {
         let seats = Arc::new(Semaphore::new(MAX_WAITING));
         Self {
@@ -28,24 +28,25 @@ impl Attempt {
     }
 
     /// Returns `None` if too many requests wait.
-    pub(super) fn take_seat(&self) -> Option<Seat> {
-        let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
-        Some(Seat {
+    pub(super) fn join(&self) -> Option<OutcomeReceiver> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
+        Some(OutcomeReceiver {
             outcome: self.outcome.clone(),
-            _permit: permit,
+            _seat: seat,
         })
     }
 }
 
-/// The place of a request that waits for a login.
-pub(crate) struct Seat {
+/// Receives the outcome of a login for one request.
+pub(crate) struct OutcomeReceiver {
     outcome: watch::Receiver<Option<Arc<Outcome>>>,
-    _permit: OwnedSemaphorePermit,
+    _seat: OwnedSemaphorePermit,
 }
 
-impl Seat {
-    /// Waits for the outcome. Returns `None` if the login was lost with its runtime.
-    pub(crate) async fn wait(&mut self) -> Option<Arc<Outcome>> {
+impl OutcomeReceiver {
+    /// Waits for the outcome. A running login always publishes one, even if it panics; `None`
+    /// stands for the impossible.
+    pub(crate) async fn receive(&mut self) -> Option<Arc<Outcome>> {
         let outcome = self.outcome.wait_for(Option::is_some).await;
         outcome.ok()?.clone()
     }
