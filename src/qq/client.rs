@@ -201,13 +201,6 @@ impl QqClient {
     }
 }
 
-/// Returns the deadline of a call without which a login succeeds as well: three quarters of the
-/// time left, so that the app's hook can still finish.
-pub(super) fn leave_time_for_hook(deadline: Instant) -> Instant {
-    let now = Instant::now();
-    now + deadline.saturating_duration_since(now) * 3 / 4
-}
-
 #[cfg(feature = "reqwest")]
 impl From<QqApp> for QqClient {
     /// Creates a client with the built-in HTTP client, like [`QqClient::new`].

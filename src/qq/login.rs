@@ -3,11 +3,7 @@
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{
-    client::{QqClient, leave_time_for_hook},
-    identity::Identity,
-    profile::build_user,
-};
+use super::{client::QqClient, identity::Identity, profile::build_user};
 use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
 use crate::error::{LoginError, Step};
 use crate::login::QqLogin;
@@ -67,10 +63,6 @@ impl QqClient {
         deadline: Instant,
     ) -> Result<Option<Map<String, Value>>, LoginError> {
         let (step, path) = (Step::Profile, "/user/get_user_info");
-        let deadline = match self.app().options.require_profile {
-            true => deadline,
-            false => leave_time_for_hook(deadline),
-        };
         match self
             .call_api(step, path, tokens, openid, &[], deadline)
             .await

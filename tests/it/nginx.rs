@@ -72,7 +72,7 @@ async fn fail(site: &Site, kind: usize) -> Vec<Reply> {
         path(&site.qq.approve_as(start.location(), openid).unwrap())
     };
     let people = site.qq.people();
-    let [welcome, refused, unlucky] = &people[..] else {
+    let [welcome, refused, unlucky, ..] = &people[..] else {
         panic!("{people:?}")
     };
     let at_qq = async |browser: &mut Browser, endpoint: Endpoint, fault: Fault| {
