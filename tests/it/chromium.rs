@@ -20,6 +20,8 @@ mod avatars;
 mod driver;
 mod frames;
 mod looks;
+mod own_site;
+mod requests;
 
 use driver::{CHINESE, ENGLISH, Settings, Window};
 

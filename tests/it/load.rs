@@ -1,4 +1,4 @@
-//! Many logins at once, and clients that disconnect.
+//! Many logins at once, and clients that disconnect or reload.
 
 use std::{
     convert::Infallible,
@@ -21,8 +21,8 @@ use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
     sync::{Semaphore, oneshot},
-    task::yield_now,
-    time::{Instant, timeout},
+    task::{JoinSet, yield_now},
+    time::{Instant, sleep, timeout},
 };
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_qq_auth::{
@@ -32,7 +32,7 @@ use tower_qq_auth::{
 
 use crate::{
     process::callback_at,
-    site::{APP_ID, APP_KEY, Site, keys, layer, pages, qq},
+    site::{APP_ID, APP_KEY, Site, app, keys, layer, pages, param, qq},
     socket::Browser,
 };
 
@@ -201,14 +201,88 @@ async fn a_login_whose_client_disconnects_at_any_step_ends_and_leaves_nothing_ru
         while !reached() {
             yield_now().await;
         }
-        tokio::time::sleep(PATIENCE).await;
+        sleep(PATIENCE).await;
         assert_eq!(running.load(Relaxed), 0, "{step:?}: the hook has ended");
         let calls = site.qq.journal().len();
-        tokio::time::sleep(PATIENCE).await;
+        sleep(PATIENCE).await;
         assert_eq!(site.qq.journal().len(), calls, "{step:?}: no further call");
         *hangs.lock().unwrap() = false;
         site.signed_in().await;
     }
+}
+
+// Reloads.
+
+/// Answers each login after a second, and keeps nothing but the number of logins.
+async fn answer(
+    request: Request<Full<Bytes>>,
+    logins: Arc<AtomicUsize>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = if request.uri().path() == "/oauth2.0/token" {
+        logins.fetch_add(1, Relaxed);
+        sleep(Duration::from_secs(1)).await;
+        r#"{"access_token":"T0KEN","expires_in":5184000,"openid":"0PENID"}"#
+    } else {
+        r#"{"ret":0,"msg":"","nickname":"nick"}"#
+    };
+    Ok(Response::new(Full::from(body)))
+}
+
+/// Runs one login, whose client leaves, leaves and comes back, or opens the callback twice.
+async fn log_in(site: Site, number: usize) {
+    let mut browser = site.browser();
+    let start = browser.get("/auth/qq/login?return_to=/me").await;
+    let state = param(start.location(), "state");
+    let callback = format!("/auth/qq/callback?code=C0DE{number}&state={state}");
+    let mut other = browser.clone();
+    let kind = number % 3;
+    if kind < 2 {
+        assert!(now(pin!(other.get(&callback))).is_none(), "QQ is slow");
+    }
+    match kind {
+        0 => return,
+        1 => assert_eq!(browser.get(&callback).await.location(), "/me"),
+        _ => {
+            let (end, same) = tokio::join!(browser.get(&callback), other.get(&callback));
+            assert_eq!((end.location(), same.location()), ("/me", "/me"));
+        }
+    }
+    assert_eq!(browser.get("/me").await.status, 200);
+}
+
+#[test]
+fn reloaded_and_abandoned_logins_call_qq_once_each_and_leave_nothing_behind() {
+    const AT_ONCE: usize = 8;
+    const WAVES: usize = 100;
+    let logins = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&logins);
+    let answers = service_fn(move |request| answer(request, Arc::clone(&count)));
+    let client = QqClient::with_service(app(), answers);
+    // A login that keeps its place would refuse one of the next wave.
+    let layer = QqAuthLayer::builder(client, keys()).max_logins_in_flight(AT_ONCE);
+    let site = Site {
+        router: pages().layer(layer.build().unwrap()),
+        ..Site::new()
+    };
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let run = || {
+        runtime.block_on(async {
+            for wave in 0..WAVES {
+                let numbers = wave * AT_ONCE..(wave + 1) * AT_ONCE;
+                let wave: JoinSet<()> = numbers.map(|it| log_in(site.clone(), it)).collect();
+                wave.join_all().await;
+                // Ends the logins whose clients left as well.
+                sleep(Duration::from_secs(2)).await;
+            }
+            // Forgets the states that were used.
+            sleep(Duration::from_secs(16 * 60)).await;
+        });
+    };
+    run();
+    let memory = allocation_counter::measure(run);
+    assert_eq!(logins.load(Relaxed), 2 * AT_ONCE * WAVES);
+    assert!(memory.bytes_current < 64 * 1024, "{memory:?}");
 }
 
 #[cfg(feature = "revocation")]

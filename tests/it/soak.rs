@@ -15,12 +15,12 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, timeout},
 };
-use tower_qq_auth::mock::{Endpoint, Fault, MockQq};
+use tower_qq_auth::mock::{Call, Endpoint, Fault, MockQq};
 
 use crate::{
     http2::Http2Qq,
     process::{Running, callback_at},
-    site::{APP_ID, APP_KEY, qq},
+    site::{APP_ID, APP_KEY, Reply, param, qq},
     socket::Browser,
     tls::Authority,
 };
@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Tally {
     visits: AtomicUsize,
     logins: AtomicUsize,
+    /// Logins of this round whose code was sent to the site.
+    sent: AtomicUsize,
     /// Faults that were scheduled.
     faults: AtomicUsize,
     /// Logins that failed.
@@ -49,12 +51,10 @@ impl Tally {
                 qq.fault(Endpoint::Token, 1, fault(number / 100));
                 self.log_in(&mut browser, qq).await;
             }
-            // Disconnects before QQ responds.
-            1 => {
-                let callback = browser.callback_from(qq, "/auth/qq/login").await;
-                drop(browser.send(&callback, "").await);
-            }
-            2..30 => self.log_in(&mut browser, qq).await,
+            1 => self.leave(&mut browser, qq).await,
+            2..6 => self.reload(&mut browser, qq).await,
+            6..10 => self.log_in_twice(&mut browser, qq).await,
+            10..30 => self.log_in(&mut browser, qq).await,
             30..40 => {
                 let start = browser.get("/auth/qq/login?return_to=/me").await;
                 assert_eq!(start.status, 303);
@@ -68,9 +68,53 @@ impl Tally {
         }
     }
 
-    /// Logs in, visits two pages and logs out again, unless the login fails.
+    /// Starts a login and returns its callback.
+    async fn start(&self, browser: &mut Browser, qq: &MockQq) -> String {
+        self.sent.fetch_add(1, Relaxed);
+        browser
+            .callback_from(qq, "/auth/qq/login?return_to=/me")
+            .await
+    }
+
+    /// Disconnects once the code is at QQ, and does not come back.
+    async fn leave(&self, browser: &mut Browser, qq: &MockQq) {
+        let callback = self.start(browser, qq).await;
+        let connection = browser.send(&callback, "").await;
+        let code = Some(param(&callback, "code"));
+        let is_sent = |call: &Call| call.endpoint == Endpoint::Token && call.param("code") == code;
+        while !qq.journal().iter().any(is_sent) {
+            yield_now().await;
+        }
+        drop(connection);
+    }
+
+    /// Disconnects at any step of the login, and opens the callback again.
+    async fn reload(&self, browser: &mut Browser, qq: &MockQq) {
+        let callback = self.start(browser, qq).await;
+        drop(browser.send(&callback, "").await);
+        let end = browser.get(&callback).await;
+        self.use_session(browser, end).await;
+    }
+
+    /// Opens the callback twice at the same time.
+    async fn log_in_twice(&self, browser: &mut Browser, qq: &MockQq) {
+        let callback = self.start(browser, qq).await;
+        let mut other = browser.clone();
+        let (end, same) = tokio::join!(browser.get(&callback), other.get(&callback));
+        assert_eq!(end.status, same.status, "{end:?}, {same:?}");
+        let page = other.get("/me").await.status;
+        assert_eq!(page == 200, end.status == 303, "{page}, {end:?}");
+        self.use_session(browser, end).await;
+    }
+
     async fn log_in(&self, browser: &mut Browser, qq: &MockQq) {
-        let end = browser.sign_in(qq, "/auth/qq/login?return_to=/me").await;
+        let callback = self.start(browser, qq).await;
+        let end = browser.get(&callback).await;
+        self.use_session(browser, end).await;
+    }
+
+    /// Visits two pages and logs out again, unless the login failed.
+    async fn use_session(&self, browser: &mut Browser, end: Reply) {
         if end.status != 303 {
             self.failures.fetch_add(1, Relaxed);
             assert!(matches!(end.status.as_u16(), 400 | 424), "{end:?}");
@@ -78,6 +122,7 @@ impl Tally {
             return;
         }
         self.logins.fetch_add(1, Relaxed);
+        assert_eq!(end.location(), "/me");
         assert_eq!(browser.get("/me").await.status, 200);
         assert_ne!(browser.get("/whoami").await.body, "null");
         assert_eq!(browser.post("/auth/qq/logout").await.location(), "/");
@@ -148,6 +193,8 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
             let running = &mut running;
             visitor.unwrap_or_else(|error| panic!("{error}; the site: {:?}", running.ended()));
         }
+        let sent = tally.sent.swap(0, Relaxed);
+        assert_eq!(qq.calls(Endpoint::Token), sent, "one call for each login");
         // The last connections of the round may still be closing. Those to QQ stay in the pool.
         let quiet = timeout(PATIENCE, async {
             while usage(running.id()).1 > files_before + POOLED {
@@ -162,6 +209,7 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
         logins,
         faults,
         failures,
+        ..
     } = &*tally;
     let (first, second) = samples.split_at(samples.len() / 2);
     let peak = |half: &[(usize, usize)]| half.iter().map(|(memory, _)| *memory).max().unwrap();

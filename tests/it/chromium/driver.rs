@@ -30,12 +30,15 @@ pub(super) struct Settings {
     pub(super) languages: &'static str,
     pub(super) is_phone: bool,
     pub(super) blocks_cookies: bool,
+    /// Commands wait until the page has loaded.
+    pub(super) waits_for_pages: bool,
 }
 
 pub(super) const CHINESE: Settings = Settings {
     languages: "zh-CN,zh",
     is_phone: false,
     blocks_cookies: false,
+    waits_for_pages: true,
 };
 
 pub(super) const ENGLISH: Settings = Settings {
@@ -97,6 +100,32 @@ impl Window {
         left.unwrap_or_else(|_| panic!("{selector} does not lead to another page"));
     }
 
+    /// Waits until the page shows a text.
+    pub(super) async fn wait_for(&self, text: &str) {
+        let script = "return document.body?.innerText ?? ''";
+        let shows = async || {
+            // Fails while the browser changes to another page.
+            let shown = self.client.execute(script, Vec::new()).await;
+            shown.is_ok_and(|shown| shown.as_str().is_some_and(|shown| shown.contains(text)))
+        };
+        let wait = async { while !shows().await {} };
+        let waited = timeout(Duration::from_secs(20), wait).await;
+        if waited.is_err() {
+            panic!("{text:?} is not in {}", self.text().await);
+        }
+    }
+
+    pub(super) async fn delete_cookies(&self) {
+        self.client.delete_all_cookies().await.unwrap();
+    }
+
+    /// Returns the names of the cookies that the browser has for this page.
+    pub(super) async fn cookie_names(&self) -> Vec<String> {
+        let cookies = self.client.get_all_cookies().await.unwrap();
+        let names = cookies.iter().map(|cookie| cookie.name().to_owned());
+        names.collect()
+    }
+
     pub(super) async fn press(&self, key: Key) {
         let value = key.into();
         let press = KeyActions::new("keyboard".into())
@@ -118,6 +147,14 @@ impl Window {
     pub(super) async fn open_tab(&self) {
         let tab = self.client.new_window(true).await.unwrap();
         self.switch_to(tab.handle).await;
+    }
+
+    /// Switches to the tab that a page has just opened.
+    pub(super) async fn switch_to_new_tab(&self) {
+        let current = self.current_tab().await;
+        let tabs = self.client.windows().await.unwrap();
+        let new = tabs.into_iter().find(|tab| *tab != current);
+        self.switch_to(new.expect("the page opens a tab")).await;
     }
 
     pub(super) async fn switch_to(&self, tab: WindowHandle) {
@@ -235,8 +272,10 @@ impl Drop for Driver {
 }
 
 fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Capabilities {
-    let hosts =
-        format!("MAP thirdqq.qlogo.cn:443 127.0.0.1:{avatars}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
+    let hosts = format!(
+        "MAP thirdqq.qlogo.cn:443 127.0.0.1:{avatars}, MAP * ~NOTFOUND, \
+         EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    );
     let language = settings.languages.split(',').next().unwrap();
     let mut options = json!({
         "binary": chromium,
@@ -259,8 +298,14 @@ fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Capabiliti
             "clientHints": { "platform": "Android", "mobile": true },
         });
     }
+    let strategy = if settings.waits_for_pages {
+        "normal"
+    } else {
+        "none"
+    };
     Capabilities::from_iter([
         ("browserName".to_owned(), json!("chrome")),
+        ("pageLoadStrategy".to_owned(), json!(strategy)),
         ("goog:chromeOptions".to_owned(), options),
     ])
 }

@@ -72,6 +72,7 @@ where
 }
 
 /// A browser that opens a connection for each request. It does not follow redirects.
+#[derive(Clone)]
 pub(crate) struct Browser {
     address: SocketAddr,
     jar: BTreeMap<String, String>,
