@@ -97,7 +97,11 @@ pub(super) fn finish_login(
                 arrived_at: reporter.arrived_at,
             };
             let run = run.run().instrument(Span::current());
-            tokio::spawn(async move { running.finish(run.await).await });
+            tokio::spawn(async move {
+                // Boxed, so that its memory is free while the outcome is kept.
+                let outcome = Box::pin(run).await;
+                running.finish(outcome).await;
+            });
             Action::Wait(Box::pin(callback.deliver(outcome)))
         }
         Entry::Join(outcome) => Action::Wait(Box::pin(callback.join(outcome))),
