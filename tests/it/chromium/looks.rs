@@ -159,7 +159,7 @@ async fn writes_the_screenshots_of_the_readme() {
             let file = docs.join(format!("{name}.png"));
             fs::write(file, window.screenshot().await).unwrap();
         };
-        window.emulate(440, 480, false).await;
+        window.emulate(440, 560, false).await;
         shoot("signed-out").await;
         window.click(SIGN_IN).await;
         shoot("qq").await;
