@@ -52,12 +52,13 @@ async fn serve(
     eprintln!(
         "A mock of QQ is running. Start your site with these settings; Ctrl+C stops the mock."
     );
-    println!("QQ_BASE_URL=http://{}", listener.local_addr()?);
-    println!("QQ_APP_ID={id}");
+    println!("export QQ_BASE_URL=http://{}", listener.local_addr()?);
+    println!("export QQ_APP_ID={id}");
     if key == MADE_UP_KEY {
-        println!("QQ_APP_KEY={key}"); // a real one stays out of terminals and logs
+        println!("export QQ_APP_KEY={key}"); // a real one stays out of terminals and logs
     }
-    println!("QQ_REDIRECT_URI={redirect_uri}");
+    println!("export QQ_REDIRECT_URI={redirect_uri}");
+    println!("export QQ_SESSION_KEY=$(openssl rand -hex 32)");
     MockQq::new(id, key, redirect_uri).serve(listener).await
 }
 

@@ -114,8 +114,10 @@ impl QqAuthLayerBuilder {
     /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`.
     ///
     /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
-    /// callback; they can share the session keys. Use an empty router whose `fallback_service` is a `service_fn` that picks, by path, a router with its own `.layer(qq)` (`merge` and `nest` do not work). Do not nest the layers: both would answer
-    /// their paths, but the inner one hides the user of the outer one.
+    /// callback; they can share the session keys. Use an empty router whose `fallback_service` is a
+    /// `service_fn` that picks, by path, a router with its own `.layer(qq)` (`merge` and `nest` do
+    /// not work). Do not nest the layers: both would answer their paths, but the inner one hides
+    /// the user of the outer one.
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
         self

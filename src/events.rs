@@ -46,7 +46,7 @@ pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
     log_line(error, elapsed, None, 0);
 }
 
-/// Logs and counts a failure that needs no valid login cookie. `host` is the host of the request,
+/// Logs and counts a failure that costs a visitor nothing, since QQ was not called. `host` is the host of the request,
 /// if it is not the site's: the likely cause of a missing login cookie. No answer depends on it.
 pub(crate) fn log_stray(
     error: &LoginError,
@@ -69,6 +69,7 @@ pub(crate) fn log_stray(
 pub(crate) fn log_unreadable_session(limit: &LogLimit) {
     meter::session_unreadable();
     if let Some(left_out) = limit.admit("session") {
+        let left_out = (left_out > 0).then_some(left_out);
         tracing::info!(
             left_out,
             "a session cookie does not open: it is forged, of another site, or of a key that was dropped"
@@ -76,9 +77,12 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
     }
 }
 
-/// Logs a logout.
-pub(crate) fn log_logout() {
-    tracing::info!("signed out");
+/// Logs a logout. Without a revocation list the same cookie can be sent again and again.
+pub(crate) fn log_logout(limit: &LogLimit) {
+    if let Some(left_out) = limit.admit("logout") {
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::info!(left_out, "signed out");
+    }
 }
 
 /// Logs a revocation. The app knows the user; the log has no identities.
@@ -112,6 +116,8 @@ fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out:
         };
     }
     match error.kind() {
+        // The number comes from the query of the callback, which the browser can change.
+        Misconfigured if error.step().is_none() && error.qq_code().is_some() => event!(warn),
         Misconfigured | AudienceMismatch | AppFailed => event!(error),
         InvalidState | InvalidCallback | Cancelled | Refused | CrossSite | NotANavigation => {
             event!(info);

@@ -274,7 +274,7 @@
 //!
 //! | other layer | place | reason |
 //! |---|---|---|
-//! | tracing, request ids | outside | sees logins too; inside, a signed-out visit is a 401 |
+//! | tracing, request ids | outside | sees logins too; inside, a signed-out visit is a 401. `TraceLayer` puts whole URLs into its spans, with the code and state of a callback: log `uri().path()` alone, by `make_span_with` |
 //! | CORS | outside | scripts can read every error; inside, only that of a route that needs a user |
 //! | HSTS, other headers for every answer | outside | |
 //! | compression | outside | inside, the layer's pages are not compressed |
@@ -285,8 +285,8 @@
 //!
 //! # Security
 //!
-//! 1. A callback is accepted only in the browser that started the login, once, for 10 minutes. Any
-//!    other is refused before QQ is called.
+//! 1. A callback is accepted only in the browser that started the login, for 10 minutes, and runs
+//!    it once on each machine. Any other is refused before QQ is called.
 //! 2. A token counts only if QQ issued it for this app.
 //! 3. A login ends at a path of this site, whatever `return_to` says.
 //! 4. Cookies are sealed, `HttpOnly`, `SameSite=Lax`, and on https `Secure` and `__Host-`.

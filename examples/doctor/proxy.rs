@@ -100,8 +100,8 @@ fn report_unused(report: &mut Report, qq: &Url, host: &str) {
             format!("{variable} 不起作用：它的值不是代理地址"),
         );
         let advice = say(
-            "write http://host:port, https://host:port or socks5://host:port, or unset it",
-            "请写成 http://host:port、https://host:port 或 socks5://host:port，或取消设置",
+            "write http://host:port, https://host:port or socks5h://host:port, or unset it",
+            "请写成 http://host:port、https://host:port 或 socks5h://host:port，或取消设置",
         );
         report.warning(Check::Proxy, finding, advice);
     }

@@ -16,8 +16,10 @@ impl QqAuthLayerBuilder {
     /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
     /// the [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If
     /// it fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens
-    /// out of its text. The layer clones the hook for each login, as axum clones handlers, so an `async move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which `?` converts
-    /// any other: for a function with an error type of its own, return `Ok(admit(..).await?)`.
+    /// out of its text. The layer clones the hook for each login, as axum clones handlers, so an
+    /// `async move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which
+    /// `?` converts any other: for a function with an error type of its own, return
+    /// `Ok(admit(..).await?)`.
     ///
     /// The hook runs once for each login, in a task of its own, and goes on if the browser leaves.
     /// It has the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On timeout its
@@ -60,8 +62,10 @@ impl QqAuthLayerBuilder {
     /// The layer still answers logins that fail.
     ///
     /// A browser that reloads the callback gets the same login again until a handler has answered
-    /// it, so the handler may run twice, one run after the other, if the first client left. Make the handler idempotent, for example with an upsert, and end it with a redirect, which removes the code from the address bar. The answer gets `Cache-Control: no-store`, and `Referrer-Policy:
-    /// no-referrer` if it has none.
+    /// it, so the handler may run twice, one run after the other, if the first client left. Make
+    /// the handler idempotent, for example with an upsert, and end it with a redirect, which
+    /// removes the code from the address bar. The answer gets `Cache-Control: no-store`, and
+    /// `Referrer-Policy: no-referrer` if it has none.
     ///
     /// ```
     /// use axum::{Router, response::Redirect, routing::get};
@@ -108,7 +112,10 @@ impl QqAuthLayerBuilder {
     /// the callback, it is refused. A user with an account counts as signed in when a stale
     /// callback is redirected to `/`.
     ///
-    /// The hook reads cookies or request extensions. Add a session layer after this one, so that it
+    /// The hook reads cookies or request extensions, which hold the [`QqUser`](crate::QqUser) of
+    /// the session, if any. A login with an intent that succeeds replaces the user of the layer's
+    /// own session, so an app that links accounts keeps its sessions itself: see
+    /// [`without_session`](Self::without_session). Add a session layer after this one, so that it
     /// is outside.
     ///
     /// ```
@@ -132,7 +139,8 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Sets the hook that renders failures for browsers. Programs still get JSON.
+    /// Sets the hook that renders failures for browsers. Programs still get JSON. Prefetches,
+    /// frames, wrong methods and a GET of the logout path get the layer's short pages.
     ///
     /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. It
     /// cannot borrow from the failure. If it streams or redirects, or the hook panics, the browser

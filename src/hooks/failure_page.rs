@@ -69,7 +69,7 @@ impl<'a> Failure<'a> {
         use LoginErrorKind as Kind;
         let labels = Labels::new(self.language);
         match (self.kind(), self.retry) {
-            (Kind::Refused, Retry::Login(_)) => labels.home,
+            (Kind::Refused | Kind::NotApproved, Retry::Login(_)) => labels.home,
             (Kind::Cancelled | Kind::LoginRequired | Kind::NotANavigation, Retry::Login(_)) => {
                 labels.sign_in
             }
@@ -83,13 +83,13 @@ impl<'a> Failure<'a> {
 
     /// Returns the target of the button; escape it for an attribute.
     ///
-    /// By default it starts a new login with the same destination. For `refused` it is `/`, for
+    /// By default it starts a new login with the same destination. For `refused` and
+    /// `not_approved` it is `/`, for
     /// `cross_site` and for a login with an intent the `return_to`, and for `session_unverified`
     /// the requested page (`/` for a form or a program).
     pub fn url(&self) -> &'a str {
         match self.retry {
-            // The same account would be refused again.
-            Retry::Login(_) if self.kind() == LoginErrorKind::Refused => "/",
+            Retry::Login(_) if self.excludes_account() => "/",
             Retry::Login(url) | Retry::Page(url) => url,
         }
     }
@@ -108,9 +108,7 @@ impl<'a> Failure<'a> {
     pub(crate) fn link(&self) -> Option<(&'static str, &'a str)> {
         let labels = Labels::new(self.language);
         match self.retry {
-            Retry::Login(url) if self.kind() == LoginErrorKind::Refused => {
-                Some((labels.other_account, url))
-            }
+            Retry::Login(url) if self.excludes_account() => Some((labels.other_account, url)),
             _ => (self.url() != "/").then_some((labels.home, "/")),
         }
     }
@@ -121,6 +119,14 @@ impl<'a> Failure<'a> {
             Retry::Login(url) => Some(url),
             Retry::Page(_) => None,
         }
+    }
+
+    /// Returns whether the same QQ account would fail again.
+    fn excludes_account(&self) -> bool {
+        matches!(
+            self.kind(),
+            LoginErrorKind::Refused | LoginErrorKind::NotApproved
+        )
     }
 
     pub(crate) fn kind(&self) -> LoginErrorKind {

@@ -26,7 +26,8 @@ const MAX_RESENDS: usize = 2;
 #[derive(Clone)]
 pub(super) struct HttpClient {
     client: reqwest::Client,
-    /// Opens a connection for each request. A resent request would compete with new ones on a shared connection and could be refused again.
+    /// Opens a connection for each request. A resent request would compete with new ones on a
+    /// shared connection and could be refused again.
     resender: reqwest::Client,
     has_proxy: bool,
 }
@@ -130,7 +131,30 @@ fn find_proxy(base_url: &str) -> Option<Intercept> {
     if AbsoluteUrl::parse(base_url).is_some_and(|url| url.is_loopback()) {
         return None;
     }
-    Matcher::from_env().intercept(&base_url.parse::<Uri>().ok()?)
+    let qq: Uri = base_url.parse().ok()?;
+    let proxy = Matcher::from_env().intercept(&qq);
+    if proxy.is_none() {
+        warn_of_invalid_proxy(&qq);
+    }
+    proxy
+}
+
+/// Warns of a variable that is meant for QQ, but names no proxy. `NO_PROXY` plays no part here.
+fn warn_of_invalid_proxy(qq: &Uri) {
+    let names: &[&str] = match qq.scheme_str() {
+        Some("https") => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        _ => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    for name in names {
+        let value = std::env::var(name).unwrap_or_default();
+        let matcher = Matcher::builder().all(value.clone()).build();
+        if !value.is_empty() && matcher.intercept(qq).is_none() {
+            tracing::warn!(
+                "{name} is ignored, because it names no proxy: write http://host:port or \
+                 socks5h://host:port, or unset it"
+            );
+        }
+    }
 }
 
 fn use_proxy(proxy: &Intercept) -> reqwest::Result<reqwest::Proxy> {

@@ -44,7 +44,7 @@ impl<'r> RequestHead<'r> {
     pub(crate) fn foreign_host(self, site_origin: &str) -> Option<String> {
         let header = self.headers.get(header::HOST).map(HeaderValue::as_bytes);
         let authority = self.uri.authority().map(|host| host.as_str().as_bytes());
-        let host = authority.or(header)?;
+        let host = authority.or(header).filter(|host| !host.is_empty())?;
         let (scheme, site_host) = site_origin.split_once("://")?;
         let port: &[u8] = if scheme == "https" { b":443" } else { b":80" };
         let without_port = host.strip_suffix(port).unwrap_or(host);

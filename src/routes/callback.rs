@@ -31,7 +31,7 @@ use crate::error::LoginErrorKind::{
     SessionUnverified,
 };
 use crate::error::{LoginError, StateCause};
-use crate::events::log_failure;
+use crate::events::log_stray;
 use crate::hooks::failure_page::Retry;
 use crate::login::QqLogin;
 use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
@@ -135,7 +135,7 @@ fn reject(
     let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
     let host = head.foreign_host(site.origin());
     let url = site.login_url(&unknown.return_to);
-    reporter.report_stray(site, host.as_deref(), error, Retry::Login(&url))
+    reporter.report(site, host.as_deref(), error, Retry::Login(&url))
 }
 
 /// One callback, and all that its answer depends on.
@@ -257,7 +257,9 @@ impl Callback {
         let error = error.with_support_code(generate_support_code());
         // A reload: this login has already ended and been logged.
         if error.kind() != InvalidState || !self.is_harmless() {
-            log_failure(&error, self.reporter.arrived_at.elapsed());
+            let (site, elapsed) = (&self.site, self.reporter.arrived_at.elapsed());
+            // Any visitor can start a login and send its callback as often as they like.
+            log_stray(&error, elapsed, None, &site.log_limit);
         }
         self.answer(error)
     }

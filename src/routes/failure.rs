@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::{HeaderValue, header};
 
 use crate::error::{LoginError, LoginErrorKind};
-use crate::events::{log_failure, log_stray};
+use crate::events::log_stray;
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;
 use crate::random::generate_support_code;
@@ -32,15 +32,8 @@ impl Reporter {
         }
     }
 
-    /// Answers a failed login.
-    pub(super) fn report(&self, site: &Site, error: LoginError, retry: Retry<'_>) -> LayerResponse {
-        let error = error.with_support_code(generate_support_code());
-        log_failure(&error, self.arrived_at.elapsed());
-        self.show(site, error, retry)
-    }
-
-    /// Answers a failure that needs no valid login cookie, so any visitor can cause it.
-    pub(super) fn report_stray(
+    /// Answers a failure that costs a visitor nothing, such as one without a login cookie.
+    pub(super) fn report(
         &self,
         site: &Site,
         host: Option<&str>,

@@ -13,9 +13,7 @@ use super::{
     failure::{Reporter, show_failure},
 };
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{
-    AppFailed, CrossSite, LoginRequired, Misconfigured, NotANavigation, Refused,
-};
+use crate::error::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
 use crate::hooks::failure_page::Retry;
 use crate::login_state::{Intent, PendingLogin};
 use crate::meter;
@@ -47,14 +45,11 @@ pub(super) fn start_login(
                 LoginRequired | NotANavigation => Retry::Login(&url),
                 _ => Retry::Page(&page),
             };
-            return match error.kind() {
-                // A frame may ask again and again, and this is not a failure.
-                LoginRequired if requester.kind == RequesterKind::Frame => {
-                    show_failure(site, requester, reporter.language, &error, retry)
-                }
-                AppFailed | Misconfigured => reporter.report(site, error, retry),
-                _ => reporter.report_stray(site, None, error, retry),
-            };
+            // A frame that shows its link is not a failure.
+            if error.kind() == LoginRequired && requester.kind == RequesterKind::Frame {
+                return show_failure(site, requester, reporter.language, &error, retry);
+            }
+            return reporter.report(site, None, error, retry);
         }
     };
     let login = PendingLogin { return_to, intent };
@@ -108,7 +103,7 @@ fn read_intent(
         Param::Once(_) | Param::Invalid => return refused("the intent is not one word"),
     };
     if Origin::of(head.headers, site.origin()) != Origin::ThisSite {
-        return refused("another site tried to start a login with an intent");
+        return refused("a login with an intent starts only from a page of this site");
     }
     let Some(account) = account_digest(site, head, current)? else {
         let detail = "a login with an intent needs an account: if the user has one, check \

@@ -41,7 +41,7 @@ pub(super) fn end_session(
     let site = Arc::clone(site);
     let ended = async move {
         site.end_session(&session).await;
-        log_logout();
+        log_logout(&site.log_limit);
     };
     // A task of its own, so that the session ends even if the client leaves.
     let ended = tokio::spawn(ended.instrument(Span::current()));

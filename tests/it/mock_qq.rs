@@ -19,7 +19,7 @@ async fn a_site_signs_in_with_the_settings_that_the_mock_prints() {
     let names = ["QQ_BASE_URL", "QQ_APP_ID", "QQ_APP_KEY", "QQ_REDIRECT_URI"];
     let mut settings = Vec::new();
     for name in names {
-        settings.push((name, mock.printed(&format!("{name}=")).await));
+        settings.push((name, mock.printed(&format!("export {name}=")).await));
     }
     let base_url = settings[0].1.clone();
     assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url}");
@@ -69,10 +69,10 @@ async fn takes_the_app_of_the_environment_and_prints_no_key_of_it() {
             ("QQ_REDIRECT_URI", ""),
         ],
     );
-    let base_url = mock.printed("QQ_BASE_URL=").await;
-    assert_eq!(mock.printed("QQ_").await, "APP_ID=1234");
+    let base_url = mock.printed("export QQ_BASE_URL=").await;
+    assert_eq!(mock.printed("export QQ_").await, "APP_ID=1234");
     let default = "REDIRECT_URI=http://127.0.0.1:3000/auth/qq/callback";
-    assert_eq!(mock.printed("QQ_").await, default);
+    assert_eq!(mock.printed("export QQ_").await, default);
     let token = async |key: &str| {
         let url = format!(
             "{base_url}/oauth2.0/token?grant_type=authorization_code&client_id=1234&client_secret={key}"
@@ -101,7 +101,7 @@ async fn exits_with_one_line_if_the_port_cannot_be_used() {
 #[tokio::test]
 async fn stops_on_ctrl_c() {
     let mut mock = Running::start("mock_qq", &[("MOCK_QQ_PORT", "0")]);
-    mock.printed("QQ_REDIRECT_URI=").await;
+    mock.printed("export QQ_REDIRECT_URI=").await;
     let mut kill = tokio::process::Command::new("kill");
     let status = kill.args(["-INT", &mock.id().to_string()]).status();
     assert!(status.await.unwrap().success());

@@ -1,5 +1,5 @@
-//! Requests that a browser repeats or makes by itself: reloads, history, service workers, prefetches
-//! and images.
+//! Requests that a browser repeats or makes by itself: reloads, history, service workers,
+//! prefetches and images.
 
 use serde_json::json;
 use tower_qq_auth::mock::Endpoint;
@@ -72,7 +72,8 @@ async fn a_tab_that_loads_the_callback_again_joins_the_login() {
         let Some((site, window)) = open_slow().await else {
             return;
         };
-        // QQ's app opens the callback in a tab of its own. In another tab, a reload loads QQ's page.
+        // QQ's app opens the callback in a tab of its own. In another tab, a reload loads QQ's
+        // page.
         let callback = site.qq.approve(&window.url().await).unwrap();
         let open = format!("window.tab = window.open('{callback}')");
         window.run(&open).await;
