@@ -168,6 +168,25 @@ mod answered {
         measure(bencher, path, FOREIGN, PAGE, StatusCode::SEE_OTHER);
     }
 
+    /// 256 KiB of cookies, with names from unlike to equal to that of a login cookie.
+    #[divan::bench(args = ["s=1; ", "__Host-qq_session=1; ", "__Host-qq_login; ", "__Host-qq_login_0=1; "])]
+    fn login_start_with_many_cookies(bencher: Bencher<'_, '_>, cookie: &str) {
+        let cookies = cookie.repeat((256 << 10) / cookie.len());
+        let headers = [(header::COOKIE, cookies.as_str())];
+        let layered = LAYER.layer(service_fn(app));
+        bencher
+            .counter(BytesCount::new(cookies.len()))
+            .with_inputs(|| (layered.clone(), request("/auth/qq/login", &headers)))
+            .bench_local_values(|(mut service, request)| call(&mut service, request));
+    }
+
+    #[divan::bench]
+    fn callback_with_a_query_of_64_kib(bencher: Bencher<'_, '_>) {
+        let query = "a&".repeat(32 << 10);
+        let path = format!("/auth/qq/callback?{}", &query[..65_000]);
+        measure(bencher, &path, FOREIGN, PAGE, StatusCode::BAD_REQUEST);
+    }
+
     #[divan::bench]
     fn callback_with_foreign_state(bencher: Bencher<'_, '_>) {
         let path = "/auth/qq/callback?code=C0DE&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -181,7 +200,6 @@ mod answered {
             .enable_time()
             .build();
         let runtime = runtime.expect("a runtime");
-        let _entered = runtime.enter();
         let layered = LAYER.layer(service_fn(app));
         let mut start = layered.clone();
         bencher
@@ -196,7 +214,8 @@ mod answered {
                 )
             })
             .bench_local_values(|(mut service, request)| {
-                let end = call(&mut service, request);
+                let end = runtime.block_on(async { service.call(request).await });
+                let end = end.expect("a response");
                 assert_eq!(end.headers()["location"], "/");
                 end
             });
