@@ -64,9 +64,14 @@ fn framing(browser: Browser) -> Browser {
 
 #[tokio::test]
 async fn every_failed_login_offers_another_and_the_way_back() {
-    for (language, again, home) in [
-        ("zh-CN", "重新登录", "返回首页"),
-        ("en", "Sign in again", "Back to the site"),
+    for (language, again, other, home) in [
+        ("zh-CN", "重新登录", "换一个 QQ 号登录", "返回首页"),
+        (
+            "en",
+            "Sign in again",
+            "Use another QQ account",
+            "Back to the site",
+        ),
     ] {
         let site = Site::new();
         let mut browser = site.browser().header("accept-language", language);
@@ -74,7 +79,6 @@ async fn every_failed_login_offers_another_and_the_way_back() {
             Fault::Code(100_020),
             Fault::Code(100_008),
             Fault::Code(100_032),
-            Fault::Code(110_406),
             Fault::CutBody,
             Fault::Status(StatusCode::FORBIDDEN),
         ] {
@@ -84,6 +88,10 @@ async fn every_failed_login_offers_another_and_the_way_back() {
             assert_eq!(links(&page), [(again, LOGIN), (home, "/")], "{fault:?}");
             assert_strict(&page);
         }
+        // The same account would fail again.
+        site.qq.fault(Endpoint::Token, 1, Fault::Code(110_406));
+        let page = browser.sign_in(&site.qq, LOGIN).await;
+        assert_eq!(links(&page), [(home, "/"), (other, LOGIN)]);
         let page = browser.get(CALLBACK).await;
         assert_eq!(links(&page), [(again, "/auth/qq/login"), (home, "/")]);
         assert_strict(&page);
