@@ -168,7 +168,7 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
     let environment = [("RUST_LOG", "off"), ("SSL_CERT_FILE", trusted)];
     let (mut running, site) = Running::at_qq(&server.url(), &environment).await;
     let (_, files_before) = usage(running.id());
-    let (tally, mut samples) = (Arc::new(Tally::default()), Vec::new());
+    let (tally, mut samples, mut lost) = (Arc::new(Tally::default()), Vec::new(), 0);
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end || samples.len() < 4 {
         // A new mock, because a mock records calls.
@@ -194,7 +194,11 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
             visitor.unwrap_or_else(|error| panic!("{error}; the site: {:?}", running.ended()));
         }
         let sent = tally.sent.swap(0, Relaxed);
-        assert_eq!(qq.calls(Endpoint::Token), sent, "one call for each login");
+        let calls = qq.calls(Endpoint::Token);
+        assert!(calls <= sent, "one call for each login: {calls} for {sent}");
+        // Very rarely a connection closes just when hyper takes a request from its queue. hyper
+        // reports it like one that QQ may have processed, so it is not sent again.
+        lost += sent - calls;
         // The last connections of the round may still be closing. Those to QQ stay in the pool.
         let quiet = timeout(PATIENCE, async {
             while usage(running.id()).1 > files_before + POOLED {
@@ -224,7 +228,8 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
         samples[samples.len() - 1].1
     );
     let (faults, failures) = (faults.load(Relaxed), failures.load(Relaxed));
-    assert!(failures <= faults, "{failures} for {faults} faults");
+    assert!(lost * 500 <= logins.load(Relaxed), "{lost} logins lost");
+    assert!(failures <= faults + lost, "{failures} for {faults} faults");
     assert!(failures * 2 > faults, "{failures} for {faults} faults");
     assert!(
         peak(late) <= peak(early) + 4 * 1024,
