@@ -196,8 +196,9 @@ async fn mixed_traffic_with_failures_leaks_no_memory_and_no_descriptors() {
         let sent = tally.sent.swap(0, Relaxed);
         let calls = qq.calls(Endpoint::Token);
         assert!(calls <= sent, "one call for each login: {calls} for {sent}");
-        // Very rarely a connection closes just when hyper takes a request from its queue. hyper
-        // reports it like one that QQ may have processed, so it is not sent again.
+        // Seen once: a login that never reached QQ. Probably its request waited for a stream of a
+        // connection that closed. hyper reports that like a request that QQ may have processed, so
+        // it is not sent again.
         lost += sent - calls;
         // The last connections of the round may still be closing. Those to QQ stay in the pool.
         let quiet = timeout(PATIENCE, async {
