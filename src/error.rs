@@ -164,6 +164,17 @@ impl LoginError {
         Self::new(LoginErrorKind::Prefetch, detail)
     }
 
+    /// Creates the error for a login that has ended, or that runs with another code.
+    pub(crate) fn used() -> Self {
+        Self::new(LoginErrorKind::InvalidState, "the login is finished")
+            .with_cause(StateCause::Used)
+    }
+
+    /// Creates the error for a login that a reload can try again.
+    pub(crate) fn overloaded(detail: &'static str) -> Self {
+        Self::new(LoginErrorKind::Overloaded, detail).with_retry_after(Duration::from_secs(2))
+    }
+
     /// Creates the error for a session that cannot be checked.
     pub(crate) fn unverified() -> Self {
         Self::new(

@@ -46,8 +46,9 @@ pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
     log_line(error, elapsed, None, 0);
 }
 
-/// Logs and counts a failure that costs a visitor nothing, since QQ was not called. `host` is the host of the request,
-/// if it is not the site's: the likely cause of a missing login cookie. No answer depends on it.
+/// Logs and counts a failure that costs a visitor nothing, since QQ was not called. `host` is the
+/// host of the request, if it is not the site's: the likely cause of a missing login cookie. No
+/// answer depends on it.
 pub(crate) fn log_stray(
     error: &LoginError,
     elapsed: Duration,

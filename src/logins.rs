@@ -80,15 +80,12 @@ impl Logins {
     /// state, account and code.
     pub(crate) fn enter(self: &Arc<Self>, state: StateKey, code: &str) -> Entry {
         let mut tables = self.lock();
-        if let Some(login) = tables.running.get(&state) {
+        let running = tables.running.get(&state);
+        let is_running = running.is_some();
+        if let Some(login) = running.or_else(|| tables.finished.find(&state)) {
             return match login.code == code {
                 true => login.join().map_or(Entry::Crowded, Entry::Join),
-                false => Entry::OtherCode,
-            };
-        }
-        if let Some(login) = tables.finished.find(&state) {
-            return match login.code == code {
-                true => login.join().map_or(Entry::Crowded, Entry::Join),
+                false if is_running => Entry::OtherCode,
                 false => Entry::Used,
             };
         }

@@ -102,13 +102,14 @@ fn answer(
     requester: Requester,
     current: CurrentSession,
 ) -> Action {
-    let language = preferred_language(head.headers);
+    // Only a few answers need it here: login, callback and logout read it themselves.
+    let language = || preferred_language(head.headers);
     let page = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if head.method == Method::GET && requester.purpose == Purpose::Prefetch {
         let error = LoginError::prefetch();
         let page = header_safe(page).to_string();
         let retry = Retry::Page(&page);
-        return Action::Respond(show_failure(site, requester, language, &error, retry));
+        return Action::Respond(show_failure(site, requester, language(), &error, retry));
     }
     match (route, head.method) {
         (Route::Login, &Method::GET) => {
@@ -117,11 +118,11 @@ fn answer(
         (Route::Callback, &Method::GET) => callback::finish_login(site, head, requester, current),
         (Route::Logout, &Method::POST) => logout::end_session(site, head, requester, current),
         (Route::Logout, &Method::GET | &Method::HEAD) if requester.wants_page() => {
-            Action::Respond(logout_page(page, language))
+            Action::Respond(logout_page(page, language()))
         }
-        (Route::Logout, _) => Action::Respond(method_not_allowed("POST", requester, language)),
+        (Route::Logout, _) => Action::Respond(method_not_allowed("POST", requester, language())),
         (Route::Login | Route::Callback, _) => {
-            Action::Respond(method_not_allowed("GET", requester, language))
+            Action::Respond(method_not_allowed("GET", requester, language()))
         }
     }
 }

@@ -103,7 +103,7 @@ impl TokenStore {
         Ok(self.issue_tokens(grant, refresh_expires_at))
     }
 
-    /// Returns the openid of the user whom a code signs in.
+    /// Returns the openid of the user that a code signs in.
     pub(super) fn find_openid(&self, code: &str) -> Option<&str> {
         let code = self.codes.get(code)?;
         Some(&code.grant.openid)

@@ -12,7 +12,6 @@
 //!    showing an error, unless the login has an intent. It starts no session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
 use tracing::{Instrument, Span};
@@ -108,14 +107,14 @@ pub(super) fn finish_login(
         Entry::OtherCode => {
             // The login goes on, so its cookie stays.
             callback.removal = None;
-            Action::Respond(callback.fail(used()))
+            Action::Respond(callback.fail(LoginError::used()))
         }
-        Entry::Used => Action::Respond(callback.fail(used())),
-        Entry::Crowded => {
-            Action::Respond(callback.fail(overloaded("too many requests wait for this login")))
-        }
+        Entry::Used => Action::Respond(callback.fail(LoginError::used())),
+        Entry::Crowded => Action::Respond(callback.fail(LoginError::overloaded(
+            "too many requests wait for this login",
+        ))),
         Entry::Overloaded => {
-            Action::Respond(callback.fail(overloaded("too many logins are under way")))
+            Action::Respond(callback.fail(LoginError::overloaded("too many logins are under way")))
         }
     }
 }
@@ -207,7 +206,7 @@ impl Callback {
         };
         let is_answered = turn.as_ref().is_some_and(|(_, turn)| turn.is_answered());
         if is_answered || outcome.has_ended() {
-            return Err(used());
+            return Err(LoginError::used());
         }
         outcome.fetch();
         if let Some((login, turn)) = turn {
@@ -247,7 +246,7 @@ impl Callback {
         };
         match status {
             SessionStatus::Valid => Ok(()),
-            SessionStatus::Revoked => Err(used()),
+            SessionStatus::Revoked => Err(LoginError::used()),
             SessionStatus::Unverified => Err(LoginError::unverified()),
         }
     }
@@ -298,12 +297,4 @@ impl Callback {
     fn remove_login_cookie(&self, response: LayerResponse) -> LayerResponse {
         with_cookies(response, self.removal.clone())
     }
-}
-
-fn used() -> LoginError {
-    LoginError::new(InvalidState, "the login is finished").with_cause(StateCause::Used)
-}
-
-fn overloaded(detail: &'static str) -> LoginError {
-    LoginError::new(Overloaded, detail).with_retry_after(Duration::from_secs(2))
 }

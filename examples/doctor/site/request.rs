@@ -62,7 +62,7 @@ impl Answer {
                 }
             }
         };
-        // What has come by then decides.
+        // On timeout, the part of the body that has arrived decides.
         let _ = tokio::time::timeout(ANSWER_LIMIT, read).await;
         let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
         let code = json.and_then(|json| Some(json.get("code")?.as_str()?.to_owned()));
