@@ -148,8 +148,8 @@ impl QqAuthLayerBuilder {
         errors.collect(paths.check_login());
         errors.collect(paths.check_logout());
         errors.collect(check_prefix(&self.cookie_prefix));
-        errors.collect(check_time("session idle time", self.session.idle));
-        errors.collect(check_time("session lifetime", self.session.lifetime));
+        errors.collect(check_time("session idle time", self.session.limits.idle));
+        errors.collect(check_time("session lifetime", self.session.limits.lifetime));
         #[cfg(feature = "revocation")]
         errors.collect(self.session_check.check());
         errors.collect(check_limit(self.max_logins_in_flight));
@@ -164,17 +164,19 @@ impl QqAuthLayerBuilder {
     fn build_unchecked(self) -> QqAuthLayer {
         let app = self.client.app();
         app.warn_about_settings();
+        let redirect_uri = app.redirect_uri.as_str();
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
-            sessions: Sessions::new(&self.keys, scope.clone(), &app.id, self.session),
-            pending_logins: PendingLogins::new(
+            sessions: Sessions::new(
                 &self.keys,
-                scope,
+                scope.clone(),
                 &app.id,
-                app.redirect_uri.as_str(),
+                redirect_uri,
+                self.session,
             ),
-            revocations: self.session_check,
+            pending_logins: PendingLogins::new(&self.keys, scope, &app.id, redirect_uri),
+            revocations: self.session_check.for_app(&app.id),
             logins: Arc::new(Logins::new(self.max_logins_in_flight)),
             log_limit: LogLimit::default(),
             clock: self.clock,

@@ -18,6 +18,12 @@ pub(crate) fn unix_millis(time: SystemTime) -> u64 {
     )
 }
 
+pub(crate) fn from_unix_millis(millis: u64) -> SystemTime {
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+    // No clock shows a later time than this.
+    time.unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40))
+}
+
 pub(crate) fn as_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -184,6 +184,13 @@ impl LoginError {
         .with_retry_after(Duration::from_secs(1))
     }
 
+    /// Creates the error for a user who was revoked since the login began.
+    #[cfg(feature = "revocation")]
+    pub(crate) fn revoked_meanwhile() -> Self {
+        let detail = "the user was revoked while the login was under way";
+        Self::new(LoginErrorKind::Refused, detail)
+    }
+
     pub(crate) fn with_step(mut self, step: Step) -> Self {
         self.step = Some(step);
         self

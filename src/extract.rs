@@ -1,4 +1,4 @@
-//! `QqUser`, `QqTokens`, their `Option`s and `QqLogin` as handler arguments of axum.
+//! Handler arguments and parts of responses for axum.
 
 use std::convert::Infallible;
 
@@ -10,6 +10,7 @@ use http::{StatusCode, request::Parts};
 
 use crate::login::QqLogin;
 use crate::login_required::LoginRequired;
+use crate::qq_session::{QqSession, SignOut};
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
@@ -24,6 +25,25 @@ impl<S: Sync> FromRequestParts<S> for QqUser {
 
 /// The signed-in user, if any.
 impl<S: Sync> OptionalFromRequestParts<S> for QqUser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(extension(parts))
+    }
+}
+
+/// The session of the signed-in user. Signed-out browsers are sent to the login; other clients get
+/// 401.
+impl<S: Sync> FromRequestParts<S> for QqSession {
+    type Rejection = LoginRequired;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LoginRequired> {
+        extension(parts).ok_or(LoginRequired)
+    }
+}
+
+/// The session of the signed-in user, if any.
+impl<S: Sync> OptionalFromRequestParts<S> for QqSession {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
@@ -75,6 +95,26 @@ impl<S: Sync> FromRequestParts<S> for QqLogin {
 /// Browsers keep the cookie that arrives last: a slow response that started earlier and renews the
 /// session restores the old tokens.
 impl IntoResponseParts for QqTokens {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+/// As a part of a response, the session replaces that of the request.
+impl IntoResponseParts for QqSession {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+/// As a part of a response, it ends the session of the request.
+impl IntoResponseParts for SignOut {
     type Error = Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {

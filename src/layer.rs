@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
+use http::Request;
+use tokio::time::Instant;
 use tower_layer::Layer;
 
+use crate::admission::{Admission, ConfirmedLogin};
 use crate::config::ConfigError;
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::Misconfigured;
+use crate::events::{log_failure, log_success};
+use crate::login::QqLogin;
 use crate::login_state::Intent;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
+use crate::qq_session::QqSession;
+use crate::random::{generate_support_code, random_bytes};
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
+use crate::session::sessions::NewSession;
 use crate::site::Site;
 use crate::tokens::QqTokens;
 #[cfg(feature = "revocation")]
@@ -126,8 +136,16 @@ impl QqAuthLayer {
                 "needs tokens, such as QqTokens::new(..), because the layer has `keep_tokens`";
             return Err(ConfigError::new("session cookie", problem));
         }
-        let session = sessions.start(user.clone(), tokens, self.site.now());
-        let cookie = sessions.write(session).map_err(|error| {
+        let now = self.site.now();
+        let new = NewSession {
+            id: random_bytes(),
+            user: user.clone(),
+            account: None,
+            tokens,
+            is_remembered: true,
+            stamp: now,
+        };
+        let cookie = sessions.write(&sessions.start(new, now)).map_err(|error| {
             ConfigError::new("user and tokens", format_args!("are too large: {error}"))
         })?;
         // The layer's cookies are ASCII.
@@ -158,14 +176,97 @@ impl QqAuthLayer {
     /// ```
     #[cfg(feature = "revocation")]
     pub async fn revoke_user(&self, user: &OpenId) -> Result<(), RevocationError> {
-        let Site {
-            revocations,
-            sessions,
-            ..
-        } = &*self.site;
-        revocations
-            .revoke_user(sessions, user, self.site.now())
-            .await
+        let site = &self.site;
+        let lifetime = site.sessions.settings().limits.lifetime;
+        let revoked = site.revocations.revoke_user(user, site.now(), lifetime);
+        revoked.await
+    }
+
+    /// Revokes one session of this user by its [id](QqSession::id), for a list of devices.
+    ///
+    /// Other machines notice like after [`revoke_user`](Self::revoke_user). An id of another user
+    /// has no effect.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the layer has no [list](crate::QqAuthLayerBuilder::revocations), or if
+    /// the list fails. In both cases the session may still count.
+    #[cfg(feature = "revocation")]
+    pub async fn revoke_session(&self, user: &OpenId, id: [u8; 16]) -> Result<(), RevocationError> {
+        let site = &self.site;
+        site.logins.end_session(&id);
+        let lifetime = site.sessions.settings().limits.lifetime;
+        let revoked = site
+            .revocations
+            .revoke_session(user, id, site.now(), lifetime);
+        revoked.await
+    }
+
+    /// Starts a session for a login that did not come by the callback, such as one whose code or
+    /// token a program has sent.
+    ///
+    /// It runs [`on_login`](crate::QqAuthLayerBuilder::on_login), with an empty head, and the
+    /// check against the revocation list. The handler returns the session as a part of its
+    /// response, in a POST that no other site can cause: see the [rules](crate::session). A path
+    /// that the hook redirects to is ignored.
+    ///
+    /// ```
+    /// use axum::{Form, extract::State};
+    /// use tower_qq_auth::{QqAuthLayer, QqSession};
+    /// # use std::collections::HashMap;
+    ///
+    /// async fn log_in(
+    ///     State(qq): State<QqAuthLayer>,
+    ///     Form(form): Form<HashMap<String, String>>,
+    /// ) -> Result<(QqSession, String), String> {
+    ///     let login = qq.client().login(&form["code"]).await.map_err(|error| error.to_string())?;
+    ///     let session = qq.begin(login).await.map_err(|error| error.to_string())?;
+    ///     let nickname = session.user().nickname().to_owned();
+    ///     Ok((session, nickname))
+    /// }
+    /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(log_in)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the hook refuses, fails or panics, if the user was revoked meanwhile, if
+    /// the list is unavailable, or if the layer is
+    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
+    pub async fn begin(&self, login: QqLogin) -> Result<QqSession, LoginError> {
+        let started = std::time::Instant::now();
+        let result = self.admit(login).await;
+        match &result {
+            Ok(session) => log_success(session.user().profile_complete(), started.elapsed()),
+            Err(error) => log_failure(error, started.elapsed()),
+        }
+        result
+    }
+
+    async fn admit(&self, login: QqLogin) -> Result<QqSession, LoginError> {
+        let support_code = generate_support_code();
+        let (head, ()) = Request::new(()).into_parts();
+        let login = ConfirmedLogin {
+            site: &self.site,
+            login,
+            head: Some(head),
+            is_remembered: true,
+            deadline: Instant::now() + self.site.client.app().options.login_timeout,
+            support_code: &support_code,
+        };
+        let session = match login.admit().await {
+            Ok(Admission::Admitted(admitted)) => admitted.session.ok_or_else(|| {
+                LoginError::new(
+                    Misconfigured,
+                    "the layer keeps no sessions: `without_session`",
+                )
+            }),
+            Ok(Admission::Refused(refused)) => Err(refused.into_error()),
+            Err(error) => Err(error),
+        };
+        match session {
+            Ok(session) => Ok(QqSession::begun(&self.site, session)),
+            Err(error) => Err(error.with_support_code(support_code)),
+        }
     }
 }
 

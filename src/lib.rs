@@ -322,6 +322,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 
+mod admission;
 mod builder;
 mod clock;
 mod config;
@@ -351,6 +352,7 @@ pub mod mock;
 mod paths;
 mod percent;
 mod qq;
+mod qq_session;
 mod random;
 mod redirect_uri;
 mod request;
@@ -361,7 +363,7 @@ mod return_to;
 pub mod revocation;
 mod routes;
 pub mod service;
-mod session;
+pub mod session;
 #[cfg(feature = "revocation")]
 mod session_check;
 #[cfg(not(feature = "revocation"))]
@@ -381,6 +383,7 @@ pub use self::{
     login::QqLogin,
     login_required::LoginRequired,
     qq::{app::QqApp, app_builder::QqAppBuilder, client::QqClient, codes},
+    qq_session::{QqSession, SignOut},
     require_qq_user::RequireQqUser,
     session::keys::SessionKeys,
     tokens::QqTokens,

@@ -13,6 +13,7 @@ pub struct QqLogin {
     tokens: QqTokens,
     return_to: String,
     intent: Option<String>,
+    session_id: Option<[u8; 16]>,
 }
 
 impl QqLogin {
@@ -23,6 +24,7 @@ impl QqLogin {
             tokens,
             return_to: "/".into(),
             intent: None,
+            session_id: None,
         }
     }
 
@@ -32,6 +34,11 @@ impl QqLogin {
 
     pub(crate) fn with_intent(self, intent: Option<String>) -> Self {
         Self { intent, ..self }
+    }
+
+    pub(crate) fn with_session_id(self, id: [u8; 16]) -> Self {
+        let session_id = Some(id);
+        Self { session_id, ..self }
     }
 
     /// Returns the user.
@@ -61,5 +68,14 @@ impl QqLogin {
     /// [`account_of`](crate::QqAuthLayerBuilder::account_of).
     pub fn intent(&self) -> Option<&str> {
         self.intent.as_deref()
+    }
+
+    /// Returns the id of the session that the login starts, for an app that lists the devices of
+    /// its users: see [`QqSession::id`](crate::QqSession::id).
+    ///
+    /// It is `None` for the login of a bare [`QqClient`](crate::QqClient), and with
+    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
+    pub fn session_id(&self) -> Option<[u8; 16]> {
+        self.session_id
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct PendingLogins {
 pub(crate) struct PendingLogin {
     pub(crate) return_to: ReturnTo,
     pub(crate) intent: Option<Intent>,
+    /// `false` if the session is to end with the browser.
+    pub(crate) is_remembered: bool,
 }
 
 /// The purpose of a login that changes an account, such as `bind`.
@@ -119,7 +121,7 @@ impl PendingLogins {
         };
         let value = self.seal.seal(&slot.context, &cookie.write(slot.room()));
         let state = format!("{number}{}", url_safe(&state_key(value.as_bytes())));
-        let cookie = self.scope.set(&slot.name, &value, LIFETIME.as_secs());
+        let cookie = self.scope.set(&slot.name, &value, Some(LIFETIME.as_secs()));
         (state, cookie)
     }
 
@@ -195,7 +197,11 @@ fn state_key(value: &[u8]) -> StateKey {
     key
 }
 
-/// The content of a login cookie: the time of the start, the intent, and then `return_to`.
+/// Beside the length of the intent, which is at most 32.
+const NOT_REMEMBERED: u8 = 0x80;
+
+/// The content of a login cookie: the time of the start, the length of the intent, the intent, and
+/// then `return_to`.
 struct LoginCookie {
     /// In tenths of a second.
     started_at: u32,
@@ -206,9 +212,14 @@ impl LoginCookie {
     /// Returns at most `room` bytes.
     fn write(&self, room: usize) -> Vec<u8> {
         let mut bytes = self.started_at.to_be_bytes().to_vec();
-        match &self.login.intent {
-            Some(intent) => intent.write(&mut bytes),
-            None => bytes.push(0),
+        let intent = self.login.intent.as_ref();
+        let mut length = intent.map_or(0, |intent| intent.name.len() as u8);
+        if !self.login.is_remembered {
+            length |= NOT_REMEMBERED;
+        }
+        bytes.push(length);
+        if let Some(intent) = intent {
+            intent.write(&mut bytes);
         }
         let room = room.saturating_sub(bytes.len());
         bytes.extend(self.login.return_to.to_bytes(room));
@@ -217,9 +228,10 @@ impl LoginCookie {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (started_at, bytes) = bytes.split_first_chunk()?;
-        let (intent, bytes) = match bytes.split_first()? {
-            (0, bytes) => (None, bytes),
-            (&length, bytes) => {
+        let (&length, bytes) = bytes.split_first()?;
+        let (intent, bytes) = match length & !NOT_REMEMBERED {
+            0 => (None, bytes),
+            length => {
                 let (intent, bytes) = Intent::read(length, bytes)?;
                 (Some(intent), bytes)
             }
@@ -229,6 +241,7 @@ impl LoginCookie {
             login: PendingLogin {
                 return_to: ReturnTo::from_bytes(bytes),
                 intent,
+                is_remembered: length & NOT_REMEMBERED == 0,
             },
         })
     }
@@ -258,7 +271,6 @@ impl Intent {
     fn write(&self, bytes: &mut Vec<u8>) {
         let padded = format!("{:A<32}", self.name);
         let name = BASE64_URL_SAFE_NO_PAD.decode(padded);
-        bytes.push(self.name.len() as u8);
         bytes.extend(name.expect("an intent is a word of up to 32 characters"));
         bytes.extend(self.account);
     }

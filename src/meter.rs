@@ -8,6 +8,8 @@
 //! | `qq_auth_logins_in_flight` | gauge | |
 //! | `qq_auth_sessions_unreadable_total` | counter of session cookies that no key opens | |
 //! | `qq_auth_old_key_used_total` | counter of cookies that an old key opened | |
+//! | `qq_auth_revocation_calls_total` | counter of calls of the list | `call`: `check` or `revoke`; `result`: `ok` or `failed` |
+//! | `qq_auth_sessions_unconfirmed_total` | counter of requests while the list is unavailable | `status`: `grace` (an older answer counts), `accepted` or `unverified` |
 //! | `qq_auth_qq_calls_total` | counter | `step`, `result`: `ok` or the code of the failure |
 
 use std::time::Duration;
@@ -37,6 +39,17 @@ pub(crate) fn session_unreadable() {
 
 pub(crate) fn old_key_used() {
     counter!("qq_auth_old_key_used_total").increment(1);
+}
+
+#[cfg(feature = "revocation")]
+pub(crate) fn revocation_list_called(call: &'static str, is_ok: bool) {
+    let result = if is_ok { "ok" } else { "failed" };
+    counter!("qq_auth_revocation_calls_total", "call" => call, "result" => result).increment(1);
+}
+
+#[cfg(feature = "revocation")]
+pub(crate) fn session_unconfirmed(status: &'static str) {
+    counter!("qq_auth_sessions_unconfirmed_total", "status" => status).increment(1);
 }
 
 /// Counts a login as in flight until it is dropped.

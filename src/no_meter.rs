@@ -12,6 +12,12 @@ pub(crate) fn session_unreadable() {}
 
 pub(crate) fn old_key_used() {}
 
+#[cfg(feature = "revocation")]
+pub(crate) fn revocation_list_called(_: &'static str, _: bool) {}
+
+#[cfg(feature = "revocation")]
+pub(crate) fn session_unconfirmed(_: &'static str) {}
+
 pub(crate) struct InFlight(());
 
 impl InFlight {

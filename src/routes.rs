@@ -3,8 +3,8 @@
 //! 1. Paths match byte for byte.
 //! 2. On the layer's paths a prefetch gets 403 and a wrong method 405; neither starts or uses up a
 //!    login.
-//! 3. A request carries the user of its session cookie or no user; one that an outer service
-//!    inserted is removed.
+//! 3. A request carries the user and the session of its cookie, or none; those that an outer
+//!    service inserted are removed.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ mod callback;
 mod code;
 pub(crate) mod context;
 mod failure;
-mod finish;
+pub(crate) mod finish;
 mod login;
 mod logout;
 mod run;
@@ -40,14 +40,16 @@ use self::{action::Action, context::RequestContext, failure::show_failure};
 /// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the
 /// layer.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
-    let requester = Requester::of(head.method, head.headers);
+    let requester = Requester::of(head.method, head.headers, site.origin());
     let current = match has_own_cookies {
         true => read_session(site, head),
-        false => Ok(CurrentSession::None),
+        false => Ok(CurrentSession::NONE),
     };
     let site = Arc::clone(site);
     let Some(route) = site.paths.find(head.uri.path()) else {
-        let is_valid = !matches!(current, Err(_) | Ok(CurrentSession::Unverified(_)));
+        let is_valid = current
+            .as_ref()
+            .is_ok_and(|current| !current.is_unverified());
         let context = RequestContext::new(site, head, requester, is_valid);
         return match current {
             Ok(current) => Action::Forward(context.with_session(current)),
@@ -76,18 +78,18 @@ pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bo
 }
 
 /// Reads the session of a request. The error is a session that the revocation list has to confirm.
-fn read_session(site: &Site, head: RequestHead<'_>) -> Result<CurrentSession, Box<Session>> {
+fn read_session(site: &Site, head: RequestHead<'_>) -> Result<CurrentSession, Arc<Session>> {
     if !site.keeps_sessions {
-        return Ok(CurrentSession::None);
+        return Ok(CurrentSession::NONE);
     }
     let log_unreadable = || log_unreadable_session(&site.log_limit);
     let session = site
         .sessions
         .read(head.headers, || site.now(), log_unreadable);
     let Some(session) = session else {
-        return Ok(CurrentSession::None);
+        return Ok(CurrentSession::NONE);
     };
-    let session = Box::new(session);
+    let session = Arc::new(session);
     match site.revocations.known_status(&session) {
         Some(status) => Ok(CurrentSession::new(session, status)),
         None => Err(session),

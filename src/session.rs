@@ -1,18 +1,47 @@
 //! Sessions: a sealed cookie holds the signed-in user.
 //!
-//! 1. Only the keys can open or make the cookie.
-//! 2. By default it expires 7 days after it was written and 30 days after the login; both times are
-//!    sealed.
-//! 3. A request in the second half of the idle time renews it.
+//! 1. Only the keys can open or make the cookie, and only for the site that its redirect URI names.
+//! 2. By default it expires 7 days after it was written and 30 days after the login. After a login
+//!    with `remember=0` it expires after 2 hours and 12 hours at the latest, and the browser drops
+//!    it when it closes. The absolute end is sealed at the login.
+//! 3. A request in the second half of the idle time renews it, if nothing speaks against the
+//!    session: never while the revocation list is unavailable.
 //! 4. An invalid cookie counts as none: the request is signed out, not rejected.
 //! 5. Its `Set-Cookie` has at most 2,048 bytes. A picture that does not fit, beside long tokens, is
 //!    left out.
+//!
+//! Handlers read and change the session as [`QqSession`](crate::QqSession), and end it with
+//! [`SignOut`](crate::SignOut):
+//!
+//! 1. Every change by the app wins over a renewal that is due. The layer believes an app that sends
+//!    a `Set-Cookie` under the session's name, and then sets none.
+//! 2. `SignOut` always counts: whatever the status, on a response that caches may store (it becomes
+//!    `no-store`), beside [`LoginRequired`](crate::LoginRequired), and on a forwarded callback. It
+//!    beats a `QqSession` on the same response.
+//! 3. A `QqSession` counts whatever the status, `101 Switching Protocols` included. A renewal is
+//!    skipped on errors and on 101. An error response to a forwarded callback starts no session
+//!    unless it carries a `QqSession`.
+//! 4. A `QqSession` of another layer or another request sets nothing and is an error in the log.
+//!    Another user needs a new session: `with_user` refuses another identity.
+//! 5. A request has only the layer's own [`QqUser`](crate::QqUser), `QqSession`,
+//!    [`QqLogin`](crate::QqLogin) and [`QqTokens`](crate::QqTokens). What an outer service inserts
+//!    is removed, a `SignOut` as well.
+//! 6. The account says who the user is in the app, never what they may do: copies of an older
+//!    cookie hold the older account until they expire.
+//! 7. A request that another site may have caused changes no user. `begin`, `with_account` and
+//!    `with_user` set nothing, and are an error in the log, if its `Sec-Fetch-Site` is neither
+//!    `same-origin` nor `none`, or its `Origin` is not the site's. A callback is exempt, since its
+//!    state proves that this browser started the login.
+//!
+//! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
+//! wins, and may bring former values back. A change after the response has started does nothing.
 
-use std::time::Duration;
-#[cfg(feature = "revocation")]
-use std::time::SystemTime;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
-use crate::clock::as_millis;
+use crate::clock::{as_millis, from_unix_millis, unix_millis};
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
@@ -23,16 +52,25 @@ mod layout;
 pub(crate) mod seal;
 pub(crate) mod sessions;
 
+/// The limit of an account in bytes.
+pub(crate) const MAX_ACCOUNT: usize = 256;
+
 /// A session as its cookie holds it.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) id: [u8; 16],
-    /// A digest of the user, under the key that sealed the session.
-    pub(crate) user_digest: [u8; 16],
     /// Milliseconds since the epoch, like all times here.
     started_at: u64,
+    /// The time that revocations are compared with. It is later than every cutoff of the user that
+    /// the revocation list had when the session started.
+    stamp: u64,
+    /// Sealed at the login, so that a longer lifetime in the settings does not prolong it.
+    ends_at: u64,
     renewed_at: u64,
+    /// `false` after a login with `remember=0`.
+    is_remembered: bool,
     pub(crate) user: QqUser,
+    pub(crate) account: Option<String>,
     tokens: Option<SessionTokens>,
     is_stale: bool,
 }
@@ -45,11 +83,16 @@ struct SessionTokens {
     expires_at: Option<u64>,
 }
 
+/// The error of a change that a session cannot take.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionError(String);
+
 impl Session {
     /// Returns the kept tokens with the lifetime that is left to them.
-    pub(crate) fn tokens(&self, now: impl Fn() -> u64) -> Option<QqTokens> {
+    pub(crate) fn tokens(&self, now: impl Fn() -> SystemTime) -> Option<QqTokens> {
         let tokens = self.tokens.as_ref()?;
-        let left = |expires_at: u64| Duration::from_millis(expires_at.saturating_sub(now()));
+        let left =
+            |expires_at: u64| Duration::from_millis(expires_at.saturating_sub(unix_millis(now())));
         Some(QqTokens {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
@@ -57,14 +100,33 @@ impl Session {
         })
     }
 
+    pub(crate) fn set_tokens(&mut self, tokens: &QqTokens, now: SystemTime) {
+        self.tokens = Some(SessionTokens::new(tokens, unix_millis(now)));
+    }
+
+    /// Starts the idle time anew.
+    pub(crate) fn renew(&mut self, now: SystemTime) {
+        // The clock may be behind that of the machine that wrote the session.
+        self.renewed_at = self.renewed_at.max(unix_millis(now));
+    }
+
     /// Returns whether half of the idle time has passed.
     pub(crate) fn is_stale(&self) -> bool {
         self.is_stale
     }
 
-    #[cfg(feature = "revocation")]
-    pub(crate) fn started(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(self.started_at)
+    pub(crate) fn started_at(&self) -> SystemTime {
+        from_unix_millis(self.started_at)
+    }
+
+    pub(crate) fn stamp(&self) -> SystemTime {
+        from_unix_millis(self.stamp)
+    }
+
+    /// Makes this a new session of the same user, which the revocations of the old one do not end.
+    pub(crate) fn replace(&mut self, id: [u8; 16], stamp: SystemTime) {
+        self.id = id;
+        self.stamp = unix_millis(stamp);
     }
 }
 
@@ -77,4 +139,35 @@ impl SessionTokens {
             expires_at: tokens.expires_in.map(expires_at),
         }
     }
+}
+
+impl SessionError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// `unwrap()` prints `Debug`, which should read as well.
+impl fmt::Debug for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+/// Checks an account of the app.
+pub(crate) fn check_account(account: &str) -> Result<(), SessionError> {
+    if (1..=MAX_ACCOUNT).contains(&account.len()) {
+        return Ok(());
+    }
+    let length = account.len();
+    let text = format!("the account must have 1 to {MAX_ACCOUNT} bytes: it has {length}");
+    Err(SessionError::new(text))
 }

@@ -1,4 +1,4 @@
-//! Checking sessions against the list, and revoking them.
+//! Checking sessions against the revocation list.
 
 use std::{
     fmt,
@@ -6,26 +6,27 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
 use tower::BoxError;
+use tracing::{Instrument, Span};
 
-use crate::clock::CLOCK_SKEW;
 use crate::config::ConfigError;
-use crate::events::log_user_revoked;
-use crate::revocation::cache::AnswerCache;
-use crate::revocation::list::{ErasedList, RevocationError, RevocationList, UnreadableEntry};
+use crate::meter;
+use crate::revocation::cache::{AnswerCache, CallError, CallResult};
+use crate::revocation::list::{ErasedList, RevocationList, UnreadableEntry};
 use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
-use crate::session::current::SessionStatus::{Revoked, Unverified, Valid};
-use crate::session::sessions::Sessions;
-use crate::user::OpenId;
+use crate::session::current::SessionStatus::{Assumed, Revoked, Unverified, Valid};
 
-/// The longest time that a list has to keep an entry, whatever the lifetime of a session.
-const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+mod login;
+mod revoke;
 
 /// The revocation list of a layer, if it has one, and how the layer uses it.
 pub(crate) struct Revocations {
     list: Option<CachedList>,
+    /// The QQ app whose users the subjects are.
+    app_id: String,
     pub(crate) timeout: Duration,
     pub(crate) freshness: Duration,
     pub(crate) grace: Duration,
@@ -35,13 +36,14 @@ pub(crate) struct Revocations {
 struct CachedList {
     list: Arc<dyn ErasedList>,
     /// `None` for a local list, which is asked every time.
-    cache: Option<AnswerCache>,
+    cache: Option<Arc<AnswerCache>>,
 }
 
 impl Default for Revocations {
     fn default() -> Self {
         Self {
             list: None,
+            app_id: String::new(),
             timeout: Duration::from_millis(500),
             freshness: Duration::from_secs(3),
             grace: Duration::from_secs(60),
@@ -53,7 +55,7 @@ impl Default for Revocations {
 impl Revocations {
     pub(crate) fn set_list(&mut self, list: impl RevocationList) {
         let list: Arc<dyn ErasedList> = Arc::new(list);
-        let cache = (!list.is_local()).then(AnswerCache::new);
+        let cache = (!list.is_local()).then(|| Arc::new(AnswerCache::new()));
         self.list = Some(CachedList { list, cache });
     }
 
@@ -65,8 +67,9 @@ impl Revocations {
         Ok(())
     }
 
-    fn has_list(&self) -> bool {
-        self.list.is_some()
+    pub(crate) fn for_app(self, app_id: &str) -> Self {
+        let app_id = app_id.to_owned();
+        Self { app_id, ..self }
     }
 
     /// Returns the status of a session if it is known without waiting.
@@ -74,174 +77,153 @@ impl Revocations {
         let Some(CachedList { list, cache }) = &self.list else {
             return Some(Valid);
         };
-        let subject = Subject::of(session);
+        let subject = self.subject(session);
         let Some(cache) = cache else {
-            let answer = list.local_cutoff(subject)?;
-            return Some(match answer {
-                Ok(cutoff) => judge(session, cutoff),
-                Err(error) => self.fall_back(&to_log_line(&error)),
-            });
+            let result = list.local_cutoff(subject)?.map_err(CallError::new);
+            if result.is_err() {
+                note_check(&result, true);
+            }
+            return Some(self.judge_local(session, result));
         };
         let cached = cache.get(subject);
-        let within = |age| cached.filter(|answer| answer.is_younger_than(age));
-        if let Some(answer) = within(self.freshness) {
+        if let Some(answer) = cached.filter(|answer| answer.is_younger_than(self.freshness)) {
             return Some(judge(session, answer.cutoff));
         }
-        if !cache.is_backing_off() {
+        if cache.may_ask() {
             return None;
         }
-        Some(match within(self.grace) {
-            Some(answer) => judge(session, answer.cutoff),
-            None => self.fallback_status(),
-        })
+        Some(self.status_without_call(session, cache))
     }
 
-    /// Asks the list for the status of a session.
-    pub(crate) async fn ask_status(&self, session: &Session) -> SessionStatus {
+    /// Asks the list for the status of a session. Without `logs`, a failure is only counted.
+    pub(crate) async fn ask_status(&self, session: &Session, logs: bool) -> SessionStatus {
         let Some(CachedList { list, cache }) = &self.list else {
             return Valid;
         };
-        let subject = Subject::of(session);
-        let cache = cache.as_ref();
-        let call = cache.map(|cache| cache.start_call(self.timeout));
-        let answer = self.with_timeout(list.latest_cutoff(subject)).await;
-        match answer {
-            Ok(cutoff) => {
-                if let Some(call) = call {
-                    call.succeed(subject, cutoff);
-                }
-                judge(session, cutoff)
-            }
-            Err(error) => {
-                if let Some(call) = call {
-                    call.fail(error.is_outage);
-                }
-                let cached = cache.and_then(|cache| cache.get(subject));
-                match cached.filter(|answer| answer.is_younger_than(self.grace)) {
-                    Some(answer) => judge(session, answer.cutoff),
-                    None => self.fall_back(&error.text),
-                }
-            }
-        }
-    }
-
-    /// Revokes one session under every key of the ring, since copies may be sealed by any of them.
-    pub(crate) async fn revoke_session(
-        &self,
-        sessions: &Sessions,
-        session: &Session,
-        now: SystemTime,
-    ) {
-        if !self.has_list() {
-            return;
-        }
-        let ends = session.started() + sessions.settings().lifetime.min(MAX_KEEP);
-        let left = ends.duration_since(now).unwrap_or_default();
-        let digests = sessions.user_digests(session.user.openid());
-        let subjects = digests.map(|digest| Subject::new(digest, Some(session.id)));
-        // The failure is in the log, and the caller can do nothing about it.
-        let _ = self.raise(subjects, now + CLOCK_SKEW, left).await;
-    }
-
-    /// Revokes all sessions of a user that started up to now.
-    pub(crate) async fn revoke_user(
-        &self,
-        sessions: &Sessions,
-        user: &OpenId,
-        now: SystemTime,
-    ) -> Result<(), RevocationError> {
-        let digests = sessions.user_digests(user);
-        let subjects = digests.map(|digest| Subject::new(digest, None));
-        let keep_for = sessions.settings().lifetime.min(MAX_KEEP);
-        self.raise(subjects, now, keep_for).await?;
-        log_user_revoked();
-        Ok(())
-    }
-
-    async fn raise(
-        &self,
-        subjects: impl Iterator<Item = Subject>,
-        cutoff: SystemTime,
-        keep_for: Duration,
-    ) -> Result<(), RevocationError> {
-        const NO_LIST: &str =
-            "there is no revocation list: set one with `QqAuthLayerBuilder::revocations`";
-        let Some(CachedList { list, cache }) = &self.list else {
-            return Err(RevocationError::new(NO_LIST));
+        let subject = self.subject(session);
+        let call = self.check_call(list, subject, logs);
+        let Some(cache) = cache else {
+            return self.judge_local(session, call.await);
         };
-        for subject in subjects {
-            let call = list.raise_cutoff(subject, cutoff, keep_for + CLOCK_SKEW);
-            if let Err(FailedCall { text, .. }) = self.with_timeout(call).await {
-                tracing::error!("cannot put a session on the revocation list: {text}");
-                return Err(RevocationError::new(
-                    "the revocation list failed: try again",
-                ));
-            }
-            if let Some(cache) = cache {
-                cache.invalidate(subject);
-            }
-        }
-        Ok(())
-    }
-
-    async fn with_timeout<T>(
-        &self,
-        call: impl Future<Output = Result<T, BoxError>>,
-    ) -> Result<T, FailedCall> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map_err(|error| FailedCall {
-                is_outage: !error.is::<UnreadableEntry>(),
-                text: to_log_line(&error),
-            }),
-            Err(_) => Err(FailedCall {
-                is_outage: true,
-                text: "no answer in time".to_owned(),
-            }),
-        }
-    }
-
-    /// Logs that the list is unavailable for a session and returns the status that it gets.
-    fn fall_back(&self, error: &str) -> SessionStatus {
-        if self.accept_unverified {
-            tracing::warn!("accepted a session without the revocation list: {error}");
+        let result = if self.freshness.is_zero() {
+            // A shared call may have started before this request, and miss a revocation.
+            let asked_at = Instant::now();
+            let result = call.await;
+            cache.record(subject, asked_at, &result);
+            Some(result)
         } else {
-            tracing::error!("cannot check a session against the revocation list: {error}");
+            cache.ask(subject, call).await
+        };
+        match result {
+            Some(Ok(cutoff)) => judge(session, cutoff),
+            Some(Err(_)) | None => self.status_without_call(session, cache),
         }
-        self.fallback_status()
+    }
+
+    /// Returns the interval at which a session is checked again while a connection stays open.
+    pub(crate) fn refresh_time(&self) -> Duration {
+        const SECOND: Duration = Duration::from_secs(1);
+        match &self.list {
+            Some(CachedList { cache: Some(_), .. }) => self.freshness.max(SECOND),
+            Some(CachedList { cache: None, .. }) => SECOND,
+            None => 60 * SECOND,
+        }
+    }
+
+    /// Calls the list in a future that can outlive the request.
+    fn check_call(
+        &self,
+        list: &Arc<dyn ErasedList>,
+        subject: Subject,
+        logs: bool,
+    ) -> impl Future<Output = CallResult> + Send + 'static {
+        let (list, timeout) = (Arc::clone(list), self.timeout);
+        let call = async move {
+            let result = with_timeout(timeout, list.latest_cutoff(subject)).await;
+            note_check(&result, logs);
+            result
+        };
+        call.instrument(Span::current())
+    }
+
+    fn judge_local(&self, session: &Session, result: CallResult) -> SessionStatus {
+        match result {
+            Ok(cutoff) => judge(session, cutoff),
+            Err(_) => self.fallback_status(),
+        }
+    }
+
+    /// Returns the status by an older answer, or the one that the settings name.
+    fn status_without_call(&self, session: &Session, cache: &AnswerCache) -> SessionStatus {
+        let cached = cache.get(self.subject(session));
+        let Some(answer) = cached.filter(|answer| answer.is_younger_than(self.grace)) else {
+            return self.fallback_status();
+        };
+        meter::session_unconfirmed("grace");
+        match judge(session, answer.cutoff) {
+            Valid => Assumed,
+            status => status,
+        }
     }
 
     fn fallback_status(&self) -> SessionStatus {
         if self.accept_unverified {
-            Valid
+            meter::session_unconfirmed("accepted");
+            Assumed
         } else {
+            meter::session_unconfirmed("unverified");
             Unverified
         }
     }
-}
 
-struct FailedCall {
-    /// `false` if only this entry is unreadable.
-    is_outage: bool,
-    text: String,
+    fn subject(&self, session: &Session) -> Subject {
+        Subject::new(&self.app_id, session.user.openid(), Some(session.id))
+    }
 }
 
 /// Judges a session by the cutoff of the list.
 fn judge(session: &Session, cutoff: Option<SystemTime>) -> SessionStatus {
     match cutoff {
-        Some(cutoff) if session.started() <= cutoff => Revoked,
+        Some(cutoff) if session.stamp() <= cutoff => Revoked,
         _ => Valid,
     }
 }
 
-/// Returns the text of an error as one line of a log.
-fn to_log_line(error: &BoxError) -> String {
-    error.to_string().escape_debug().to_string()
+/// Counts a call about a session, and logs it if it failed.
+fn note_check(result: &CallResult, logs: bool) {
+    meter::revocation_list_called("check", result.is_ok());
+    if let (Err(error), true) = (result, logs) {
+        let text = &error.text;
+        tracing::error!("cannot check a session against the revocation list: {text}");
+    }
+}
+
+async fn with_timeout<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(answer) => answer.map_err(CallError::new),
+        Err(_) => Err(CallError {
+            is_outage: true,
+            text: "no answer in time".to_owned(),
+        }),
+    }
+}
+
+impl CallError {
+    fn new(error: BoxError) -> Self {
+        Self {
+            is_outage: !error.is::<UnreadableEntry>(),
+            text: error.to_string().escape_debug().to_string(),
+        }
+    }
 }
 
 impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocations")
-            .field("has_list", &self.has_list())
+            .field("has_list", &self.list.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::HeaderValue;
+use tokio::task::JoinHandle;
+use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::hooks::account_of::AccountOf;
@@ -15,6 +17,8 @@ use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 use crate::return_to::ReturnTo;
+#[cfg(feature = "revocation")]
+use crate::revocation::list::RevocationError;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
 use crate::session::sessions::Sessions;
@@ -68,17 +72,43 @@ impl Site {
     }
 
     /// Asks the revocation list about a session.
-    pub(crate) async fn check(&self, session: Box<Session>) -> CurrentSession {
-        let status = self.revocations.ask_status(&session).await;
+    pub(crate) async fn check(&self, session: Arc<Session>) -> CurrentSession {
+        let status = self.revocations.ask_status(&session, true).await;
         CurrentSession::new(session, status)
     }
 
-    /// Revokes a session and stops handing out the login that started it. Failures are logged.
+    /// Revokes a session and stops handing out the login that started it.
     pub(crate) async fn end_session(&self, session: &Session) {
+        let left = self.sessions.ends_at(session).duration_since(self.now());
+        let (user, left) = (session.user.openid(), left.unwrap_or_default());
         self.logins.end_session(&session.id);
-        self.revocations
-            .revoke_session(&self.sessions, session, self.now())
-            .await;
+        let revoked = self
+            .revocations
+            .revoke_session(user, session.id, self.now(), left);
+        // A failure is in the log, and the caller can do nothing about it.
+        let _ = revoked.await;
+    }
+
+    /// Ends a session in a task of its own, so that it ends even if the client leaves.
+    pub(crate) fn spawn_end(self: &Arc<Self>, session: Arc<Session>) -> JoinHandle<()> {
+        let site = Arc::clone(self);
+        let ended = async move { site.end_session(&session).await };
+        tokio::spawn(ended.instrument(Span::current()))
+    }
+
+    /// Ends all sessions of a user, and returns the one that replaces this one.
+    #[cfg(feature = "revocation")]
+    pub(crate) async fn replace_sessions(
+        &self,
+        mut session: Session,
+        id: [u8; 16],
+    ) -> Result<Session, RevocationError> {
+        let (now, lifetime) = (self.now(), self.sessions.settings().limits.lifetime);
+        let stamp = self.revocations.replace_sessions(&session, now, lifetime);
+        let stamp = stamp.await?;
+        self.logins.end_session(&session.id);
+        session.replace(id, stamp);
+        Ok(session)
     }
 }
 

@@ -44,14 +44,14 @@ impl QqUser {
         openid: OpenId,
         unionid: Option<UnionId>,
         nickname: &str,
-        avatar: Option<&str>,
+        avatar: Option<String>,
         profile_complete: bool,
     ) -> Self {
         Self(Arc::new(Fields {
             openid,
             unionid,
             nickname: nickname.to_owned(),
-            avatar: avatar.map(str::to_owned),
+            avatar,
             profile_complete,
         }))
     }

@@ -35,13 +35,13 @@ impl QqAuthLayerBuilder {
     /// Sets the time after which a user who does not visit is signed out. By default 7 days; at
     /// least a minute. A visit in the second half renews the session.
     pub fn session_idle(mut self, idle: Duration) -> Self {
-        self.session.idle = idle;
+        self.session.limits.idle = idle;
         self
     }
 
     /// Sets the longest time that a user stays signed in. By default 30 days; at least a minute.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
-        self.session.lifetime = lifetime;
+        self.session.limits.lifetime = lifetime;
         self
     }
 

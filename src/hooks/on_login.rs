@@ -10,6 +10,8 @@ use http::request;
 use tower::BoxError;
 
 use super::panics::catch_panic;
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::Refused;
 use crate::login::QqLogin;
 
 /// The app's answer to a login that QQ confirmed, for
@@ -19,9 +21,10 @@ use crate::login::QqLogin;
 /// use tower_qq_auth::Verdict;
 ///
 /// let welcome = Verdict::allow().redirect_to("/welcome");
+/// let member = Verdict::allow().with_account("42");
 /// let banned = Verdict::refuse("this account is closed");
 /// let survey = Verdict::refuse("too young").redirect_to("/not-yet");
-/// # drop((welcome, banned, survey));
+/// # drop((welcome, member, banned, survey));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a verdict does nothing until on_login returns it"]
@@ -29,6 +32,8 @@ pub struct Verdict {
     /// The reason of a refusal.
     refusal: Option<String>,
     redirect_to: Option<String>,
+    account: Option<String>,
+    ends_other_sessions: bool,
 }
 
 impl Verdict {
@@ -37,14 +42,17 @@ impl Verdict {
         Self {
             refusal: None,
             redirect_to: None,
+            account: None,
+            ends_other_sessions: false,
         }
     }
 
     /// Refuses the login. A page with status 403 shows `reason` as plain text.
     pub fn refuse(reason: impl Into<String>) -> Self {
+        let refusal = Some(reason.into());
         Self {
-            refusal: Some(reason.into()),
-            redirect_to: None,
+            refusal,
+            ..Self::allow()
         }
     }
 
@@ -56,11 +64,34 @@ impl Verdict {
         self
     }
 
+    /// Sets the app's own id of the user, 1 to 256 bytes, which
+    /// [`QqSession::account`](crate::QqSession::account) returns from the first page on.
+    ///
+    /// A longer or empty one fails the login as `app_failed`. A refused login ignores it.
+    pub fn with_account(mut self, account: impl Into<String>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// Ends all other sessions of the user, and keeps the one that this login starts.
+    ///
+    /// Needs a [revocation list](crate::QqAuthLayerBuilder::revocations): without one the login
+    /// ends as `misconfigured`. Of two such logins at once, one may be refused.
+    #[cfg(feature = "revocation")]
+    pub fn end_other_sessions(mut self) -> Self {
+        self.ends_other_sessions = true;
+        self
+    }
+
     /// Splits the verdict, so that a refused login cannot be taken for an accepted one.
     pub(crate) fn into_result(self) -> Result<AcceptedLogin, RefusedLogin> {
         let redirect_to = self.redirect_to;
         match self.refusal {
-            None => Ok(AcceptedLogin { redirect_to }),
+            None => Ok(AcceptedLogin {
+                redirect_to,
+                account: self.account,
+                ends_other_sessions: self.ends_other_sessions,
+            }),
             Some(reason) => Err(RefusedLogin {
                 reason,
                 redirect_to,
@@ -71,11 +102,20 @@ impl Verdict {
 
 pub(crate) struct AcceptedLogin {
     pub(crate) redirect_to: Option<String>,
+    pub(crate) account: Option<String>,
+    #[cfg_attr(not(feature = "revocation"), allow(dead_code))]
+    pub(crate) ends_other_sessions: bool,
 }
 
 pub(crate) struct RefusedLogin {
     pub(crate) reason: String,
     pub(crate) redirect_to: Option<String>,
+}
+
+impl RefusedLogin {
+    pub(crate) fn into_error(self) -> LoginError {
+        LoginError::new(Refused, "the app refused the login").with_reason(self.reason)
+    }
 }
 
 type VerdictFuture = Pin<Box<dyn Future<Output = Result<Verdict, BoxError>> + Send>>;

@@ -11,6 +11,8 @@ pub(crate) struct Requester {
     pub(crate) purpose: Purpose,
     /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
+    /// `true` if another site may have caused the request, by `Sec-Fetch-Site` or `Origin`.
+    pub(crate) is_foreign: bool,
 }
 
 /// The kind of client, which decides how a request is answered.
@@ -45,9 +47,9 @@ impl Requester {
     /// Classifies a request. Fetch Metadata, or else `Accept: text/html`, marks a navigation.
     ///
     /// One pass over the headers is faster than a lookup for each.
-    pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(method: &Method, headers: &HeaderMap, site_origin: &str) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
-        let (mut sends_cookies, mut is_early) = (false, false);
+        let (mut sends_cookies, mut is_early, mut is_foreign) = (false, false, false);
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
@@ -57,6 +59,10 @@ impl Requester {
                 mode = Some(value.as_bytes());
             } else if *name == SEC_FETCH_DEST {
                 destination = Some(value.as_bytes());
+            } else if *name == SEC_FETCH_SITE {
+                is_foreign |= value != "same-origin" && value != "none";
+            } else if *name == header::ORIGIN {
+                is_foreign |= value != site_origin;
             } else if PURPOSES.contains(name) {
                 is_early |= is_prefetch(value);
             }
@@ -82,6 +88,7 @@ impl Requester {
             kind,
             purpose,
             sends_cookies,
+            is_foreign,
         }
     }
 
@@ -177,6 +184,7 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str>
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Browsers name a prefetch in different headers.
 const PURPOSES: [HeaderName; 5] = [
     HeaderName::from_static("sec-purpose"),

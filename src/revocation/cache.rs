@@ -1,10 +1,18 @@
 //! A cache of the list's answers: it spares most requests a call and bridges short outages.
+//!
+//! 1. Requests that ask about one session at the same time share one call.
+//! 2. After a failed call the list is asked once a second, by one request; all others make do with
+//!    what the cache holds.
+//! 3. A revocation by this machine outdates every answer that was asked for before it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use moka::sync::Cache;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::subject::Subject;
 
@@ -14,11 +22,30 @@ const CAPACITY: u64 = 100_000;
 /// Pause after a failed call, so that not every request waits for a list that is down.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
+/// The result of a call of the list.
+pub(crate) type CallResult = Result<Option<SystemTime>, CallError>;
+
+/// The error of a failed call.
+#[derive(Clone)]
+pub(crate) struct CallError {
+    /// `false` if only this entry is unreadable.
+    pub(crate) is_outage: bool,
+    /// One line for the log.
+    pub(crate) text: String,
+}
+
 pub(crate) struct AnswerCache {
     answers: Cache<Subject, Answer>,
-    failed_at: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The calls under way. `None` until one is answered.
+    calls: HashMap<Subject, watch::Receiver<Option<CallResult>>>,
+    failed_at: Option<Instant>,
     /// The time of the last revocation by this machine. Answers asked for earlier are not cached.
-    revoked_at: Mutex<Option<Instant>>,
+    revoked_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -37,8 +64,7 @@ impl AnswerCache {
     pub(crate) fn new() -> Self {
         Self {
             answers: Cache::new(CAPACITY),
-            failed_at: Mutex::default(),
-            revoked_at: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
@@ -46,67 +72,100 @@ impl AnswerCache {
         self.answers.get(&session)
     }
 
-    pub(crate) fn is_backing_off(&self) -> bool {
-        lock(&self.failed_at).is_some_and(|failed_at| failed_at.elapsed() < BACK_OFF)
+    /// Returns whether the list may be asked now. While it fails, one request a second may.
+    pub(crate) fn may_ask(&self) -> bool {
+        let mut state = self.lock();
+        let is_backing_off = |failed_at: Instant| failed_at.elapsed() < BACK_OFF;
+        match state.failed_at {
+            Some(failed_at) if is_backing_off(failed_at) => false,
+            Some(_) => {
+                state.failed_at = Some(Instant::now());
+                true
+            }
+            None => true,
+        }
     }
 
-    /// Starts a call of the list. If it is dropped after half of its `timeout`, it counts as
-    /// failed.
-    pub(crate) fn start_call(&self, timeout: Duration) -> ListCall<'_> {
-        ListCall {
-            cache: self,
-            asked_at: Instant::now(),
-            slow_after: timeout / 2,
-            has_failed: None,
+    /// Joins the call about this session, or starts one in a task of its own, so that it ends even
+    /// if the client leaves. Returns `None` if the call panicked.
+    pub(crate) async fn ask<F>(self: &Arc<Self>, session: Subject, call: F) -> Option<CallResult>
+    where
+        F: Future<Output = CallResult> + Send + 'static,
+    {
+        let mut result = self.join_or_start(session, call);
+        let result = result.wait_for(Option::is_some).await.ok()?;
+        result.clone()
+    }
+
+    fn join_or_start<F>(
+        self: &Arc<Self>,
+        session: Subject,
+        call: F,
+    ) -> watch::Receiver<Option<CallResult>>
+    where
+        F: Future<Output = CallResult> + Send + 'static,
+    {
+        let mut state = self.lock();
+        if let Some(result) = state
+            .calls
+            .get(&session)
+            .filter(|it| it.has_changed().is_ok())
+        {
+            return result.clone();
+        }
+        let (sender, result) = watch::channel(None);
+        state.calls.insert(session, result.clone());
+        drop(state);
+        let (cache, asked_at) = (Arc::clone(self), Instant::now());
+        tokio::spawn(async move {
+            let result = call.await;
+            cache.record(session, asked_at, &result);
+            sender.send_replace(Some(result));
+        });
+        result
+    }
+
+    /// Keeps the result of a call.
+    pub(crate) fn record(&self, session: Subject, asked_at: Instant, result: &CallResult) {
+        let mut state = self.lock();
+        state.calls.remove(&session);
+        match result {
+            Ok(cutoff) => {
+                state.failed_at = None;
+                if state
+                    .revoked_at
+                    .is_none_or(|revoked_at| revoked_at < asked_at)
+                {
+                    let cutoff = *cutoff;
+                    self.answers.insert(session, Answer { cutoff, asked_at });
+                }
+            }
+            Err(error) => state.failed_at = error.is_outage.then(Instant::now),
         }
     }
 
     /// Removes the answers that this revocation outdates.
     pub(crate) fn invalidate(&self, subject: Subject) {
-        let mut revoked_at = lock(&self.revoked_at);
-        *revoked_at = Some(Instant::now());
+        let mut state = self.lock();
+        state.revoked_at = Some(Instant::now());
         match subject.session() {
             Some(_) => self.answers.invalidate(&subject),
             None => self.answers.invalidate_all(),
         }
-    }
-}
-
-/// A call of the list. It remembers whether the list failed, even if it is dropped.
-pub(crate) struct ListCall<'c> {
-    cache: &'c AnswerCache,
-    asked_at: Instant,
-    slow_after: Duration,
-    has_failed: Option<bool>,
-}
-
-impl ListCall<'_> {
-    pub(crate) fn succeed(mut self, session: Subject, cutoff: Option<SystemTime>) {
-        self.has_failed = Some(false);
-        let asked_at = self.asked_at;
-        let revoked_at = lock(&self.cache.revoked_at);
-        if revoked_at.is_none_or(|revoked_at| revoked_at < asked_at) {
-            let answer = Answer { cutoff, asked_at };
-            self.cache.answers.insert(session, answer);
-        }
+        state.calls.clear();
     }
 
-    /// `is_outage` is `false` if the failure concerns this session alone.
-    pub(crate) fn fail(mut self, is_outage: bool) {
-        self.has_failed = Some(is_outage);
+    /// Revokes a session on this machine alone, for as long as an answer counts.
+    pub(crate) fn revoke(&self, session: Subject, cutoff: SystemTime) {
+        let mut state = self.lock();
+        let asked_at = Instant::now();
+        state.revoked_at = Some(asked_at);
+        state.calls.remove(&session);
+        let cutoff = Some(cutoff);
+        self.answers.insert(session, Answer { cutoff, asked_at });
     }
-}
 
-impl Drop for ListCall<'_> {
-    fn drop(&mut self) {
-        // A client that left early says nothing about the list.
-        let is_slow = self.asked_at.elapsed() >= self.slow_after;
-        if let Some(has_failed) = self.has_failed.or(is_slow.then_some(true)) {
-            *lock(&self.cache.failed_at) = has_failed.then(Instant::now);
-        }
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

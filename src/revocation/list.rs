@@ -21,7 +21,8 @@ pub trait RevocationList: Send + Sync + 'static {
     /// The layer asks a local list at every signed-in request, without a cache in between.
     const IS_LOCAL: bool = false;
 
-    /// Returns the latest cutoff for a session: the later one of its own and its user's.
+    /// Returns the latest cutoff for a session: the later one of its own and its user's. For a
+    /// subject without a session, returns the user's.
     ///
     /// Sessions that started up to the cutoff are revoked. The future is dropped if it takes longer
     /// than [`revocation_timeout`](crate::QqAuthLayerBuilder::revocation_timeout).
@@ -38,9 +39,9 @@ pub trait RevocationList: Send + Sync + 'static {
 
     /// Raises the cutoff of a subject and returns the stored value.
     ///
-    /// Atomically stores the later one of `cutoff` and the stored cutoff plus 1 millisecond, and
-    /// keeps the entry for `keep_for`, or longer if it was to be kept longer. Every later
-    /// [`latest_cutoff`](Self::latest_cutoff) sees it.
+    /// Atomically stores the latest of `cutoff`, the list's own time and the stored cutoff plus 1
+    /// millisecond, and keeps the entry for `keep_for`, or longer if it was to be kept longer.
+    /// Every later [`latest_cutoff`](Self::latest_cutoff) sees it.
     ///
     /// # Errors
     ///
@@ -51,6 +52,30 @@ pub trait RevocationList: Send + Sync + 'static {
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> impl Future<Output = Result<SystemTime, BoxError>> + Send;
+
+    /// Raises the cutoff of the user of a session that is not revoked, and returns the stored value.
+    ///
+    /// The layer calls it if a session ends all other sessions of its user. Atomically:
+    ///
+    /// - If the latest cutoff for the session is at or after `started_at`, stores nothing and
+    ///   returns `None`.
+    /// - Otherwise raises the cutoff of the user as [`raise_cutoff`](Self::raise_cutoff) does, to
+    ///   `started_at` at least.
+    ///
+    /// So of two calls for one session, one returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the cutoff may not have been stored, or, with nothing stored, if an
+    /// entry of the user or session cannot be read: the session may be revoked. The layer logs the
+    /// error's text.
+    fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> impl Future<Output = Result<Option<SystemTime>, BoxError>> + Send;
 }
 
 type ListFuture<'l, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'l>>;
@@ -70,6 +95,14 @@ pub(crate) trait ErasedList: Send + Sync {
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> ListFuture<'_, SystemTime>;
+
+    fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> ListFuture<'_, Option<SystemTime>>;
 }
 
 impl<L: RevocationList> ErasedList for L {
@@ -102,21 +135,43 @@ impl<L: RevocationList> ErasedList for L {
             self, subject, cutoff, keep_for,
         ))
     }
+
+    fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> ListFuture<'_, Option<SystemTime>> {
+        Box::pin(RevocationList::raise_user_cutoff(
+            self, session, started_at, cutoff, keep_for,
+        ))
+    }
 }
 
-/// The error for a revocation that may not be on the list.
-#[derive(Debug)]
-pub struct RevocationError(&'static str);
-
-impl RevocationError {
-    pub(crate) fn new(text: &'static str) -> Self {
-        Self(text)
-    }
+/// The error of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevocationError {
+    /// The layer has no revocation list. Set one with
+    /// [`revocations`](crate::QqAuthLayerBuilder::revocations).
+    NoList,
+    /// The revocation list failed, and the revocation may not be on it. Try again.
+    Failed,
+    /// The session that was to end the other ones has ended already, or another request has ended
+    /// it at the same time.
+    SessionEnded,
 }
 
 impl fmt::Display for RevocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(match self {
+            Self::NoList => {
+                "there is no revocation list: set one with `QqAuthLayerBuilder::revocations`"
+            }
+            Self::Failed => "the revocation list failed: try again",
+            Self::SessionEnded => "the session has ended: sign in again",
+        })
     }
 }
 

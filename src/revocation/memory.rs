@@ -2,6 +2,7 @@
 
 use std::{
     cmp::max,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -17,6 +18,8 @@ use super::{list::RevocationList, subject::Subject};
 pub struct InMemoryRevocations {
     /// By session id or user digest.
     entries: Cache<[u8; 16], Entry>,
+    /// Held while a cutoff is raised, because that may depend on two entries.
+    raising: Arc<Mutex<()>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +44,31 @@ impl InMemoryRevocations {
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(EntryExpiry)
             .build();
-        Self { entries }
+        let raising = Arc::default();
+        Self { entries, raising }
+    }
+
+    /// Returns the later cutoff of a session and its user.
+    fn latest(&self, session: Subject) -> Option<SystemTime> {
+        let cutoff = |key| self.entries.get(key).map(|entry| entry.cutoff);
+        let session_cutoff = session.session().and_then(cutoff);
+        max(session_cutoff, cutoff(session.user()))
+    }
+
+    /// Raises a cutoff. The caller holds `raising`.
+    fn raise(&self, key: [u8; 16], cutoff: SystemTime, keep_for: Duration) -> SystemTime {
+        let cutoff = max(cutoff, SystemTime::now());
+        let keep_until = Instant::now().checked_add(keep_for);
+        let entry = self.entries.entry(key).and_upsert_with(|stored| {
+            let Some(stored) = stored.map(moka::Entry::into_value) else {
+                return Entry { cutoff, keep_until };
+            };
+            Entry {
+                cutoff: max(cutoff, stored.cutoff + Duration::from_millis(1)),
+                keep_until: stored.keep_until.zip(keep_until).map(|(a, b)| max(a, b)),
+            }
+        });
+        entry.into_value().cutoff
     }
 }
 
@@ -55,9 +82,7 @@ impl RevocationList for InMemoryRevocations {
     const IS_LOCAL: bool = true;
 
     async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
-        let cutoff = |key| self.entries.get(key).map(|entry| entry.cutoff);
-        let session_cutoff = session.session().and_then(cutoff);
-        Ok(max(session_cutoff, cutoff(session.user())))
+        Ok(self.latest(session))
     }
 
     async fn raise_cutoff(
@@ -66,18 +91,24 @@ impl RevocationList for InMemoryRevocations {
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> Result<SystemTime, BoxError> {
-        let keep_until = Instant::now().checked_add(keep_for);
+        let _guard = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
         let key = *subject.session().unwrap_or(subject.user());
-        let entry = self.entries.entry(key).and_upsert_with(|stored| {
-            let Some(stored) = stored.map(moka::Entry::into_value) else {
-                return Entry { cutoff, keep_until };
-            };
-            Entry {
-                cutoff: max(cutoff, stored.cutoff + Duration::from_millis(1)),
-                keep_until: stored.keep_until.zip(keep_until).map(|(a, b)| max(a, b)),
-            }
-        });
-        Ok(entry.into_value().cutoff)
+        Ok(self.raise(key, cutoff, keep_for))
+    }
+
+    async fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<Option<SystemTime>, BoxError> {
+        let _guard = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.latest(session) >= Some(started_at) {
+            return Ok(None);
+        }
+        let stored = self.raise(*session.user(), max(cutoff, started_at), keep_for);
+        Ok(Some(stored))
     }
 }
 

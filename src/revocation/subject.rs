@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::session::Session;
+use aws_lc_rs::digest::{SHA256, digest};
+
+#[cfg(feature = "redis")]
+use crate::random::random_bytes;
+use crate::user::OpenId;
 
 /// A session, or all sessions of a user, as a revocation list knows them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,18 +16,29 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn of(session: &Session) -> Self {
+    /// The digest does not depend on the session keys, so a revocation holds when they change.
+    pub(crate) fn new(app_id: &str, user: &OpenId, session: Option<[u8; 16]>) -> Self {
+        let text = ["qq-auth", app_id, user.as_str()].join("\n");
+        let digest = digest(&SHA256, text.as_bytes());
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest.as_ref()[..16]);
         Self {
-            user: session.user_digest,
-            session: Some(session.id),
+            user: half,
+            session,
         }
     }
 
-    pub(crate) fn new(user: [u8; 16], session: Option<[u8; 16]>) -> Self {
-        Self { user, session }
+    /// Creates a session that no user has, to check a list.
+    #[cfg(feature = "redis")]
+    pub(crate) fn random() -> Self {
+        Self {
+            user: random_bytes(),
+            session: Some(random_bytes()),
+        }
     }
 
-    /// Returns the digest of the user.
+    /// Returns the user: the first half of the SHA-256 of `qq-auth`, the app id and the openid,
+    /// separated by line feeds.
     pub fn user(&self) -> &[u8; 16] {
         &self.user
     }

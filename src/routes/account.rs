@@ -1,5 +1,7 @@
 //! The account for which a login with an intent is started. The login must end in the same one.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use tower::BoxError;
 
@@ -11,18 +13,22 @@ use crate::session::current::CurrentSession;
 use crate::site::Site;
 
 /// Returns whether the app's own hook knows an account for this request.
-pub(super) fn has_account(site: &Site, head: RequestHead<'_>, current: &CurrentSession) -> bool {
+pub(super) fn has_account(
+    site: &Arc<Site>,
+    head: RequestHead<'_>,
+    current: &CurrentSession,
+) -> bool {
     let Some(hook) = &site.account_of else {
         return false;
     };
-    let account = hook.call(&parts_for_hook(head, current));
+    let account = hook.call(&parts_for_hook(site, head, current));
     let log = |error: &BoxError| tracing::error!("the account_of hook failed: {error}");
     matches!(account.inspect_err(log), Ok(Some(_)))
 }
 
 /// Returns a digest of the account to which a request belongs, if it belongs to one.
 pub(super) fn account_digest(
-    site: &Site,
+    site: &Arc<Site>,
     head: RequestHead<'_>,
     current: &CurrentSession,
 ) -> Result<Option<[u8; 16]>, LoginError> {
@@ -32,7 +38,7 @@ pub(super) fn account_digest(
     // Each prefix says what follows, so that an openid never passes for an account of the app.
     let account = match &site.account_of {
         Some(account_of) => {
-            let account = account_of.call(&parts_for_hook(head, current));
+            let account = account_of.call(&parts_for_hook(site, head, current));
             let account = account.map_err(|error| {
                 tracing::error!("the account_of hook failed: {error}");
                 LoginError::new(AppFailed, "the app's account_of hook failed")
@@ -45,7 +51,10 @@ pub(super) fn account_digest(
         }
         None => {
             let session = current.valid();
-            session.map(|session| format!("openid {}", session.user.openid()))
+            session.map(|session| match &session.account {
+                Some(account) => format!("account {account}"),
+                None => format!("openid {}", session.user.openid()),
+            })
         }
     };
     Ok(account.map(|account| {

@@ -91,7 +91,7 @@ pub(super) fn finish_login(
                 head: site
                     .on_login
                     .as_ref()
-                    .map(|_| parts_for_hook(head, &current)),
+                    .map(|_| parts_for_hook(site, head, &current)),
                 replaced: current.into_session(),
                 arrived_at: reporter.arrived_at,
             };
@@ -184,7 +184,7 @@ impl Callback {
         match &outcome.result {
             LoginResult::Failed(error) => {
                 outcome.fetch();
-                Action::Respond(self.answer(error.clone()))
+                Action::Respond(self.answer(error.clone(), error.is_code_unused()))
             }
             LoginResult::Refused(_, return_to) => {
                 outcome.fetch();
@@ -212,7 +212,7 @@ impl Callback {
         if let Some((login, turn)) = turn {
             return Ok(self.forward(accepted, login, turn));
         }
-        let session = accepted.session.clone();
+        let session = accepted.session.as_ref();
         let cookie = session.map(|session| self.site.sessions.write(session));
         let cookie = cookie
             .transpose()
@@ -225,7 +225,7 @@ impl Callback {
     fn forward(&self, accepted: &Accepted, login: QqLogin, turn: HandlerTurn) -> Action {
         let completed = CompletedLogin {
             login,
-            session: accepted.session.clone(),
+            session: accepted.session.clone().map(Arc::new),
             removal: self.removal.clone(),
             turn,
         };
@@ -242,10 +242,10 @@ impl Callback {
         let revocations = &self.site.revocations;
         let status = match revocations.known_status(session) {
             Some(status) => status,
-            None => revocations.ask_status(session).await,
+            None => revocations.ask_status(session, true).await,
         };
         match status {
-            SessionStatus::Valid => Ok(()),
+            SessionStatus::Valid | SessionStatus::Assumed => Ok(()),
             SessionStatus::Revoked => Err(LoginError::used()),
             SessionStatus::Unverified => Err(LoginError::unverified()),
         }
@@ -260,14 +260,14 @@ impl Callback {
             // Any visitor can start a login and send its callback as often as they like.
             log_stray(&error, elapsed, None, &site.log_limit);
         }
-        self.answer(error)
-    }
-
-    /// Shows the error, or redirects a signed-in user to `/`.
-    fn answer(&self, error: LoginError) -> LayerResponse {
         // The browser can bring this callback again.
         let keeps_cookie =
             error.is_code_unused() || matches!(error.kind(), Overloaded | SessionUnverified);
+        self.answer(error, keeps_cookie)
+    }
+
+    /// Shows the error, or redirects a signed-in user to `/`.
+    fn answer(&self, error: LoginError, keeps_cookie: bool) -> LayerResponse {
         let response = match error.kind() {
             InvalidState | InvalidCallback | CodeRejected if self.is_harmless() => see_other("/"),
             _ => self.show(error),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::{Extensions, HeaderValue, header, uri::PathAndQuery};
 
 use super::{failure::Reporter, user::set_user};
-use crate::clock::unix_millis;
 use crate::language::Language;
 use crate::login::QqLogin;
 use crate::logins::outcome::HandlerTurn;
+use crate::qq_session::QqSession;
 use crate::request::head::RequestHead;
 use crate::request::origin::path_on_site;
 use crate::request::requester::{Purpose, Requester, RequesterKind, preferred_language};
@@ -31,7 +31,7 @@ pub(crate) struct RequestContext {
 pub(super) struct CompletedLogin {
     pub(super) login: QqLogin,
     /// The new session, unless the app keeps the sessions.
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<Arc<Session>>,
     /// The cookie that removes the login cookie.
     pub(super) removal: Option<HeaderValue>,
     pub(super) turn: HandlerTurn,
@@ -76,7 +76,7 @@ impl RequestContext {
         };
         Self {
             site,
-            current: CurrentSession::None,
+            current: CurrentSession::NONE,
             requester,
             return_page: return_page.unwrap_or(ReturnPage::Home),
             language,
@@ -88,7 +88,7 @@ impl RequestContext {
     pub(super) fn for_callback(site: Arc<Site>, reporter: Reporter, login: CompletedLogin) -> Self {
         Self {
             site,
-            current: CurrentSession::None,
+            current: CurrentSession::NONE,
             requester: reporter.requester,
             return_page: ReturnPage::Home,
             language: reporter.language,
@@ -106,14 +106,17 @@ impl RequestContext {
 
     /// Puts the signed-in user into the extensions of the request.
     pub(crate) fn insert_user(&self, extensions: &mut Extensions) {
-        set_user(extensions, &self.current);
+        set_user(extensions, &self.site, &self.current);
         let session = self.current.valid();
-        let now = || unix_millis(self.site.now());
+        let now = || self.site.now();
         if let Some(tokens) = session.and_then(|session| session.tokens(now)) {
             extensions.insert(tokens);
         }
-        if let Some(CompletedLogin { login, .. }) = self.login.as_deref() {
+        if let Some(CompletedLogin { login, session, .. }) = self.login.as_deref() {
             extensions.insert(login.user().clone());
+            if let Some(session) = session {
+                extensions.insert(QqSession::of_request(&self.site, session));
+            }
             extensions.insert(login.clone());
             if self.site.sessions.settings().keep_tokens {
                 extensions.insert(login.tokens().clone());

@@ -2,93 +2,169 @@
 //!
 //! 1. A [`LoginRequired`] becomes a redirect to the login, a page or JSON. The app's own cookies,
 //!    `Vary` and the headers of CORS stay.
-//! 2. What the app does to the session cookie wins over the layer.
-//! 3. A session is renewed only by a navigation or a `fetch`, never on an error, and never on a
-//!    response that a shared cache may store.
+//! 2. What the app does to the session wins over the layer, by the rules of the module `session`.
+//! 3. A session is renewed only if the revocation list has just confirmed it, only by a navigation
+//!    or a `fetch`, never on an error, and never on a response that a shared cache may store.
 //! 4. A response for a signed-in user that says nothing about caching becomes `private`.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use std::sync::Arc;
 
-use super::{
-    context::{CompletedLogin, RequestContext},
-    failure::show_failure,
-};
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, header};
+use tokio::task::JoinHandle;
+
+use super::context::{CompletedLogin, RequestContext};
+use super::failure::show_failure;
 use crate::error::{LoginError, LoginErrorKind};
+use crate::events::log_logout;
 use crate::hooks::failure_page::Retry;
 use crate::language::Language;
 use crate::login_required::LoginRequired;
+use crate::qq_session::{QqSession, SignOut};
 use crate::request::requester::{Purpose, RequesterKind};
 use crate::respond::headers::{forbid_caching, may_be_cached, names_caching};
-use crate::respond::response::{LayerResponse, see_other, with_cookies};
+use crate::respond::response::{LayerResponse, see_other};
 use crate::session::Session;
-use crate::session::sessions::TooLarge;
 use crate::site::Site;
 use crate::tokens::QqTokens;
 
+/// The outcome of an app's response.
+pub(crate) struct Finished {
+    /// Sent in place of the app's response.
+    pub(crate) replacement: Option<LayerResponse>,
+    /// A session that ends. The response waits for it.
+    pub(crate) ending: Option<JoinHandle<()>>,
+}
+
+/// The changes of the session that a response asks for.
+struct Changes {
+    requires_login: bool,
+    signs_out: bool,
+    session: Option<QqSession>,
+    tokens: Option<QqTokens>,
+}
+
+impl Changes {
+    fn take(extensions: &mut Extensions) -> Self {
+        Self {
+            requires_login: extensions.remove::<LoginRequired>().is_some(),
+            signs_out: extensions.remove::<SignOut>().is_some(),
+            session: extensions.remove(),
+            tokens: extensions.remove(),
+        }
+    }
+}
+
 impl RequestContext {
     /// Adds the layer's cookies to the app's response, or returns another response in its place.
-    pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Option<LayerResponse> {
+    pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Finished {
+        let mut changes = Changes::take(response.extensions_mut());
         let login = self.login.take();
-        if response
-            .extensions_mut()
-            .remove::<LoginRequired>()
-            .is_some()
-        {
-            let removal = login.and_then(|login| login.answer());
-            let mut replacement = with_cookies(self.require_login(), removal);
+        let is_callback = login.is_some();
+        let seen = match &login {
+            Some(login) => login.session.clone(),
+            None => self.current.valid().cloned(),
+        };
+        let removal = login.and_then(|login| login.answer());
+        let (mut cookie, mut ending) = (None, None);
+        if changes.signs_out {
+            log_logout(&self.site.log_limit);
+            let ended = seen.as_ref().or(self.current.session()).cloned();
+            ending = ended.map(|session| self.site.spawn_end(session));
+            cookie = Some(self.site.sessions.remove());
+        } else if !self.is_session_set_by_app(response) {
+            let given = changes.session.take();
+            let given = given.and_then(|given| self.accept(given, seen.as_ref(), is_callback));
+            if given.as_ref().is_some_and(QqSession::is_begun) {
+                // The browser drops the cookie of the replaced session.
+                let replaced = self.current.session().cloned();
+                ending = replaced.map(|session| self.site.spawn_end(session));
+            }
+            let given = given.map(QqSession::into_session);
+            cookie = self.next_cookie(given, &changes, seen.as_ref(), is_callback, response);
+        }
+        let mut replacement = None;
+        let headers = if changes.requires_login {
+            let replacement = replacement.insert(self.require_login());
             keep_app_headers(&self.site, response.headers(), replacement.headers_mut());
-            return Some(replacement);
+            replacement.headers_mut()
+        } else {
+            response.headers_mut()
+        };
+        if is_callback {
+            // The URL of the callback contains the code.
+            let no_referrer = HeaderValue::from_static("no-referrer");
+            headers
+                .entry(header::REFERRER_POLICY)
+                .or_insert(no_referrer);
         }
-        let tokens = response.extensions_mut().remove::<QqTokens>();
-        let tokens = tokens.filter(|_| self.site.sessions.settings().keep_tokens);
-        if let Some(login) = login {
-            self.finish_callback(*login, tokens, response);
-        } else if let Some(session) = self.current.valid() {
-            self.finish_signed_in(session, tokens, response);
+        if is_callback || cookie.is_some() {
+            forbid_caching(headers);
         }
-        None
-    }
-
-    /// Signs in the browser whose callback the app has answered, unless with an error.
-    fn finish_callback<B>(
-        &self,
-        mut login: CompletedLogin,
-        tokens: Option<QqTokens>,
-        response: &mut Response<B>,
-    ) {
-        let session = login.session.take();
-        let removal = login.answer();
-        let status = response.status();
-        let is_signed_in = status.is_success() || status.is_redirection();
-        let session = session.filter(|_| is_signed_in && !self.is_session_set_by_app(response));
-        let cookie = session.and_then(|session| self.write_new_session(session, tokens));
-        let headers = response.headers_mut();
-        // The URL of the callback contains the code.
-        headers
-            .entry(header::REFERRER_POLICY)
-            .or_insert(HeaderValue::from_static("no-referrer"));
-        forbid_caching(headers);
         for cookie in removal.into_iter().chain(cookie) {
             headers.append(header::SET_COOKIE, cookie);
         }
+        if seen.is_some() && replacement.is_none() {
+            self.restrict_caching(response);
+        }
+        Finished {
+            replacement,
+            ending,
+        }
     }
 
-    fn finish_signed_in<B>(
+    /// Returns the session that the app gave, unless a rule forbids it.
+    fn accept(
         &self,
-        session: &Session,
-        tokens: Option<QqTokens>,
-        response: &mut Response<B>,
-    ) {
-        if !self.is_session_set_by_app(response) {
-            let cookie = match tokens {
-                Some(tokens) => self.write_tokens(session, &tokens),
-                None => self.renew(session, response),
-            };
-            if let Some(cookie) = cookie {
-                response.headers_mut().append(header::SET_COOKIE, cookie);
-                forbid_caching(response.headers_mut());
-            }
+        given: QqSession,
+        seen: Option<&Arc<Session>>,
+        is_callback: bool,
+    ) -> Option<QqSession> {
+        let is_foreign = self.requester.is_foreign && !is_callback;
+        let accepted = given.accept(&self.site, seen, is_foreign);
+        accepted
+            .inspect_err(|reason| tracing::error!("the app's QqSession is not set: {reason}"))
+            .ok()
+    }
+
+    /// Returns the session cookie of this response, if it sets one.
+    fn next_cookie<B>(
+        &self,
+        given: Option<Arc<Session>>,
+        changes: &Changes,
+        seen: Option<&Arc<Session>>,
+        is_callback: bool,
+        response: &Response<B>,
+    ) -> Option<HeaderValue> {
+        let (sessions, status) = (&self.site.sessions, response.status());
+        let is_good = status.is_success() || status.is_redirection();
+        let tokens = changes.tokens.as_ref();
+        let tokens = tokens.filter(|_| sessions.settings().keep_tokens);
+        let session = match given {
+            Some(given) => given,
+            None if changes.requires_login => return None,
+            None if is_callback => Arc::clone(seen.filter(|_| is_good)?),
+            None if tokens.is_some() => Arc::clone(seen?),
+            None => Arc::clone(seen.filter(|session| self.is_renewal_due(session, response))?),
+        };
+        let (mut session, now) = (Session::clone(&session), self.site.now());
+        if self.current.is_confirmed() {
+            session.renew(now);
         }
+        let mut with_tokens = session.clone();
+        let cookie = match tokens {
+            Some(tokens) => {
+                with_tokens.set_tokens(tokens, now);
+                let log = |error: &_| tracing::error!("refreshed tokens are not kept: {error}");
+                sessions.write(&with_tokens).inspect_err(log).ok()
+            }
+            None => None,
+        };
+        // Each change has shown that the session fits into its cookie.
+        cookie.or_else(|| sessions.write(&session).ok())
+    }
+
+    /// Keeps the page of a signed-in user out of shared caches if it says nothing about them.
+    fn restrict_caching<B>(&self, response: &mut Response<B>) {
         let is_personal = match self.requester.purpose {
             Purpose::Navigate | Purpose::Fetch | Purpose::Prefetch => true,
             Purpose::Subresource => false,
@@ -107,8 +183,8 @@ impl RequestContext {
         cookies.any(|cookie| self.site.sessions.is_set_by(cookie))
     }
 
-    /// Returns the renewed session cookie if it is due and this response may carry it.
-    fn renew<B>(&self, session: &Session, response: &Response<B>) -> Option<HeaderValue> {
+    /// Returns whether the renewal is due and this response may carry it.
+    fn is_renewal_due<B>(&self, session: &Session, response: &Response<B>) -> bool {
         let (status, headers) = (response.status(), response.headers());
         let may_renew = match self.requester.purpose {
             Purpose::Navigate | Purpose::Fetch => true,
@@ -116,25 +192,8 @@ impl RequestContext {
             Purpose::Unknown => is_page_or_json(headers),
         };
         let is_good = status.is_success() || status.is_redirection();
-        let site = &self.site;
-        if !session.is_stale() || !may_renew || !is_good || may_be_cached(headers, site.now()) {
-            return None;
-        }
-        site.sessions.renew(session, || site.now())
-    }
-
-    /// Returns the cookie of a new session, with refreshed tokens if the app sent any.
-    fn write_new_session(&self, session: Session, tokens: Option<QqTokens>) -> Option<HeaderValue> {
-        let with_tokens = tokens.and_then(|tokens| self.write_tokens(&session, &tokens));
-        // The login has shown that the session fits into its cookie.
-        with_tokens.or_else(|| self.site.sessions.write(session).ok())
-    }
-
-    fn write_tokens(&self, session: &Session, tokens: &QqTokens) -> Option<HeaderValue> {
-        let site = &self.site;
-        let cookie = site.sessions.replace_tokens(session, tokens, site.now());
-        let log = |error: &TooLarge| tracing::error!("refreshed tokens are not kept: {error}");
-        cookie.inspect_err(log).ok()
+        let is_due = session.is_stale() && self.current.is_confirmed();
+        is_due && may_renew && is_good && !may_be_cached(headers, self.site.now())
     }
 
     /// Answers in place of an app that requires a signed-in user.

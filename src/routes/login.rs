@@ -5,6 +5,10 @@
 //!    cookies, eight small ones at most, are the limit.
 //! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page
 //!    of this site can start it, and only for an account, of which its cookie holds a digest.
+//! 3. With `?remember=0`, for shared computers, the session ends with the browser, after 2 hours
+//!    without a visit, and after 12 hours in all.
+
+use std::sync::Arc;
 
 use http::header;
 
@@ -27,7 +31,7 @@ use crate::session::current::CurrentSession;
 use crate::site::Site;
 
 pub(super) fn start_login(
-    site: &Site,
+    site: &Arc<Site>,
     head: RequestHead<'_>,
     requester: Requester,
     current: &CurrentSession,
@@ -52,7 +56,16 @@ pub(super) fn start_login(
             return reporter.report(site, None, error, retry);
         }
     };
-    let login = PendingLogin { return_to, intent };
+    // An odd value counts as 0, the choice that loses less.
+    let is_remembered = match &query.remember {
+        Param::Missing => true,
+        remember => remember.once() == Some("1"),
+    };
+    let login = PendingLogin {
+        return_to,
+        intent,
+        is_remembered,
+    };
     let (state, cookie) = site.pending_logins.start(head.headers, login, site.now());
     let is_mobile = match site.client.app().options.page {
         QqPage::Detect => is_phone(head.headers),
@@ -91,7 +104,7 @@ fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Resu
 }
 
 fn read_intent(
-    site: &Site,
+    site: &Arc<Site>,
     head: RequestHead<'_>,
     query: &Query<'_>,
     current: &CurrentSession,

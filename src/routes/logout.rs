@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use tracing::{Instrument, Span};
-
 use super::{action::Action, failure::show_failure};
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::CrossSite;
@@ -38,13 +36,8 @@ pub(super) fn end_session(
     let Some(session) = current.into_session() else {
         return Action::Respond(response);
     };
-    let site = Arc::clone(site);
-    let ended = async move {
-        site.end_session(&session).await;
-        log_logout(&site.log_limit);
-    };
-    // A task of its own, so that the session ends even if the client leaves.
-    let ended = tokio::spawn(ended.instrument(Span::current()));
+    log_logout(&site.log_limit);
+    let ended = site.spawn_end(session);
     Action::Wait(Box::pin(async move {
         // A panic of the app's list goes to the panic hook; the cookie is removed all the same.
         let _ = ended.await;

@@ -8,13 +8,9 @@ use std::time::Instant;
 
 use http::request;
 use tokio::time;
-use tower::BoxError;
 
+use crate::admission::{Admission, Admitted, ConfirmedLogin};
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{AppFailed, Misconfigured, Refused};
-use crate::hooks::on_login::Verdict;
-use crate::hooks::panics::catch_panic;
-use crate::login::QqLogin;
 use crate::login_state::PendingLogin;
 use crate::logins::outcome::{Accepted, LoginResult, Outcome};
 use crate::random::generate_support_code;
@@ -30,7 +26,7 @@ pub(super) struct LoginRun {
     /// The head of the callback, if the app has a hook.
     pub(super) head: Option<request::Parts>,
     /// The session that the new one replaces.
-    pub(super) replaced: Option<Box<Session>>,
+    pub(super) replaced: Option<Arc<Session>>,
     pub(super) arrived_at: Instant,
 }
 
@@ -52,28 +48,33 @@ impl LoginRun {
         let login = login
             .with_return_to(self.login.return_to.to_location())
             .with_intent(intent.map(|intent| intent.name.clone()));
-        let verdict = match site.on_login.as_ref().zip(self.head) {
-            Some((hook, head)) => {
-                let verdict = time::timeout_at(deadline, hook.call(login.clone(), head)).await;
-                unwrap_verdict(verdict.ok(), support_code)?
-            }
-            None => Verdict::allow(),
+        let login = ConfirmedLogin {
+            site,
+            login,
+            head: self.head,
+            is_remembered: self.login.is_remembered,
+            deadline,
+            support_code,
         };
-        let accepted = match verdict.into_result() {
-            Ok(accepted) => accepted,
-            Err(refused) => {
-                let error = LoginError::new(Refused, "the app refused the login");
-                return match refused.redirect_to {
+        let Admitted {
+            login,
+            session,
+            redirect_to,
+        } = match login.admit().await? {
+            Admission::Admitted(admitted) => *admitted,
+            Admission::Refused(mut refused) => {
+                let redirect_to = refused.redirect_to.take();
+                let error = refused.into_error();
+                return match redirect_to {
                     Some(path) => Ok(LoginResult::Refused(error, resolve_redirect(site, path))),
-                    None => Err(error.with_reason(refused.reason)),
+                    None => Err(error),
                 };
             }
         };
-        let return_to = match accepted.redirect_to {
+        let return_to = match redirect_to {
             Some(path) => resolve_redirect(site, path),
             None => self.login.return_to,
         };
-        let session = start_session(site, &login)?;
         // The browser drops the replaced cookie, so no logout could revoke that session later.
         if let Some(replaced) = self.replaced {
             site.end_session(&replaced).await;
@@ -86,40 +87,6 @@ impl LoginRun {
                 .then(|| login.with_return_to(return_to.to_location())),
             return_to,
         })))
-    }
-}
-
-/// Creates the session, unless the app keeps the sessions.
-fn start_session(site: &Site, login: &QqLogin) -> Result<Option<Session>, LoginError> {
-    if !site.keeps_sessions {
-        return Ok(None);
-    }
-    let user = login.user().clone();
-    let session = site.sessions.start(user, Some(login.tokens()), site.now());
-    // Each response seals it anew; this one shows that it fits.
-    let cookie = site.sessions.write(session.clone());
-    cookie.map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
-    Ok(Some(session))
-}
-
-/// Turns a failed or late hook into a login error.
-fn unwrap_verdict(
-    verdict: Option<Result<Verdict, BoxError>>,
-    support_code: &str,
-) -> Result<Verdict, LoginError> {
-    match verdict {
-        Some(Ok(verdict)) => Ok(verdict),
-        Some(Err(error)) => {
-            let error = catch_panic(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
-            // The text may hold what QQ sent, line feeds included.
-            let error = error.escape_debug();
-            tracing::error!(support_code, "the on_login hook failed: {error}");
-            Err(LoginError::new(AppFailed, "the app's on_login hook failed"))
-        }
-        None => {
-            let detail = "the app's on_login hook did not finish in time";
-            Err(LoginError::new(AppFailed, detail))
-        }
     }
 }
 

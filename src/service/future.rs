@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use crate::respond::response::LayerResponse;
 use crate::routes::action::{Action, PendingAction};
 use crate::routes::context::RequestContext;
+use crate::routes::finish::Finished;
 
 pin_project! {
     /// Response future of [`QqAuth`](crate::service::QqAuth).
@@ -28,18 +30,24 @@ pin_project! {
         inner: Option<S::Future>,
         context: Option<RequestContext>,
         // Boxed to keep the pass-through future small.
-        before: Option<Box<Before<S, B>>>,
+        stage: Option<Box<Stage<S, B>>>,
     }
 }
 
-/// The states before the call of the app, or instead of it.
-enum Before<S, B> {
+/// The states in which the app does not run.
+enum Stage<S: Service<Request<B>>, B> {
     Respond(LayerResponse),
     Forward {
         /// `None` once the action is decided.
         action: Option<PendingAction>,
         service: S,
         request: Request<B>,
+    },
+    /// The app has answered, and a session ends.
+    End {
+        ending: JoinHandle<()>,
+        response: S::Response,
+        replacement: Option<LayerResponse>,
     },
 }
 
@@ -48,27 +56,27 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self {
             inner: Some(future),
             context: Some(context),
-            before: None,
+            stage: None,
         }
     }
 
     pub(super) fn respond(response: LayerResponse) -> Self {
-        Self::before(Before::Respond(response))
+        Self::before(Stage::Respond(response))
     }
 
     pub(super) fn wait(action: PendingAction, service: S, request: Request<B>) -> Self {
-        Self::before(Before::Forward {
+        Self::before(Stage::Forward {
             action: Some(action),
             service,
             request,
         })
     }
 
-    fn before(before: Before<S, B>) -> Self {
+    fn before(stage: Stage<S, B>) -> Self {
         Self {
             inner: None,
             context: None,
-            before: Some(Box::new(before)),
+            stage: Some(Box::new(stage)),
         }
     }
 }
@@ -80,12 +88,12 @@ where
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const ONCE: &str = "a future is not polled after completion";
-        let mut this = self.project();
-        if let Some(Before::Forward {
+        let mut this = self.as_mut().project();
+        if let Some(Stage::Forward {
             action, service, ..
-        }) = this.before.as_deref_mut()
+        }) = this.stage.as_deref_mut()
         {
             while let Some(pending) = action {
                 match ready!(pending.as_mut().poll(cx)) {
@@ -102,11 +110,15 @@ where
             // Not polled earlier: the service would hold a permit while QQ answers.
             ready!(service.poll_ready(cx))?;
         }
-        match this.before.take().map(|before| *before) {
-            Some(Before::Respond(response)) => {
+        if let Some(Stage::End { ending, .. }) = this.stage.as_deref_mut() {
+            // A panic of the app's list goes to the panic hook; the cookie is removed all the same.
+            let _ = ready!(Pin::new(ending).poll(cx));
+        }
+        match this.stage.take().map(|stage| *stage) {
+            Some(Stage::Respond(response)) => {
                 return Poll::Ready(Ok(response.map(ResponseBody::from_layer)));
             }
-            Some(Before::Forward {
+            Some(Stage::Forward {
                 mut service,
                 mut request,
                 ..
@@ -115,15 +127,39 @@ where
                 context.insert_user(request.extensions_mut());
                 this.inner.set(Some(service.call(request)));
             }
+            Some(Stage::End {
+                response,
+                replacement,
+                ..
+            }) => return Poll::Ready(Ok(choose(response, replacement))),
             None => {}
         }
-        let future = this.inner.as_pin_mut().expect(ONCE);
+        let future = this.inner.as_mut().as_pin_mut().expect(ONCE);
         let mut response = ready!(future.poll(cx))?;
         let context = this.context.as_mut().expect(ONCE);
-        Poll::Ready(Ok(match context.finish(&mut response) {
-            Some(replacement) => replacement.map(ResponseBody::from_layer),
-            None => response.map(ResponseBody::from_app),
-        }))
+        let Finished {
+            replacement,
+            ending,
+        } = context.finish(&mut response);
+        let Some(ending) = ending else {
+            return Poll::Ready(Ok(choose(response, replacement)));
+        };
+        *this.stage = Some(Box::new(Stage::End {
+            ending,
+            response,
+            replacement,
+        }));
+        self.poll(cx)
+    }
+}
+
+fn choose<B>(response: Response<B>, replacement: Option<LayerResponse>) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes>,
+{
+    match replacement {
+        Some(replacement) => replacement.map(ResponseBody::from_layer),
+        None => response.map(ResponseBody::from_app),
     }
 }
 

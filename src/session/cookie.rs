@@ -34,15 +34,17 @@ impl CookieScope {
         String::from_utf8_lossy(self.start.needle()).into_owned() + suffix
     }
 
-    pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
-        let max_age = time::Duration::seconds(i64::try_from(max_age).unwrap_or(i64::MAX));
-        let cookie = Cookie::build((name, value))
+    /// Returns a `Set-Cookie`. Without `max_age`, in seconds, the browser drops the cookie when it
+    /// closes.
+    pub(crate) fn set(&self, name: &str, value: &str, max_age: Option<u64>) -> HeaderValue {
+        let max_age = max_age.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        let mut cookie = Cookie::build((name, value))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
             .secure(self.is_secure)
-            .max_age(max_age)
             .build();
+        cookie.set_max_age(max_age.map(time::Duration::seconds));
         // Names are checked and values are base64url; an empty header sets nothing.
         let header = HeaderValue::try_from(cookie.to_string());
         let mut header = header.unwrap_or(HeaderValue::from_static(""));
@@ -51,7 +53,7 @@ impl CookieScope {
     }
 
     pub(crate) fn remove(&self, name: &str) -> HeaderValue {
-        self.set(name, "", 0)
+        self.set(name, "", Some(0))
     }
 
     /// Hides the `Cookie` headers with cookies of this layer from logs of headers. Returns whether

@@ -1,5 +1,7 @@
 //! The session that a request came with, and its status.
 
+use std::sync::Arc;
+
 use super::Session;
 
 /// The status of a session.
@@ -7,47 +9,47 @@ use super::Session;
 #[cfg_attr(not(feature = "revocation"), allow(dead_code))]
 pub(crate) enum SessionStatus {
     Valid,
+    /// Accepted while the revocation list is unavailable: by an older answer, or unchecked.
+    Assumed,
     Revoked,
     /// The revocation list is unavailable, and the app does not accept unchecked sessions.
     Unverified,
 }
 
-/// The session of a request, if it has one. Boxed to keep the pass-through future small.
-pub(crate) enum CurrentSession {
-    None,
-    Valid(Box<Session>),
-    Revoked(Box<Session>),
-    Unverified(Box<Session>),
-}
+/// The session of a request, if it has one.
+pub(crate) struct CurrentSession(Option<(Arc<Session>, SessionStatus)>);
 
 impl CurrentSession {
-    pub(crate) fn new(session: Box<Session>, status: SessionStatus) -> Self {
-        match status {
-            SessionStatus::Valid => Self::Valid(session),
-            SessionStatus::Revoked => Self::Revoked(session),
-            SessionStatus::Unverified => Self::Unverified(session),
-        }
+    pub(crate) const NONE: Self = Self(None);
+
+    pub(crate) fn new(session: Arc<Session>, status: SessionStatus) -> Self {
+        Self(Some((session, status)))
     }
 
     /// Returns the session if it counts.
-    pub(crate) fn valid(&self) -> Option<&Session> {
-        match self {
-            Self::Valid(session) => Some(session),
-            Self::None | Self::Revoked(_) | Self::Unverified(_) => None,
+    pub(crate) fn valid(&self) -> Option<&Arc<Session>> {
+        match &self.0 {
+            Some((session, SessionStatus::Valid | SessionStatus::Assumed)) => Some(session),
+            _ => None,
         }
+    }
+
+    /// Returns `true` unless the session is assumed to be valid. Only then it may be renewed.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        matches!(&self.0, Some((_, SessionStatus::Valid)))
     }
 
     pub(crate) fn is_unverified(&self) -> bool {
-        matches!(self, Self::Unverified(_))
+        matches!(&self.0, Some((_, SessionStatus::Unverified)))
     }
 
     /// Returns the session whatever its status.
-    pub(crate) fn into_session(self) -> Option<Box<Session>> {
-        match self {
-            Self::None => None,
-            Self::Valid(session) | Self::Revoked(session) | Self::Unverified(session) => {
-                Some(session)
-            }
-        }
+    pub(crate) fn into_session(self) -> Option<Arc<Session>> {
+        self.0.map(|(session, _)| session)
+    }
+
+    /// Returns the session whatever its status.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.0.as_ref().map(|(session, _)| session)
     }
 }

@@ -1,31 +1,59 @@
 //! The bytes inside a session cookie.
 //!
-//! It has its own version, so that changes to public types do not change it.
+//! It has its own version, so that changes to public types do not change it. Ids are stored as the
+//! bytes that QQ writes in hex, and hosts of pictures as a number, because every request sends the
+//! cookie.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Session, SessionTokens};
 use crate::user::{OpenId, QqUser, UnionId};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-/// Version 1. The order of the fields is part of it.
+/// The starts of pictures at QQ. A number is part of the layout and keeps its meaning; number 0 is
+/// for all other pictures.
+const PICTURE_HOSTS: [&str; 5] = [
+    "",
+    "https://thirdqq.qlogo.cn/",
+    "https://qzapp.qlogo.cn/",
+    "https://q.qlogo.cn/",
+    "https://qh.qlogo.cn/",
+];
+
+/// Version 2. The order of the fields is part of it. Times are in milliseconds: one since the
+/// epoch, the others since then.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Layout<'a> {
     version: u8,
     id: [u8; 16],
-    user_digest: [u8; 16],
     started_at: u64,
-    renewed_at: u64,
-    openid: &'a str,
+    stamp: u64,
+    ends: u64,
+    renewed: u64,
+    is_remembered: bool,
     #[serde(borrow)]
-    unionid: Option<&'a str>,
+    openid: Id<'a>,
+    #[serde(borrow)]
+    unionid: Option<Id<'a>>,
     nickname: &'a str,
     #[serde(borrow)]
-    avatar: Option<&'a str>,
+    avatar: Option<(u8, &'a str)>,
     profile_complete: bool,
     #[serde(borrow)]
+    account: Option<&'a str>,
+    #[serde(borrow)]
     tokens: Option<TokensLayout<'a>>,
+}
+
+/// An openid or a UnionID.
+#[derive(Serialize, Deserialize)]
+enum Id<'a> {
+    /// 32 upper-case hex digits.
+    Hex([u8; 16]),
+    /// `UID_` and 32 upper-case hex digits.
+    Uid([u8; 16]),
+    Text(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,17 +68,21 @@ impl Layout<'_> {
     /// Writes the session with this picture in place of the user's, which may not fit.
     pub(super) fn write(session: &Session, avatar: Option<&str>) -> Vec<u8> {
         let user = &session.user;
+        let since_start = |time: u64| time.saturating_sub(session.started_at);
         let layout = Layout {
             version: VERSION,
             id: session.id,
-            user_digest: session.user_digest,
             started_at: session.started_at,
-            renewed_at: session.renewed_at,
-            openid: user.openid().as_str(),
-            unionid: user.unionid().map(UnionId::as_str),
+            stamp: since_start(session.stamp),
+            ends: since_start(session.ends_at),
+            renewed: since_start(session.renewed_at),
+            is_remembered: session.is_remembered,
+            openid: Id::new(user.openid().as_str()),
+            unionid: user.unionid().map(|id| Id::new(id.as_str())),
             nickname: user.nickname(),
-            avatar,
+            avatar: avatar.map(split_picture),
             profile_complete: user.profile_complete(),
+            account: session.account.as_deref(),
             tokens: session.tokens.as_ref().map(|tokens| TokensLayout {
                 access_token: &tokens.access_token,
                 refresh_token: tokens.refresh_token.as_deref(),
@@ -62,26 +94,34 @@ impl Layout<'_> {
     }
 
     pub(super) fn read(bytes: &[u8]) -> Option<Session> {
-        let layout: Layout<'_> = postcard::from_bytes(bytes).ok()?;
-        if layout.version != VERSION {
+        if bytes.first() != Some(&VERSION) {
             return None;
         }
+        let layout: Layout<'_> = postcard::from_bytes(bytes).ok()?;
+        let since_start = |time: u64| layout.started_at.saturating_add(time);
         let unionid = match layout.unionid {
-            Some(id) => Some(UnionId::new(id).ok()?),
+            Some(id) => Some(UnionId::new(id.to_text()).ok()?),
+            None => None,
+        };
+        let avatar = match layout.avatar {
+            Some((host, path)) => Some(PICTURE_HOSTS.get(usize::from(host))?.to_string() + path),
             None => None,
         };
         Some(Session {
             id: layout.id,
-            user_digest: layout.user_digest,
             started_at: layout.started_at,
-            renewed_at: layout.renewed_at,
+            stamp: since_start(layout.stamp),
+            ends_at: since_start(layout.ends),
+            renewed_at: since_start(layout.renewed),
+            is_remembered: layout.is_remembered,
             user: QqUser::from_parts(
-                OpenId::new(layout.openid).ok()?,
+                OpenId::new(layout.openid.to_text()).ok()?,
                 unionid,
                 layout.nickname,
-                layout.avatar,
+                avatar,
                 layout.profile_complete,
             ),
+            account: layout.account.map(str::to_owned),
             tokens: layout.tokens.map(|tokens| SessionTokens {
                 access_token: tokens.access_token.to_owned(),
                 refresh_token: tokens.refresh_token.map(str::to_owned),
@@ -90,4 +130,48 @@ impl Layout<'_> {
             is_stale: false,
         })
     }
+}
+
+impl<'a> Id<'a> {
+    fn new(text: &'a str) -> Self {
+        let uid = text.strip_prefix("UID_").and_then(parse_hex);
+        let hex = || parse_hex(text).map(Self::Hex);
+        uid.map(Self::Uid).or_else(hex).unwrap_or(Self::Text(text))
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Hex(bytes) => format_hex("", bytes),
+            Self::Uid(bytes) => format_hex("UID_", bytes),
+            Self::Text(text) => (*text).to_owned(),
+        }
+    }
+}
+
+/// Parses 32 upper-case hex digits.
+fn parse_hex(text: &str) -> Option<[u8; 16]> {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    if text.len() != 32 || !text.bytes().all(is_hex) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+fn format_hex(prefix: &str, bytes: &[u8; 16]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    let mut text = String::with_capacity(prefix.len() + 32);
+    text.push_str(prefix);
+    text.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
+    );
+    text
+}
+
+fn split_picture(url: &str) -> (u8, &str) {
+    let hosts = (0..).zip(PICTURE_HOSTS).skip(1);
+    let mut paths = hosts.filter_map(|(number, host)| Some((number, url.strip_prefix(host)?)));
+    paths.next().unwrap_or((0, url))
 }

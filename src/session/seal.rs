@@ -4,7 +4,6 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, Salt},
-    hmac::{self, HMAC_SHA256},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -54,27 +53,6 @@ impl Seal {
                 meter::old_key_used();
             }
             Some(bytes)
-        })
-    }
-}
-
-/// Digests that reveal nothing without the keys.
-pub(crate) struct Digests(Box<[hmac::Key]>);
-
-impl Digests {
-    pub(crate) fn new(keys: &SessionKeys, purpose: &str) -> Self {
-        let key = |key| hmac::Key::new(HMAC_SHA256, &derive(key, purpose));
-        Self(keys.iter().map(key).collect())
-    }
-
-    /// Iterates over the digests under each key of the ring, the newest first.
-    pub(crate) fn digest<'d>(&'d self, parts: &[&str]) -> impl Iterator<Item = [u8; 16]> + use<'d> {
-        let text = parts.join("\n");
-        self.0.iter().map(move |key| {
-            let digest = hmac::sign(key, text.as_bytes());
-            let mut half = [0; 16];
-            half.copy_from_slice(&digest.as_ref()[..16]);
-            half
         })
     }
 }

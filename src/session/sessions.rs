@@ -1,68 +1,73 @@
 //! Reading and writing session cookies.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 
 use super::{
-    Session, SessionTokens,
+    Session, SessionError, SessionTokens,
     cookie::{self, CookieScope, MAX_COOKIE},
     keys::SessionKeys,
     layout::Layout,
-    seal::{Digests, Seal},
+    seal::Seal,
 };
-use crate::clock::{CLOCK_SKEW, as_millis, unix_millis};
-use crate::random::random_bytes;
+use crate::clock::{CLOCK_SKEW, as_millis, from_unix_millis, unix_millis};
 use crate::tokens::QqTokens;
-use crate::user::{OpenId, QqUser};
+use crate::user::QqUser;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The limits of a session after a login with `remember=0`.
+const SHORT: SessionLimits = SessionLimits {
+    idle: HOUR.saturating_mul(2),
+    lifetime: HOUR.saturating_mul(12),
+};
 
 /// The session cookies of one layer.
 pub(crate) struct Sessions {
     seal: Seal,
-    digests: Digests,
     context: Vec<u8>,
     scope: CookieScope,
     name: String,
     /// The name, ready to be searched for.
     finder: Finder<'static>,
-    app_id: String,
     settings: SessionSettings,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionSettings {
+    pub(crate) limits: SessionLimits,
+    pub(crate) keep_tokens: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionLimits {
     pub(crate) idle: Duration,
     pub(crate) lifetime: Duration,
-    pub(crate) keep_tokens: bool,
 }
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let limits = SessionLimits {
+            idle: HOUR * 24 * 7,
+            lifetime: HOUR * 24 * 30,
+        };
         Self {
-            idle: 7 * DAY,
-            lifetime: 30 * DAY,
+            limits,
             keep_tokens: false,
         }
     }
 }
 
-/// The error for a session that does not fit into its cookie.
-#[derive(Debug)]
-pub(crate) struct TooLarge {
-    bytes: usize,
-}
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bytes;
-        write!(
-            f,
-            "the session cookie would have {bytes} bytes, more than {MAX_COOKIE}"
-        )
-    }
+/// The parts of a session that starts.
+pub(crate) struct NewSession<'t> {
+    pub(crate) id: [u8; 16],
+    pub(crate) user: QqUser,
+    pub(crate) account: Option<String>,
+    pub(crate) tokens: Option<&'t QqTokens>,
+    pub(crate) is_remembered: bool,
+    pub(crate) stamp: SystemTime,
 }
 
 impl Sessions {
@@ -70,17 +75,16 @@ impl Sessions {
         keys: &SessionKeys,
         scope: CookieScope,
         app_id: &str,
+        redirect_uri: &str,
         settings: SessionSettings,
     ) -> Self {
         let name = scope.full_name("session");
         Self {
             seal: Seal::new(keys, "session"),
-            digests: Digests::new(keys, "revocation"),
-            context: format!("session\n{name}\n{app_id}").into_bytes(),
+            context: format!("session\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
             scope,
             finder: Finder::new(&name).into_owned(),
             name,
-            app_id: app_id.to_owned(),
             settings,
         }
     }
@@ -94,20 +98,19 @@ impl Sessions {
     }
 
     /// Creates a session.
-    pub(crate) fn start(
-        &self,
-        user: QqUser,
-        tokens: Option<&QqTokens>,
-        now: SystemTime,
-    ) -> Session {
+    pub(crate) fn start(&self, new: NewSession<'_>, now: SystemTime) -> Session {
         let now = unix_millis(now);
-        let tokens = tokens.filter(|_| self.settings.keep_tokens);
+        let lifetime = self.limits(new.is_remembered).lifetime;
+        let tokens = new.tokens.filter(|_| self.settings.keep_tokens);
         Session {
-            id: random_bytes(),
-            user_digest: self.newest_digest(&user),
+            id: new.id,
             started_at: now,
+            stamp: unix_millis(new.stamp).max(now),
+            ends_at: now.saturating_add(as_millis(lifetime)),
             renewed_at: now,
-            user,
+            is_remembered: new.is_remembered,
+            user: new.user,
+            account: new.account,
             tokens: tokens.map(|tokens| SessionTokens::new(tokens, now)),
             is_stale: false,
         }
@@ -128,57 +131,43 @@ impl Sessions {
             return None;
         };
         let now = unix_millis(now());
-        let is_valid = session.started_at <= session.renewed_at
-            && session.renewed_at <= now.saturating_add(as_millis(CLOCK_SKEW))
-            && now < session.renewed_at.saturating_add(as_millis(self.settings.idle))
-            && now < session.started_at.saturating_add(as_millis(self.settings.lifetime))
+        let idle = as_millis(self.limits(session.is_remembered).idle);
+        let is_valid = session.renewed_at <= now.saturating_add(as_millis(CLOCK_SKEW))
+            && now < session.renewed_at.saturating_add(idle)
+            && now < self.end(&session)
             // A session from before `keep_tokens` was set gets its tokens by a new login.
             && (session.tokens.is_some() || !self.settings.keep_tokens);
         if !self.settings.keep_tokens {
             session.tokens = None;
         }
-        session.is_stale = now
-            > session
-                .renewed_at
-                .saturating_add(as_millis(self.settings.idle) / 2);
+        session.is_stale = now > session.renewed_at.saturating_add(idle / 2);
         is_valid.then_some(session)
     }
 
-    /// Returns the renewed cookie if half of the idle time has passed.
-    pub(crate) fn renew(
-        &self,
-        session: &Session,
-        now: impl FnOnce() -> SystemTime,
-    ) -> Option<HeaderValue> {
-        if !session.is_stale {
-            return None;
+    /// Returns the cookie of a session, sealed anew.
+    pub(crate) fn write(&self, session: &Session) -> Result<HeaderValue, SessionError> {
+        let max_age = session.is_remembered.then(|| {
+            let ends_at = self.expiry(session);
+            ends_at.saturating_sub(session.renewed_at) / 1000
+        });
+        let seal = |avatar| {
+            let value = self
+                .seal
+                .seal(&self.context, &Layout::write(session, avatar));
+            self.scope.set(&self.name, &value, max_age)
+        };
+        let mut cookie = seal(session.user.avatar());
+        if cookie.len() > MAX_COOKIE {
+            // Tokens matter more than a picture.
+            cookie = seal(None);
         }
-        let renewed_at = unix_millis(now());
-        let session = session.clone();
-        self.write(Session {
-            renewed_at,
-            ..session
-        })
-        .ok()
-    }
-
-    /// Returns the cookie of the same session with other tokens.
-    pub(crate) fn replace_tokens(
-        &self,
-        session: &Session,
-        tokens: &QqTokens,
-        now: SystemTime,
-    ) -> Result<HeaderValue, TooLarge> {
-        let now = unix_millis(now);
-        let tokens = Some(SessionTokens::new(tokens, now));
-        // The clock may be behind that of the machine that wrote the session.
-        let renewed_at = now.max(session.renewed_at);
-        let session = session.clone();
-        self.write(Session {
-            renewed_at,
-            tokens,
-            ..session
-        })
+        if cookie.len() > MAX_COOKIE {
+            let bytes = cookie.len();
+            let text =
+                format!("the session cookie would have {bytes} bytes, more than {MAX_COOKIE}");
+            return Err(SessionError::new(text));
+        }
+        Ok(cookie)
     }
 
     /// Returns the cookie that removes the session cookie.
@@ -191,42 +180,38 @@ impl Sessions {
         cookie::name(cookie) == self.name.as_bytes()
     }
 
-    /// Iterates over the digests of a user under each key of the ring, the newest first.
-    pub(crate) fn user_digests<'s>(
-        &'s self,
-        user: &OpenId,
-    ) -> impl Iterator<Item = [u8; 16]> + use<'s> {
-        self.digests.digest(&[&self.app_id, user.as_str()])
+    /// Returns the absolute end of a session.
+    pub(crate) fn ends_at(&self, session: &Session) -> SystemTime {
+        from_unix_millis(self.end(session))
     }
 
-    /// Returns the digest of a user under the key that seals.
-    fn newest_digest(&self, user: &QqUser) -> [u8; 16] {
-        let mut digests = self.user_digests(user.openid());
-        digests.next().unwrap_or_default()
+    /// Returns the time at which a session ends if nothing renews it.
+    pub(crate) fn expires_at(&self, session: &Session) -> SystemTime {
+        from_unix_millis(self.expiry(session))
     }
 
-    /// Returns the cookie of a session, sealed anew.
-    pub(crate) fn write(&self, mut session: Session) -> Result<HeaderValue, TooLarge> {
-        session.user_digest = self.newest_digest(&session.user);
-        let ends = session
-            .started_at
-            .saturating_add(as_millis(self.settings.lifetime));
-        let max_age = as_millis(self.settings.idle).min(ends.saturating_sub(session.renewed_at));
-        let seal = |avatar| {
-            let value = self
-                .seal
-                .seal(&self.context, &Layout::write(&session, avatar));
-            self.scope.set(&self.name, &value, max_age / 1000)
-        };
-        let mut cookie = seal(session.user.avatar());
-        if cookie.len() > MAX_COOKIE {
-            // Tokens matter more than a picture.
-            cookie = seal(None);
+    fn expiry(&self, session: &Session) -> u64 {
+        let idle = as_millis(self.limits(session.is_remembered).idle);
+        self.end(session)
+            .min(session.renewed_at.saturating_add(idle))
+    }
+
+    /// The sealed end, or an earlier one if the lifetime in the settings is shorter by now.
+    fn end(&self, session: &Session) -> u64 {
+        let lifetime = as_millis(self.limits(session.is_remembered).lifetime);
+        session
+            .ends_at
+            .min(session.started_at.saturating_add(lifetime))
+    }
+
+    fn limits(&self, is_remembered: bool) -> SessionLimits {
+        let SessionLimits { idle, lifetime } = self.settings.limits;
+        match is_remembered {
+            true => SessionLimits { idle, lifetime },
+            false => SessionLimits {
+                idle: idle.min(SHORT.idle),
+                lifetime: lifetime.min(SHORT.lifetime),
+            },
         }
-        if cookie.len() > MAX_COOKIE {
-            let bytes = cookie.len();
-            return Err(TooLarge { bytes });
-        }
-        Ok(cookie)
     }
 }

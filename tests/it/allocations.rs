@@ -125,6 +125,16 @@ mod with_a_revocation_list {
         ) -> Result<SystemTime, BoxError> {
             Ok(cutoff)
         }
+
+        async fn raise_user_cutoff(
+            &self,
+            _: Subject,
+            _: SystemTime,
+            cutoff: SystemTime,
+            _: Duration,
+        ) -> Result<Option<SystemTime>, BoxError> {
+            Ok(Some(cutoff))
+        }
     }
 
     pub(super) fn layers() -> [(&'static str, QqAuthLayer); 2] {

@@ -307,6 +307,16 @@ mod with_a_revocation_list {
         ) -> Result<SystemTime, BoxError> {
             pending().await
         }
+
+        async fn raise_user_cutoff(
+            &self,
+            _: Subject,
+            _: SystemTime,
+            _: SystemTime,
+            _: Duration,
+        ) -> Result<Option<SystemTime>, BoxError> {
+            pending().await
+        }
     }
 
     #[tokio::test(start_paused = true)]

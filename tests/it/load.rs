@@ -321,6 +321,16 @@ mod revocation {
         ) -> Result<SystemTime, BoxError> {
             Ok(cutoff)
         }
+
+        async fn raise_user_cutoff(
+            &self,
+            _: Subject,
+            _: SystemTime,
+            cutoff: SystemTime,
+            _: Duration,
+        ) -> Result<Option<SystemTime>, BoxError> {
+            Ok(Some(cutoff))
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,6 +22,8 @@ mod guards;
 mod hooks;
 mod joining;
 mod keys;
+#[cfg(feature = "revocation")]
+mod lists;
 mod load;
 mod login;
 mod mock;

@@ -170,6 +170,8 @@ enum Mode {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     subject: Subject,
+    /// The session, or `None` for all of the user.
+    id: Option<[u8; 16]>,
     cutoff: SystemTime,
     keep_for: Duration,
 }
@@ -186,10 +188,35 @@ impl TestList {
     fn cutoff_of(&self, session: Subject) -> Option<SystemTime> {
         let entries = self.entries.lock().unwrap();
         let matching = entries.iter().filter(|entry| {
-            let id = entry.subject.session();
+            let id = entry.id.as_ref();
             entry.subject.user() == session.user() && (id.is_none() || id == session.session())
         });
         matching.map(|entry| entry.cutoff).max()
+    }
+
+    fn raise(
+        &self,
+        subject: Subject,
+        id: Option<[u8; 16]>,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> SystemTime {
+        let mut entries = self.entries.lock().unwrap();
+        let stored = entries
+            .iter_mut()
+            .find(|entry| entry.subject.user() == subject.user() && entry.id == id);
+        if let Some(entry) = stored {
+            entry.cutoff = cutoff.max(entry.cutoff + MILLISECOND);
+            entry.keep_for = keep_for.max(entry.keep_for);
+            return entry.cutoff;
+        }
+        entries.push(Entry {
+            subject,
+            id,
+            cutoff,
+            keep_for,
+        });
+        cutoff
     }
 
     async fn answer<T>(&self, value: T) -> Result<T, BoxError> {
@@ -219,18 +246,23 @@ impl RevocationList for TestList {
         keep_for: Duration,
     ) -> Result<SystemTime, BoxError> {
         self.answer(()).await?;
-        let mut entries = self.entries.lock().unwrap();
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.subject == subject) {
-            entry.cutoff = cutoff.max(entry.cutoff + MILLISECOND);
-            entry.keep_for = keep_for.max(entry.keep_for);
-            return Ok(entry.cutoff);
+        let id = subject.session().copied();
+        Ok(self.raise(subject, id, cutoff, keep_for))
+    }
+
+    async fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<Option<SystemTime>, BoxError> {
+        self.answer(()).await?;
+        if self.cutoff_of(session) >= Some(started_at) {
+            return Ok(None);
         }
-        entries.push(Entry {
-            subject,
-            cutoff,
-            keep_for,
-        });
-        Ok(cutoff)
+        let cutoff = cutoff.max(started_at);
+        Ok(Some(self.raise(session, None, cutoff, keep_for)))
     }
 }
 
@@ -252,6 +284,19 @@ impl RevocationList for Local {
     ) -> Result<SystemTime, BoxError> {
         self.0.raise_cutoff(subject, cutoff, keep_for).await
     }
+
+    async fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<Option<SystemTime>, BoxError> {
+        let raise = self
+            .0
+            .raise_user_cutoff(session, started_at, cutoff, keep_for);
+        raise.await
+    }
 }
 
 /// Returns three sessions of one user, and that user.
@@ -267,9 +312,9 @@ pub(crate) async fn subjects() -> ([Subject; 3], Subject) {
     (sessions.try_into().unwrap(), user)
 }
 
-/// A time in whole milliseconds.
-fn noon() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+/// A time in whole milliseconds, later than the lists' own.
+pub(crate) fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)
 }
 
 /// Asserts that the list stores max(stored + 1 ms, cutoff) and returns what it stores.
@@ -840,6 +885,16 @@ impl RevocationList for PanickingList {
     ) -> Result<SystemTime, BoxError> {
         Ok(cutoff)
     }
+
+    async fn raise_user_cutoff(
+        &self,
+        _: Subject,
+        _: SystemTime,
+        cutoff: SystemTime,
+        _: Duration,
+    ) -> Result<Option<SystemTime>, BoxError> {
+        Ok(Some(cutoff))
+    }
 }
 
 #[tokio::test]
@@ -878,6 +933,20 @@ impl RevocationList for SlowList {
     ) -> Result<SystemTime, BoxError> {
         sleep(Duration::from_secs(1)).await;
         self.0.raise_cutoff(subject, cutoff, keep_for).await
+    }
+
+    async fn raise_user_cutoff(
+        &self,
+        session: Subject,
+        started_at: SystemTime,
+        cutoff: SystemTime,
+        keep_for: Duration,
+    ) -> Result<Option<SystemTime>, BoxError> {
+        sleep(Duration::from_secs(1)).await;
+        let raise = self
+            .0
+            .raise_user_cutoff(session, started_at, cutoff, keep_for);
+        raise.await
     }
 }
 

@@ -72,6 +72,14 @@ impl Authority {
         tls(certificate.der(), &key)
     }
 
+    /// Returns a certificate for this host and its key, as PEM.
+    #[cfg(feature = "redis")]
+    pub(crate) fn pem(&self, host: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate_for(host).signed_by(&key, &self.issuer);
+        (certificate.unwrap().pem(), key.serialize_pem())
+    }
+
     /// Returns an acceptor for these hosts and protocols.
     pub(crate) fn acceptor(&self, hosts: &[&str], protocols: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();

@@ -67,10 +67,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
     let (first, second) = match redis {
         // One connection and one cache for each instance, as on two machines.
-        Some(url) => (
-            layer().revocations(RedisRevocations::new(&url)?),
-            layer().revocations(RedisRevocations::new(&url)?),
-        ),
+        Some(url) => {
+            let (first, second) = (RedisRevocations::new(&url)?, RedisRevocations::new(&url)?);
+            first.check().await?;
+            (layer().revocations(first), layer().revocations(second))
+        }
         None => {
             let list = InMemoryRevocations::new();
             (layer().revocations(list.clone()), layer().revocations(list))

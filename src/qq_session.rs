@@ -1,0 +1,312 @@
+//! The session, as handlers read and change it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+
+#[cfg(feature = "revocation")]
+use crate::random::random_bytes;
+#[cfg(feature = "revocation")]
+use crate::revocation::list::RevocationError;
+use crate::session::current::SessionStatus;
+use crate::session::{Session, SessionError, check_account};
+use crate::site::Site;
+use crate::tokens::QqTokens;
+use crate::user::QqUser;
+
+/// The session of a signed-in user: a handler argument, and a part of a response.
+///
+/// A handler takes it as an argument and reads it. To change it, the handler returns the changed
+/// session as a part of its response. The [rules](crate::session) say which change wins.
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect};
+/// use tower_qq_auth::{QqSession, SignOut, session::SessionError};
+///
+/// async fn page(session: QqSession) -> String {
+///     format!("account {}", session.account().unwrap_or("none"))
+/// }
+///
+/// async fn open_account(session: QqSession) -> Result<impl IntoResponse, String> {
+///     let session = session.with_account("42").map_err(|error| error.to_string())?;
+///     Ok((session, Redirect::to("/settings"))) // every later request has the account
+/// }
+///
+/// async fn delete_account(session: QqSession) -> impl IntoResponse {
+///     // DELETE FROM users WHERE id = ?
+///     # drop(session);
+///     (SignOut, Redirect::to("/"))
+/// }
+/// # use axum::routing::{get, post};
+/// # let app: axum::Router = axum::Router::new()
+/// #     .route("/", get(page))
+/// #     .route("/open", post(open_account))
+/// #     .route("/delete", post(delete_account));
+/// # drop(app);
+/// ```
+///
+/// Routes that change the session are POST, like all that change something. Another site can make
+/// a browser send a GET.
+///
+/// Without axum it is in the extensions of a signed-in request, and in those of a response that
+/// changes it.
+#[derive(Clone)]
+#[must_use = "a changed session does nothing until it is a part of the response"]
+pub struct QqSession {
+    site: Arc<Site>,
+    source: Source,
+    session: Arc<Session>,
+    /// The response signs in a user, or changes who the user is.
+    changes_user: bool,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// The session of this request.
+    Request(Arc<Session>),
+    /// A new session; `true` once a response has set it.
+    Begun(Arc<AtomicBool>),
+}
+
+/// Ends the session, as a part of a response: the browser drops the cookie.
+///
+/// With a revocation list every copy of the cookie ends as well, before the response is sent.
+/// Without axum, insert it into the extensions of the response. The [rules](crate::session) say
+/// that it always counts.
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect};
+/// use tower_qq_auth::SignOut;
+///
+/// async fn leave() -> impl IntoResponse {
+///     (SignOut, Redirect::to("/"))
+/// }
+/// # drop(axum::Router::<()>::new().route("/leave", axum::routing::post(leave)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignOut;
+
+impl QqSession {
+    /// Creates the session that a request came with.
+    pub(crate) fn of_request(site: &Arc<Site>, session: &Arc<Session>) -> Self {
+        Self {
+            site: Arc::clone(site),
+            source: Source::Request(Arc::clone(session)),
+            session: Arc::clone(session),
+            changes_user: false,
+        }
+    }
+
+    /// Creates a session that no request has yet.
+    pub(crate) fn begun(site: &Arc<Site>, session: Session) -> Self {
+        Self {
+            site: Arc::clone(site),
+            source: Source::Begun(Arc::default()),
+            session: Arc::new(session),
+            changes_user: true,
+        }
+    }
+
+    /// Returns the user.
+    pub fn user(&self) -> &QqUser {
+        &self.session.user
+    }
+
+    /// Returns the app's own id of the user, as [`with_account`](Self::with_account) or
+    /// [`Verdict::with_account`](crate::Verdict::with_account) set it.
+    ///
+    /// It says who the user is, never what they may do: copies of an older cookie hold the older
+    /// value until they expire.
+    pub fn account(&self) -> Option<&str> {
+        self.session.account.as_deref()
+    }
+
+    /// Returns QQ's tokens, if the layer has [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
+    pub fn tokens(&self) -> Option<QqTokens> {
+        self.session.tokens(|| self.site.now())
+    }
+
+    /// Returns the id of the session, 16 random bytes that every renewal keeps.
+    ///
+    /// It is no secret. [`revoke_session`](crate::QqAuthLayer::revoke_session) ends the session by
+    /// it.
+    pub fn id(&self) -> [u8; 16] {
+        self.session.id
+    }
+
+    /// Returns the time of the login.
+    pub fn started_at(&self) -> SystemTime {
+        self.session.started_at()
+    }
+
+    /// Returns the time at which the session ends unless a visit renews it. No visit moves it
+    /// beyond the absolute end, by default 30 days after the login.
+    pub fn expires_at(&self) -> SystemTime {
+        self.site.sessions.expires_at(&self.session)
+    }
+
+    /// Sets the app's own id of the user, 1 to 256 bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the account is empty or too long, or if the session no longer fits into
+    /// its cookie.
+    pub fn with_account(self, account: impl Into<String>) -> Result<Self, SessionError> {
+        let account = account.into();
+        check_account(&account)?;
+        self.change(true, |session| session.account = Some(account))
+    }
+
+    /// Replaces nickname, picture and UnionID, for example by those that
+    /// [`QqClient::user_info`](crate::QqClient::user_info) returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `user` has another openid, or if the session no longer fits into its
+    /// cookie.
+    pub fn with_user(self, user: QqUser) -> Result<Self, SessionError> {
+        if user.openid() != self.user().openid() {
+            let text = "another user needs a session of their own: see `QqAuthLayer::begin`";
+            return Err(SessionError::new(text));
+        }
+        self.change(true, |session| session.user = user)
+    }
+
+    /// Replaces QQ's tokens, for example by refreshed ones.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the layer does not have
+    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens), or if the session no longer fits
+    /// into its cookie.
+    pub fn with_tokens(self, tokens: QqTokens) -> Result<Self, SessionError> {
+        if !self.site.sessions.settings().keep_tokens {
+            let text = "the layer drops tokens: call `.keep_tokens()` on the `QqAuthLayerBuilder`";
+            return Err(SessionError::new(text));
+        }
+        let now = self.site.now();
+        self.change(false, |session| session.set_tokens(&tokens, now))
+    }
+
+    /// Ends all other sessions of the user, for "sign out on all other devices".
+    ///
+    /// Every cookie of the user ends, copies of this one too, and the returned session gets a new
+    /// id. The handler must return it as a part of its response, or the user is signed out.
+    ///
+    /// ```
+    /// use tower_qq_auth::{QqSession, revocation::RevocationError};
+    ///
+    /// async fn sign_out_elsewhere(session: QqSession) -> Result<(QqSession, &'static str), String> {
+    ///     let session = session.end_other_sessions().await.map_err(|error| error.to_string())?;
+    ///     Ok((session, "signed out everywhere else"))
+    /// }
+    /// # drop(axum::Router::<()>::new().route("/", axum::routing::post(sign_out_elsewhere)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the layer has no
+    /// [list](crate::QqAuthLayerBuilder::revocations), if the list fails, or if this session has
+    /// already ended. Of two calls at once for one session, one returns this error.
+    #[cfg(feature = "revocation")]
+    pub async fn end_other_sessions(self) -> Result<Self, RevocationError> {
+        let session = Session::clone(&self.session);
+        let session = self.site.replace_sessions(session, random_bytes()).await?;
+        let session = Arc::new(session);
+        Ok(Self { session, ..self })
+    }
+
+    /// Waits until the revocation list revokes the session or its absolute end is reached, for
+    /// WebSockets and other connections that stay open.
+    ///
+    /// The list is asked every [`revocation_freshness`], by default 3 seconds, once for all
+    /// connections of a session on this machine. While the list is unavailable, nothing ends.
+    /// Without a list only the absolute end is noticed. The idle time does not count.
+    ///
+    #[cfg_attr(
+        feature = "revocation",
+        doc = "[`revocation_freshness`]: crate::QqAuthLayerBuilder::revocation_freshness"
+    )]
+    pub async fn ended(&self) {
+        let (site, session) = (&self.site, &self.session);
+        loop {
+            let left = site.sessions.ends_at(session).duration_since(site.now());
+            let Some(left) = left.ok().filter(|left| !left.is_zero()) else {
+                return;
+            };
+            let status = match site.revocations.known_status(session) {
+                Some(status) => status,
+                None => site.revocations.ask_status(session, false).await,
+            };
+            if status == SessionStatus::Revoked {
+                return;
+            }
+            tokio::time::sleep(left.min(site.revocations.refresh_time())).await;
+        }
+    }
+
+    /// Returns `true` for a new session, which no request has yet.
+    pub(crate) fn is_begun(&self) -> bool {
+        matches!(self.source, Source::Begun(_))
+    }
+
+    pub(crate) fn into_session(self) -> Arc<Session> {
+        self.session
+    }
+
+    /// Checks whether the response to a request with the session `of_request` may set this one. The
+    /// error is the reason against it. `is_foreign` is `true` if another site may have caused the
+    /// request.
+    pub(crate) fn accept(
+        self,
+        site: &Arc<Site>,
+        of_request: Option<&Arc<Session>>,
+        is_foreign: bool,
+    ) -> Result<Self, &'static str> {
+        if !Arc::ptr_eq(site, &self.site) {
+            return Err("it is of another layer");
+        }
+        if self.changes_user && is_foreign {
+            return Err("another site may have caused the request");
+        }
+        let is_own = match &self.source {
+            Source::Request(session) => {
+                of_request.is_some_and(|current| Arc::ptr_eq(current, session))
+            }
+            Source::Begun(is_set) => !is_set.swap(true, Relaxed),
+        };
+        match is_own {
+            true => Ok(self),
+            false => Err("it is of another request"),
+        }
+    }
+
+    fn change(
+        self,
+        changes_user: bool,
+        change: impl FnOnce(&mut Session),
+    ) -> Result<Self, SessionError> {
+        let mut session = Session::clone(&self.session);
+        change(&mut session);
+        self.site.sessions.write(&session)?;
+        Ok(Self {
+            session: Arc::new(session),
+            changes_user: self.changes_user || changes_user,
+            ..self
+        })
+    }
+}
+
+impl fmt::Debug for QqSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QqSession")
+            .field("user", self.user())
+            .field("account", &self.account())
+            .finish_non_exhaustive()
+    }
+}

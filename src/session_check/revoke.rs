@@ -1,0 +1,125 @@
+//! Revoking sessions.
+
+use std::time::{Duration, SystemTime};
+
+use super::{CachedList, Revocations, with_timeout};
+use crate::clock::CLOCK_SKEW;
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::Misconfigured;
+use crate::events::log_user_revoked;
+use crate::meter;
+use crate::revocation::cache::CallError;
+use crate::revocation::list::RevocationError;
+use crate::revocation::subject::Subject;
+use crate::session::Session;
+use crate::user::OpenId;
+
+/// The longest time that a list has to keep an entry, whatever the lifetime of a session.
+const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+impl Revocations {
+    /// Revokes one session, which can live for another `lifetime`.
+    pub(crate) async fn revoke_session(
+        &self,
+        user: &OpenId,
+        id: [u8; 16],
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<(), RevocationError> {
+        let subject = Subject::new(&self.app_id, user, Some(id));
+        // Later than the stamp of a session that has replaced others.
+        let cutoff = now + 2 * CLOCK_SKEW;
+        let result = self.raise(subject, cutoff, lifetime).await;
+        let cache = self.list.as_ref().and_then(|list| list.cache.as_ref());
+        if let (Err(RevocationError::Failed), Some(cache)) = (result, cache) {
+            // At least this machine refuses it while the list is down.
+            cache.revoke(subject, cutoff);
+        }
+        result
+    }
+
+    /// Revokes all sessions of a user that started up to now.
+    pub(crate) async fn revoke_user(
+        &self,
+        user: &OpenId,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<(), RevocationError> {
+        let subject = Subject::new(&self.app_id, user, None);
+        // The machine that started a session may have a clock ahead of this one.
+        self.raise(subject, now + CLOCK_SKEW, lifetime).await?;
+        log_user_revoked();
+        Ok(())
+    }
+
+    /// Ends all sessions of a user if this one has not ended. Returns the stamp of the session that
+    /// replaces it.
+    pub(crate) async fn replace_sessions(
+        &self,
+        session: &Session,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<SystemTime, RevocationError> {
+        let Some(CachedList { list, cache }) = &self.list else {
+            return Err(RevocationError::NoList);
+        };
+        let (subject, stamp) = (self.subject(session), session.stamp());
+        let cutoff = stamp.max(now + CLOCK_SKEW);
+        let call = list.raise_user_cutoff(subject, stamp, cutoff, keep_for(lifetime));
+        let result = with_timeout(self.timeout, call).await;
+        let cutoff = note_revocation(result)?.ok_or(RevocationError::SessionEnded)?;
+        if let Some(cache) = cache {
+            cache.invalidate(Subject::new(&self.app_id, session.user.openid(), None));
+        }
+        log_user_revoked();
+        Ok(cutoff + Duration::from_millis(1))
+    }
+
+    /// Like [`replace_sessions`](Self::replace_sessions), for a session that a login starts.
+    pub(crate) async fn replace_sessions_at_login(
+        &self,
+        session: &Session,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<SystemTime, LoginError> {
+        let stamp = self.replace_sessions(session, now, lifetime).await;
+        stamp.map_err(|error| match error {
+            RevocationError::SessionEnded => LoginError::revoked_meanwhile(),
+            RevocationError::NoList => LoginError::new(Misconfigured, error.to_string()),
+            RevocationError::Failed => LoginError::unverified(),
+        })
+    }
+
+    async fn raise(
+        &self,
+        subject: Subject,
+        cutoff: SystemTime,
+        lifetime: Duration,
+    ) -> Result<(), RevocationError> {
+        let Some(CachedList { list, cache }) = &self.list else {
+            return Err(RevocationError::NoList);
+        };
+        let call = list.raise_cutoff(subject, cutoff, keep_for(lifetime));
+        note_revocation(with_timeout(self.timeout, call).await)?;
+        if let Some(cache) = cache {
+            cache.invalidate(subject);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the time for which a list keeps a cutoff of sessions with this lifetime: they start up
+/// to the cutoff, which may be later than now.
+fn keep_for(lifetime: Duration) -> Duration {
+    lifetime.min(MAX_KEEP) + 3 * CLOCK_SKEW
+}
+
+/// Counts a call that revokes, and logs it if it failed.
+fn note_revocation<T>(result: Result<T, CallError>) -> Result<T, RevocationError> {
+    meter::revocation_list_called("revoke", result.is_ok());
+    result.map_err(|error| {
+        let text = error.text;
+        tracing::error!("cannot put a session on the revocation list: {text}");
+        RevocationError::Failed
+    })
+}
