@@ -139,6 +139,7 @@ impl RequestContext {
         let is_good = status.is_success() || status.is_redirection();
         let tokens = changes.tokens.as_ref();
         let tokens = tokens.filter(|_| sessions.settings().keep_tokens);
+        let is_new = given.is_some() || is_callback;
         let session = match given {
             Some(given) => given,
             None if changes.requires_login => return None,
@@ -150,17 +151,19 @@ impl RequestContext {
         if self.current.is_confirmed() {
             session.renew(now);
         }
-        let mut with_tokens = session.clone();
-        let cookie = match tokens {
-            Some(tokens) => {
-                with_tokens.set_tokens(tokens, now);
-                let log = |error: &_| tracing::error!("refreshed tokens are not kept: {error}");
-                sessions.write(&with_tokens).inspect_err(log).ok()
+        if let Some(tokens) = tokens {
+            let mut session = session.clone();
+            session.set_tokens(tokens, now);
+            match sessions.write(&session) {
+                Ok(cookie) => return Some(cookie),
+                Err(error) => tracing::error!("refreshed tokens are not kept: {error}"),
             }
-            None => None,
-        };
+            if !is_new {
+                return None;
+            }
+        }
         // Each change has shown that the session fits into its cookie.
-        cookie.or_else(|| sessions.write(&session).ok())
+        sessions.write(&session).ok()
     }
 
     /// Keeps the page of a signed-in user out of shared caches if it says nothing about them.
