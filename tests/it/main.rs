@@ -9,6 +9,7 @@ use support::{attempt, http2, log, process, site, socket};
 mod access;
 mod allocations;
 mod answers;
+mod axum_login;
 mod binding;
 mod callback;
 mod chromium;
