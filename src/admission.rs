@@ -70,6 +70,7 @@ impl ConfirmedLogin<'_> {
         }
         let new = NewSession {
             id,
+            user_digest: site.revocations.user_digest(openid),
             user: user.clone(),
             account,
             tokens: Some(self.login.tokens()),

@@ -139,6 +139,7 @@ impl QqAuthLayer {
         let now = self.site.now();
         let new = NewSession {
             id: random_bytes(),
+            user_digest: self.site.revocations.user_digest(user.openid()),
             user: user.clone(),
             account: None,
             tokens,

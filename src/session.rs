@@ -59,6 +59,8 @@ pub(crate) const MAX_ACCOUNT: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) id: [u8; 16],
+    /// The user on the revocation list, if the layer has one.
+    pub(crate) user_digest: Option<[u8; 16]>,
     /// Milliseconds since the epoch, like all times here.
     started_at: u64,
     /// The time that revocations are compared with. It is later than every cutoff of the user that

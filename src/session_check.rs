@@ -18,6 +18,7 @@ use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
 use crate::session::current::SessionStatus::{Assumed, Revoked, Unverified, Valid};
+use crate::user::OpenId;
 
 mod login;
 mod revoke;
@@ -120,6 +121,11 @@ impl Revocations {
         }
     }
 
+    /// Returns the digest of a user for the list, if there is one.
+    pub(crate) fn user_digest(&self, user: &OpenId) -> Option<[u8; 16]> {
+        self.list.is_some().then(|| self.digest_user(user))
+    }
+
     /// Returns the interval at which a session is checked again while a connection stays open.
     pub(crate) fn refresh_time(&self) -> Duration {
         const SECOND: Duration = Duration::from_secs(1);
@@ -177,7 +183,14 @@ impl Revocations {
     }
 
     fn subject(&self, session: &Session) -> Subject {
-        Subject::new(&self.app_id, session.user.openid(), Some(session.id))
+        // A session from before the layer had a list holds no digest.
+        let user = session.user_digest;
+        let user = user.unwrap_or_else(|| self.digest_user(session.user.openid()));
+        Subject::new(user, Some(session.id))
+    }
+
+    fn digest_user(&self, user: &OpenId) -> [u8; 16] {
+        Subject::digest_user(&self.app_id, user)
     }
 }
 

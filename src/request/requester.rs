@@ -55,14 +55,14 @@ impl Requester {
                 sends_cookies = true;
             } else if *name == header::ACCEPT {
                 accepts_html |= mode.is_none() && accepts(value, "text/html");
+            } else if *name == header::ORIGIN {
+                is_foreign |= value != site_origin;
+            } else if *name == SEC_FETCH_SITE {
+                is_foreign |= value != "same-origin" && value != "none";
             } else if *name == SEC_FETCH_MODE {
                 mode = Some(value.as_bytes());
             } else if *name == SEC_FETCH_DEST {
                 destination = Some(value.as_bytes());
-            } else if *name == SEC_FETCH_SITE {
-                is_foreign |= value != "same-origin" && value != "none";
-            } else if *name == header::ORIGIN {
-                is_foreign |= value != site_origin;
             } else if PURPOSES.contains(name) {
                 is_early |= is_prefetch(value);
             }

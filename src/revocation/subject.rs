@@ -16,16 +16,18 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The digest does not depend on the session keys, so a revocation holds when they change.
-    pub(crate) fn new(app_id: &str, user: &OpenId, session: Option<[u8; 16]>) -> Self {
+    pub(crate) fn new(user: [u8; 16], session: Option<[u8; 16]>) -> Self {
+        Self { user, session }
+    }
+
+    /// Returns the digest of a user. It does not depend on the session keys, so a revocation holds
+    /// when they change.
+    pub(crate) fn digest_user(app_id: &str, user: &OpenId) -> [u8; 16] {
         let text = ["qq-auth", app_id, user.as_str()].join("\n");
         let digest = digest(&SHA256, text.as_bytes());
         let mut half = [0; 16];
         half.copy_from_slice(&digest.as_ref()[..16]);
-        Self {
-            user: half,
-            session,
-        }
+        half
     }
 
     /// Creates a session that no user has, to check a list.

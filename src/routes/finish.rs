@@ -28,6 +28,7 @@ use crate::site::Site;
 use crate::tokens::QqTokens;
 
 /// The outcome of an app's response.
+#[derive(Default)]
 pub(crate) struct Finished {
     /// Sent in place of the app's response.
     pub(crate) replacement: Option<LayerResponse>,
@@ -57,6 +58,10 @@ impl Changes {
 impl RequestContext {
     /// Adds the layer's cookies to the app's response, or returns another response in its place.
     pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Finished {
+        let is_signed_out = self.login.is_none() && self.current.session().is_none();
+        if is_signed_out && response.extensions().is_empty() {
+            return Finished::default();
+        }
         let mut changes = Changes::take(response.extensions_mut());
         let login = self.login.take();
         let is_callback = login.is_some();

@@ -4,6 +4,8 @@
 //! bytes that QQ writes in hex, and hosts of pictures as a number, because every request sends the
 //! cookie.
 
+use std::str;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Session, SessionTokens};
@@ -27,6 +29,8 @@ const PICTURE_HOSTS: [&str; 5] = [
 pub(super) struct Layout<'a> {
     version: u8,
     id: [u8; 16],
+    /// The user on a revocation list. Without a list it only costs bytes.
+    user_digest: Option<[u8; 16]>,
     started_at: u64,
     stamp: u64,
     ends: u64,
@@ -72,6 +76,7 @@ impl Layout<'_> {
         let layout = Layout {
             version: VERSION,
             id: session.id,
+            user_digest: session.user_digest,
             started_at: session.started_at,
             stamp: since_start(session.stamp),
             ends: since_start(session.ends_at),
@@ -104,11 +109,12 @@ impl Layout<'_> {
             None => None,
         };
         let avatar = match layout.avatar {
-            Some((host, path)) => Some(PICTURE_HOSTS.get(usize::from(host))?.to_string() + path),
+            Some((host, path)) => Some([PICTURE_HOSTS.get(usize::from(host))?, path].concat()),
             None => None,
         };
         Some(Session {
             id: layout.id,
+            user_digest: layout.user_digest,
             started_at: layout.started_at,
             stamp: since_start(layout.stamp),
             ends_at: since_start(layout.ends),
@@ -157,17 +163,15 @@ fn parse_hex(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
+/// Writes upper-case hex digits, for every signed-in request.
 fn format_hex(prefix: &str, bytes: &[u8; 16]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    let mut text = String::with_capacity(prefix.len() + 32);
-    text.push_str(prefix);
-    text.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
-    );
-    text
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    [prefix, str::from_utf8(&digits).unwrap_or_default()].concat()
 }
 
 fn split_picture(url: &str) -> (u8, &str) {

@@ -63,6 +63,7 @@ impl Default for SessionSettings {
 /// The parts of a session that starts.
 pub(crate) struct NewSession<'t> {
     pub(crate) id: [u8; 16],
+    pub(crate) user_digest: Option<[u8; 16]>,
     pub(crate) user: QqUser,
     pub(crate) account: Option<String>,
     pub(crate) tokens: Option<&'t QqTokens>,
@@ -104,6 +105,7 @@ impl Sessions {
         let tokens = new.tokens.filter(|_| self.settings.keep_tokens);
         Session {
             id: new.id,
+            user_digest: new.user_digest,
             started_at: now,
             stamp: unix_millis(new.stamp).max(now),
             ends_at: now.saturating_add(as_millis(lifetime)),

@@ -72,7 +72,7 @@ impl Revocations {
         let Some(CachedList { list, cache }) = &self.list else {
             return Ok(None);
         };
-        let subject = Subject::new(&self.app_id, user, Some(id));
+        let subject = Subject::new(self.digest_user(user), Some(id));
         let asked_at = Instant::now();
         let result = self.check_call(list, subject, true).await;
         if let Some(cache) = cache {

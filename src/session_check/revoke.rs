@@ -26,7 +26,7 @@ impl Revocations {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {
-        let subject = Subject::new(&self.app_id, user, Some(id));
+        let subject = Subject::new(self.digest_user(user), Some(id));
         // Later than the stamp of a session that has replaced others.
         let cutoff = now + 2 * CLOCK_SKEW;
         let result = self.raise(subject, cutoff, lifetime).await;
@@ -45,7 +45,7 @@ impl Revocations {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {
-        let subject = Subject::new(&self.app_id, user, None);
+        let subject = Subject::new(self.digest_user(user), None);
         // The machine that started a session may have a clock ahead of this one.
         self.raise(subject, now + CLOCK_SKEW, lifetime).await?;
         log_user_revoked();
@@ -69,7 +69,7 @@ impl Revocations {
         let result = with_timeout(self.timeout, call).await;
         let cutoff = note_revocation(result)?.ok_or(RevocationError::SessionEnded)?;
         if let Some(cache) = cache {
-            cache.invalidate(Subject::new(&self.app_id, session.user.openid(), None));
+            cache.invalidate(Subject::new(*subject.user(), None));
         }
         log_user_revoked();
         Ok(cutoff + Duration::from_millis(1))
