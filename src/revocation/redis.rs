@@ -7,9 +7,8 @@
 //! | `qq-auth:{<user>}` | cutoff for all sessions of the user, in milliseconds since the epoch |
 //! | `qq-auth:{<user>}:<session>` | the same for one session |
 //!
-//! `<user>` is a digest of the openid under the session key and `<session>` a random number, so
-//! Redis learns nothing about users. The braces keep both keys on one node of a cluster, so that a
-//! check takes one round trip.
+//! `<user>` is a digest of the openid and `<session>` a random number. The braces keep both keys on
+//! one node of a cluster, so that a check takes one round trip and a script can take both.
 
 mod check;
 mod failure;
@@ -43,9 +42,8 @@ const RAISE: &str = include_str!("redis/raise.lua");
 /// answer may take 400 milliseconds each. [`check`](Self::check) finds a wrong URL or server at
 /// start.
 ///
-/// It needs Redis 5 or later. Its keys start with `qq-auth:`, and a user of an access control list
-/// needs `EVAL`, `GET`, `SET`, `PTTL` and `TIME` on them, for a cluster also `CLUSTER SLOTS`.
-/// Cutoffs follow the clock of Redis wherever it is ahead of the machine that revokes.
+/// It needs Redis 5 or later. Its keys start with `qq-auth:`. If Redis has users, the one in the URL
+/// needs `EVAL`, `GET`, `SET`, `PTTL` and `TIME` on these keys, and for a cluster `CLUSTER SLOTS`.
 #[derive(Clone)]
 pub struct RedisRevocations {
     server: Arc<Server>,
@@ -79,7 +77,7 @@ impl RedisRevocations {
     /// # Errors
     ///
     /// Returns an error if `url` is not such a URL. The server is first contacted by the first
-    /// call.
+    /// call, or by [`check`](Self::check).
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         // Omits the URL and the client's error, which quotes it: the URL may contain a password.
         let server = Server::new(url).map_err(|_| {

@@ -21,7 +21,7 @@ impl RedisRevocations {
     /// Checks that the server can be used, for a site that should not start otherwise.
     ///
     /// It connects and does all that a site does, on keys of its own that expire within a second.
-    /// It takes 3 seconds at most, and up to a second more to find out why it failed. If the server may evict entries (any `maxmemory-policy` but
+    /// It takes 4 seconds at most. If the server may evict entries (any `maxmemory-policy` but
     /// `noeviction`), it logs a warning: evicted revocations bring sessions back.
     ///
     /// ```no_run

@@ -1,11 +1,11 @@
 //! The connection to a Redis server or cluster.
 
-use std::{slice, time::Duration};
+use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, Pipeline, RedisError,
     RedisFuture, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
 };
@@ -71,29 +71,22 @@ impl Server {
         matches!(self.address, Address::Cluster { .. })
     }
 
-    /// Returns whether a server answers without TLS though the URL says `rediss`. It would wait
-    /// forever for the end of what it takes for a command.
+    /// Returns whether the first server answers without TLS although its URL says `rediss`. Redis
+    /// takes a TLS handshake for the start of a command and waits for the rest.
     pub(super) async fn speaks_no_tls(&self) -> bool {
-        let nodes = match &self.address {
-            Address::Single(client) => slice::from_ref(client),
-            Address::Cluster { nodes, .. } => nodes,
+        let first = match &self.address {
+            Address::Single(client) => Some(client),
+            Address::Cluster { nodes, .. } => nodes.first(),
         };
-        for node in nodes {
-            let ConnectionAddr::TcpTls { host, port, .. } = node.get_connection_info().addr()
-            else {
-                return false;
-            };
-            // Without the password.
-            let Ok(plain) = Client::open((host.as_str(), *port)) else {
-                return false;
-            };
-            let config = connection_config();
-            let connection = plain.get_multiplexed_async_connection_with_config(&config);
-            if connection.await.is_ok() {
-                return true;
-            }
+        let address = first.map(|client| client.get_connection_info().addr());
+        let Some(ConnectionAddr::TcpTls { host, port, .. }) = address else {
+            return false;
+        };
+        // Without the password.
+        match Client::open((host.as_str(), *port)) {
+            Ok(plain) => connect(&plain).await.is_ok(),
+            Err(_) => false,
         }
-        false
     }
 
     pub(super) async fn connection(&self) -> Result<Connection, RedisError> {
@@ -141,24 +134,21 @@ fn install_cryptography() {
     }
 }
 
-fn connection_config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
+async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
-        .set_response_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(TIMEOUT));
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    connection.await
 }
 
 /// Returns the first error of the nodes of a cluster: the client of a cluster keeps only its text.
 async fn find_cause(nodes: &[Client]) -> Option<RedisError> {
-    let config = connection_config();
     for node in nodes {
-        let connection = node.get_multiplexed_async_connection_with_config(&config);
         let slots = async || {
-            let mut connection = connection.await?;
             let mut slots = redis::cmd("CLUSTER");
-            slots
-                .arg("SLOTS")
-                .query_async::<Value>(&mut connection)
-                .await
+            slots.arg("SLOTS");
+            slots.query_async::<Value>(&mut connect(node).await?).await
         };
         if let Err(error) = slots().await {
             return Some(error);
