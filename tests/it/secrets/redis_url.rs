@@ -55,6 +55,8 @@ async fn the_redis_password_is_never_shown() {
             let url = format!("{scheme}://user:{PASSWORD}@{server}");
             let list = RedisRevocations::new(&url).unwrap();
             output += &format!("{list:?} {list:#?}");
+            let error = list.check().await.unwrap_err();
+            output += &format!("{error} {error:?} {error:#?}");
 
             let (qq, clock) = (secret_qq(), Clock::new());
             let client = QqClient::with_service(secret_app().build().unwrap(), qq.clone());
