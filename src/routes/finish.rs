@@ -58,9 +58,16 @@ impl Changes {
 impl RequestContext {
     /// Adds the layer's cookies to the app's response, or returns another response in its place.
     pub(crate) fn finish<B>(&mut self, response: &mut Response<B>) -> Finished {
-        let is_signed_out = self.login.is_none() && self.current.session().is_none();
-        if is_signed_out && response.extensions().is_empty() {
-            return Finished::default();
+        if self.login.is_none() && response.extensions().is_empty() {
+            // Most responses end here.
+            match self.current.valid() {
+                None => return Finished::default(),
+                Some(session) if !session.is_stale() => {
+                    self.restrict_caching(response);
+                    return Finished::default();
+                }
+                Some(_) => {}
+            }
         }
         let mut changes = Changes::take(response.extensions_mut());
         let login = self.login.take();

@@ -109,7 +109,7 @@ impl Layout<'_> {
             None => None,
         };
         let avatar = match layout.avatar {
-            Some((host, path)) => Some([PICTURE_HOSTS.get(usize::from(host))?, path].concat()),
+            Some((host, path)) => Some(join(PICTURE_HOSTS.get(usize::from(host))?, path)),
             None => None,
         };
         Some(Session {
@@ -163,15 +163,22 @@ fn parse_hex(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
-/// Writes upper-case hex digits, for every signed-in request.
+/// Writes upper-case hex digits, without a branch, for every signed-in request.
 fn format_hex(prefix: &str, bytes: &[u8; 16]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'A' - b'9' - 1);
     let mut digits = [0; 32];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (at, byte) in bytes.iter().enumerate() {
+        digits[2 * at] = digit(byte >> 4);
+        digits[2 * at + 1] = digit(byte & 15);
     }
-    [prefix, str::from_utf8(&digits).unwrap_or_default()].concat()
+    join(prefix, str::from_utf8(&digits).unwrap_or_default())
+}
+
+fn join(start: &str, end: &str) -> String {
+    let mut text = String::with_capacity(start.len() + end.len());
+    text.push_str(start);
+    text.push_str(end);
+    text
 }
 
 fn split_picture(url: &str) -> (u8, &str) {
