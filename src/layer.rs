@@ -212,15 +212,14 @@ impl QqAuthLayer {
     /// that the hook redirects to is ignored.
     ///
     /// ```
-    /// use axum::{Form, extract::State};
+    /// use axum::extract::State;
     /// use tower_qq_auth::{QqAuthLayer, QqSession};
-    /// # use std::collections::HashMap;
     ///
     /// async fn log_in(
     ///     State(qq): State<QqAuthLayer>,
-    ///     Form(form): Form<HashMap<String, String>>,
+    ///     code: String,
     /// ) -> Result<(QqSession, String), String> {
-    ///     let login = qq.client().login(&form["code"]).await.map_err(|error| error.to_string())?;
+    ///     let login = qq.client().login(&code).await.map_err(|error| error.to_string())?;
     ///     let session = qq.begin(login).await.map_err(|error| error.to_string())?;
     ///     let nickname = session.user().nickname().to_owned();
     ///     Ok((session, nickname))

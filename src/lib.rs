@@ -105,7 +105,7 @@
 //! use tower_qq_auth::{OpenId, QqAuthLayerBuilder, QqLogin, Verdict};
 //!
 //! #[derive(Default)]
-//! struct Member { name: String, logins: u32, banned: bool }
+//! struct Member { id: u32, name: String, logins: u32, banned: bool }
 //! type Members = Arc<Mutex<HashMap<OpenId, Member>>>;
 //!
 //! fn with_members(qq: QqAuthLayerBuilder, members: Members) -> QqAuthLayerBuilder {
@@ -114,7 +114,9 @@
 //!
 //! fn admit(members: &Members, login: &QqLogin) -> Verdict {
 //!     let (user, mut members) = (login.user(), members.lock().unwrap());
-//!     let member = members.entry(user.openid().clone()).or_default();
+//!     let id = members.len() as u32 + 1;
+//!     let new = Member { id, ..Member::default() };
+//!     let member = members.entry(user.openid().clone()).or_insert(new);
 //!     if member.banned {
 //!         return Verdict::refuse("this account is closed"); // a page with status 403
 //!     }
@@ -122,17 +124,31 @@
 //!         member.name = user.nickname().into(); // QQ may send no profile
 //!     }
 //!     member.logins += 1;
+//!     let verdict = Verdict::allow().with_account(member.id.to_string());
 //!     match member.logins {
-//!         1 => Verdict::allow().redirect_to("/welcome"),
-//!         _ => Verdict::allow(),
+//!         1 => verdict.redirect_to("/welcome"),
+//!         _ => verdict,
 //!     }
 //! }
 //! ```
 //!
+//! Every page then has the member's own id, without a query. [`QqSession`] is the session as
+//! handlers see it; returned as a part of a response, a changed one replaces it.
+//!
+//! ```
+//! use tower_qq_auth::QqSession;
+//!
+//! async fn orders(session: QqSession) -> String {
+//!     format!("orders of member {}", session.account().unwrap_or("none"))
+//! }
+//! # drop(axum::Router::<()>::new().route("/", axum::routing::get(orders)));
+//! ```
+//!
 //! # 4. Buttons to sign in and out
 //!
-//! Signing out is a form, so that no link and no other site can do it. Users choose their nicknames
-//! freely: escape them.
+//! Signing out is a form, so that no link and no other site can do it. A handler that deletes the
+//! account ends the session itself: it returns [`SignOut`] as a part of its response. Users choose
+//! their nicknames freely: escape them.
 //!
 //! ```
 //! use axum::{extract::State, response::Html};
@@ -155,7 +171,8 @@
 //!
 //! A session counts until it expires, whatever the table says. With a revocation list, logout
 //! invalidates every copy of the cookie, and `QqAuthLayer::revoke_user` ends all sessions of a
-//! user. Close the account in the table first, or the user can simply sign in again.
+//! user, also those whose login is under way. Close the account in the table first, or the user can
+//! simply sign in again.
 //!
 //! ```
 //! # #[cfg(feature = "revocation")]
@@ -232,7 +249,7 @@
 //!    of the callback out of its log.
 //! 4. Several machines need the same keys and nothing else: no sticky sessions, no shared store. A
 //!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster` in the
-//!    repository).
+//!    repository), with `check().await?` at start.
 //!
 //! # Mounting
 //!
@@ -302,7 +319,7 @@
 //!
 //! | name | adds | default |
 //! |---|---|---|
-//! | `axum` | [`QqUser`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments | yes |
+//! | `axum` | [`QqUser`], [`QqSession`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments, [`QqSession`] and [`SignOut`] in responses | yes |
 //! | `reqwest` | the built-in HTTP client: `QqClient::new`, and a [`QqApp`] as a client | yes |
 //! | `mock` | [`mock`]: a QQ for tests and development | |
 //! | `metrics` | counters, a histogram and a gauge through the `metrics` facade | |
@@ -310,14 +327,15 @@
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
 //! The metrics are `qq_auth_login_starts_total`, `qq_auth_logins_total`, `qq_auth_login_seconds`,
-//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total`
-//! and `qq_auth_qq_calls_total`.
+//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total`,
+//! `qq_auth_qq_calls_total`, `qq_auth_revocation_calls_total` and
+//! `qq_auth_sessions_unconfirmed_total`.
 //!
 //! # Source
 //!
 //! A request passes `service` and `routes`, which decides on it with `request`, `session`,
-//! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `hooks` call the app, `respond`
-//! builds the layer's answers. `builder` turns the settings into a `site`. Every import names the
+//! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `admission` asks the app's `hooks`
+//! and starts the session, `respond` builds the layer's answers. `builder` turns the settings into a `site`. Every import names the
 //! module that defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
@@ -393,6 +411,10 @@ pub use self::{
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/sessions.md")]
+mod sessions_page {}
 
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../README.zh-CN.md")]

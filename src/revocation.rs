@@ -2,10 +2,16 @@
 //!
 //! 1. A revocation is a cutoff: sessions of its [`Subject`] that started up to then no longer
 //!    count.
-//! 2. A subject is one session, or all sessions of one user at one QQ app. It reveals neither: a
-//!    session is a random number, and a user is a digest of app id and openid.
+//! 2. A subject is one session, or all sessions of one user at one QQ app. A session is a random
+//!    number, a user a digest of app id and openid: a list shows no openid, but a reader who knows
+//!    one finds its entry. Neither depends on the session keys.
 //! 3. Cutoffs only rise, and a list keeps them for as long as such a session could live.
-//! 4. The layer asks the list at every signed-in request. In front of a list that is not local it
+//! 4. A login reads the cutoff of its user before it asks the app, and again before it sets the
+//!    cookie. A change refuses it, so a revocation beats every login that began before it. For
+//!    the list its session starts later than the cutoff, so the next login counts at once.
+//! 5. A cutoff is 5 minutes later than the revocation, so it also reaches sessions of a machine
+//!    whose clock is ahead by so much.
+//! 6. The layer asks the list at every signed-in request. In front of a list that is not local it
 //!    caches answers for [`revocation_freshness`]. While the list is unavailable, answers from the
 //!    last [`revocation_grace`] still count. Sessions without one are treated as signed out on
 //!    public pages, and get 424 where a page needs a user.

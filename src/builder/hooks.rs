@@ -14,7 +14,7 @@ impl QqAuthLayerBuilder {
     /// and before any cookie is set.
     ///
     /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
-    /// the [`QqUser`](crate::QqUser) who was signed in before, if any. It returns a [`Verdict`]. If
+    /// the [`QqUser`](crate::QqUser) and the [`QqSession`](crate::QqSession) from before, if any. It returns a [`Verdict`]. If
     /// it fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens
     /// out of its text. The layer clones the hook for each login, as axum clones handlers, so an
     /// `async move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which
@@ -56,9 +56,10 @@ impl QqAuthLayerBuilder {
     /// Lets the app answer the callback of a login that succeeded. By default the layer redirects
     /// to the `return_to`.
     ///
-    /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser)
-    /// and [`QqLogin`] in its extensions. The session cookie is added to the app's response, unless
-    /// that has an error status. With a revocation list, the previous session is already revoked.
+    /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser),
+    /// [`QqLogin`] and the new [`QqSession`](crate::QqSession) in its extensions. The session
+    /// cookie is added to the app's response, unless that has an error status or
+    /// [`SignOut`](crate::SignOut). With a revocation list, the previous session is already revoked.
     /// The layer still answers logins that fail.
     ///
     /// A browser that reloads the callback gets the same login again until a handler has answered
@@ -102,8 +103,8 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Tells the layer which app account a request belongs to. By default it is the openid of the
-    /// signed-in user.
+    /// Tells the layer which app account a request belongs to. By default it is the
+    /// [account](crate::QqSession::account) of the session, or its openid if that has none.
     ///
     /// Needed for logins with an intent (`/auth/qq/login?intent=bind`; see
     /// [`login_url_with_intent`](crate::QqAuthLayer::login_url_with_intent)). The layer calls the
@@ -112,9 +113,10 @@ impl QqAuthLayerBuilder {
     /// the callback, it is refused. A user with an account counts as signed in when a stale
     /// callback is redirected to `/`.
     ///
-    /// The hook reads cookies or request extensions, which hold the [`QqUser`](crate::QqUser) of
-    /// the session, if any. A login with an intent that succeeds replaces the user of the layer's
-    /// own session, so an app that links accounts keeps its sessions itself: see
+    /// The hook reads cookies or request extensions, which hold the [`QqUser`](crate::QqUser) and
+    /// the [`QqSession`](crate::QqSession), if any. A login with an intent that succeeds replaces
+    /// the user of the layer's own session: let `on_login` give it the account that it links. An
+    /// app that links QQ to other ways of signing in keeps its sessions itself: see
     /// [`without_session`](Self::without_session). Add a session layer after this one, so that it
     /// is outside.
     ///

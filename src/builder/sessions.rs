@@ -40,6 +40,9 @@ impl QqAuthLayerBuilder {
     }
 
     /// Sets the longest time that a user stays signed in. By default 30 days; at least a minute.
+    ///
+    /// It is sealed at the login: a longer time does not prolong earlier sessions, a shorter one
+    /// shortens them.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session.limits.lifetime = lifetime;
         self
@@ -48,8 +51,9 @@ impl QqAuthLayerBuilder {
     /// Checks sessions against a list of revoked ones. By default there is none, and a session
     /// counts until it expires.
     ///
-    /// With a list, logout invalidates every copy of the cookie, and
-    /// [`revoke_user`](crate::QqAuthLayer::revoke_user) ends all sessions of a user. Use
+    /// With a list, logout and [`SignOut`](crate::SignOut) invalidate every copy of the cookie,
+    /// [`revoke_user`](crate::QqAuthLayer::revoke_user) ends all sessions of a user, and
+    /// [`end_other_sessions`](crate::QqSession::end_other_sessions) all but one. Use
     /// [`InMemoryRevocations`](crate::revocation::InMemoryRevocations) on one machine and
     /// `RedisRevocations` on several.
     #[cfg(feature = "revocation")]
