@@ -158,8 +158,8 @@ impl QqAuthLayer {
     ///
     /// Other machines notice when they ask the list again: after
     /// [`revocation_freshness`](crate::QqAuthLayerBuilder::revocation_freshness) at the latest, by
-    /// default 3 seconds. A login that is under way is refused. The clocks of the machines may differ
-    /// by 5 minutes.
+    /// default 3 seconds. A login that is under way is refused. The clocks of the machines may
+    /// differ by 5 minutes.
     ///
     /// # Errors
     ///

@@ -335,8 +335,8 @@
 //!
 //! A request passes `service` and `routes`, which decides on it with `request`, `session`,
 //! `login_state`, `logins` and `revocation`. `qq` talks to QQ, `admission` asks the app's `hooks`
-//! and starts the session, `respond` builds the layer's answers. `builder` turns the settings into a `site`. Every import names the
-//! module that defines the item, and all imports point down.
+//! and starts the session, `respond` builds the layer's answers. `builder` turns the settings into
+//! a `site`. Every import names the module that defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 

@@ -126,7 +126,8 @@ impl QqSession {
         self.session.account.as_deref()
     }
 
-    /// Returns QQ's tokens, if the layer has [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
+    /// Returns QQ's tokens, if the layer has
+    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
     pub fn tokens(&self) -> Option<QqTokens> {
         self.session.tokens(|| self.site.now())
     }

@@ -23,8 +23,8 @@
 //!    unless it carries a `QqSession`.
 //! 4. A `QqSession` of another layer or another request sets nothing and is an error in the log.
 //!    Another user needs a new session: `with_user` refuses another identity.
-//! 5. A request has only the layer's own [`QqUser`](crate::QqUser), `QqSession`,
-//!    [`QqLogin`](crate::QqLogin) and [`QqTokens`](crate::QqTokens). What an outer service inserts
+//! 5. A request has only the layer's own [`QqUser`], `QqSession`,
+//!    [`QqLogin`](crate::QqLogin) and [`QqTokens`]. What an outer service inserts
 //!    is removed, a `SignOut` as well.
 //! 6. The account says who the user is in the app, never what they may do: copies of an older
 //!    cookie hold the older account until they expire.

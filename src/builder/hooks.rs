@@ -14,12 +14,12 @@ impl QqAuthLayerBuilder {
     /// and before any cookie is set.
     ///
     /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
-    /// the [`QqUser`](crate::QqUser) and the [`QqSession`](crate::QqSession) from before, if any. It returns a [`Verdict`]. If
-    /// it fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens
-    /// out of its text. The layer clones the hook for each login, as axum clones handlers, so an
-    /// `async move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which
-    /// `?` converts any other: for a function with an error type of its own, return
-    /// `Ok(admit(..).await?)`.
+    /// the [`QqUser`](crate::QqUser) and the [`QqSession`](crate::QqSession) from before, if any.
+    /// It returns a [`Verdict`]. If it fails or panics, the login ends as `app_failed` and the
+    /// error is logged, so keep tokens out of its text. The layer clones the hook for each login,
+    /// as axum clones handlers, so an `async move` closure can own a pool. Its error is `Box<dyn
+    /// Error + Send + Sync>`, into which `?` converts any other: for a function with an error type
+    /// of its own, return `Ok(admit(..).await?)`.
     ///
     /// The hook runs once for each login, in a task of its own, and goes on if the browser leaves.
     /// It has the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On timeout its
@@ -59,8 +59,8 @@ impl QqAuthLayerBuilder {
     /// The request reaches the app at the path of the redirect URI, with [`QqUser`](crate::QqUser),
     /// [`QqLogin`] and the new [`QqSession`](crate::QqSession) in its extensions. The session
     /// cookie is added to the app's response, unless that has an error status or
-    /// [`SignOut`](crate::SignOut). With a revocation list, the previous session is already revoked.
-    /// The layer still answers logins that fail.
+    /// [`SignOut`](crate::SignOut). With a revocation list, the previous session is already
+    /// revoked. The layer still answers logins that fail.
     ///
     /// A browser that reloads the callback gets the same login again until a handler has answered
     /// it, so the handler may run twice, one run after the other, if the first client left. Make

@@ -53,7 +53,8 @@ pub trait RevocationList: Send + Sync + 'static {
         keep_for: Duration,
     ) -> impl Future<Output = Result<SystemTime, BoxError>> + Send;
 
-    /// Raises the cutoff of the user of a session that is not revoked, and returns the stored value.
+    /// Raises the cutoff of the user of a session that is not revoked, and returns the stored
+    /// value.
     ///
     /// The layer calls it if a session ends all other sessions of its user. Atomically:
     ///
