@@ -419,3 +419,7 @@ mod sessions_page {}
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../README.zh-CN.md")]
 mod readme_zh_cn {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/sessions.zh-CN.md")]
+mod sessions_page_zh_cn {}
