@@ -7,7 +7,7 @@
 //!    one finds its entry. Neither depends on the session keys.
 //! 3. Cutoffs only rise, and a list keeps them for as long as such a session could live.
 //! 4. A login reads the cutoff of its user before it asks the app, and again before it sets the
-//!    cookie. A change refuses it, so a revocation beats every login that began before it. For
+//!    cookie. A change refuses it, so a revocation beats every login that asked the app before. For
 //!    the list its session starts later than the cutoff, so the next login counts at once.
 //! 5. A cutoff is 5 minutes later than the revocation, so it also reaches sessions of a machine
 //!    whose clock is ahead by so much.

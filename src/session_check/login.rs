@@ -1,4 +1,5 @@
-//! Logins and the revocation list: a revocation beats every login that began before it.
+//! Logins and the revocation list: a revocation beats every login that asked
+//! the app before it.
 //!
 //! 1. When the user is known, and before the app is asked, the layer reads the user's cutoff. It
 //!    stamps the session later than that, so that older revocations do not end it.
