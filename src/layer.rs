@@ -195,7 +195,7 @@ impl QqAuthLayer {
     #[cfg(feature = "revocation")]
     pub async fn revoke_session(&self, user: &OpenId, id: [u8; 16]) -> Result<(), RevocationError> {
         let site = &self.site;
-        site.logins.end_session(&id);
+        site.logins.end_session(user, &id);
         let lifetime = site.sessions.settings().limits.lifetime;
         let revoked = site
             .revocations

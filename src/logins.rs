@@ -23,6 +23,7 @@ use crate::error::LoginErrorKind::AppFailed;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
 use crate::random::generate_support_code;
+use crate::user::OpenId;
 
 mod finished;
 pub(crate) mod outcome;
@@ -114,9 +115,9 @@ impl Logins {
         Entry::Run(running, receiver)
     }
 
-    /// Stops handing out outcomes that contain this session.
-    pub(crate) fn end_session(&self, id: &[u8; 16]) {
-        self.lock().finished.end_session(id);
+    /// Stops handing out outcomes that contain this session of the user.
+    pub(crate) fn end_session(&self, user: &OpenId, id: &[u8; 16]) {
+        self.lock().finished.end_session(user, id);
     }
 
     /// Returns whether the outcome is stored: that of a login that was never sent is not.

@@ -81,7 +81,7 @@ impl Site {
     pub(crate) async fn end_session(&self, session: &Session) {
         let left = self.sessions.ends_at(session).duration_since(self.now());
         let (user, left) = (session.user.openid(), left.unwrap_or_default());
-        self.logins.end_session(&session.id);
+        self.logins.end_session(user, &session.id);
         let revoked = self
             .revocations
             .revoke_session(user, session.id, self.now(), left);
@@ -106,7 +106,7 @@ impl Site {
         let (now, lifetime) = (self.now(), self.sessions.settings().limits.lifetime);
         let stamp = self.revocations.replace_sessions(&session, now, lifetime);
         let stamp = stamp.await?;
-        self.logins.end_session(&session.id);
+        self.logins.end_session(session.user.openid(), &session.id);
         session.replace(id, stamp);
         Ok(session)
     }

@@ -16,8 +16,7 @@ use super::{list::RevocationList, subject::Subject};
 /// It is empty after a restart. Clones share their entries.
 #[derive(Clone, Debug)]
 pub struct InMemoryRevocations {
-    /// By session id or user digest.
-    entries: Cache<[u8; 16], Entry>,
+    entries: Cache<Subject, Entry>,
     /// Held while a cutoff is raised, because that may depend on two entries.
     raising: Arc<Mutex<()>>,
 }
@@ -50,16 +49,15 @@ impl InMemoryRevocations {
 
     /// Returns the later cutoff of a session and its user.
     fn latest(&self, session: Subject) -> Option<SystemTime> {
-        let cutoff = |key| self.entries.get(key).map(|entry| entry.cutoff);
-        let session_cutoff = session.session().and_then(cutoff);
-        max(session_cutoff, cutoff(session.user()))
+        let cutoff = |subject| self.entries.get(&subject).map(|entry| entry.cutoff);
+        max(cutoff(session), cutoff(session.without_session()))
     }
 
     /// Raises a cutoff. The caller holds `raising`.
-    fn raise(&self, key: [u8; 16], cutoff: SystemTime, keep_for: Duration) -> SystemTime {
+    fn raise(&self, subject: Subject, cutoff: SystemTime, keep_for: Duration) -> SystemTime {
         let cutoff = max(cutoff, SystemTime::now());
         let keep_until = Instant::now().checked_add(keep_for);
-        let entry = self.entries.entry(key).and_upsert_with(|stored| {
+        let entry = self.entries.entry(subject).and_upsert_with(|stored| {
             let Some(stored) = stored.map(moka::Entry::into_value) else {
                 return Entry { cutoff, keep_until };
             };
@@ -92,8 +90,7 @@ impl RevocationList for InMemoryRevocations {
         keep_for: Duration,
     ) -> Result<SystemTime, BoxError> {
         let _guard = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = *subject.session().unwrap_or(subject.user());
-        Ok(self.raise(key, cutoff, keep_for))
+        Ok(self.raise(subject, cutoff, keep_for))
     }
 
     async fn raise_user_cutoff(
@@ -107,8 +104,8 @@ impl RevocationList for InMemoryRevocations {
         if self.latest(session) >= Some(started_at) {
             return Ok(None);
         }
-        let stored = self.raise(*session.user(), max(cutoff, started_at), keep_for);
-        Ok(Some(stored))
+        let (user, cutoff) = (session.without_session(), max(cutoff, started_at));
+        Ok(Some(self.raise(user, cutoff, keep_for)))
     }
 }
 
@@ -121,14 +118,14 @@ impl EntryExpiry {
     }
 }
 
-impl Expiry<[u8; 16], Entry> for EntryExpiry {
-    fn expire_after_create(&self, _: &[u8; 16], entry: &Entry, now: Instant) -> Option<Duration> {
+impl Expiry<Subject, Entry> for EntryExpiry {
+    fn expire_after_create(&self, _: &Subject, entry: &Entry, now: Instant) -> Option<Duration> {
         Self::remaining(entry, now)
     }
 
     fn expire_after_update(
         &self,
-        _: &[u8; 16],
+        _: &Subject,
         entry: &Entry,
         now: Instant,
         _: Option<Duration>,

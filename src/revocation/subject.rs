@@ -39,6 +39,12 @@ impl Subject {
         }
     }
 
+    /// Returns the subject of all sessions of the user.
+    pub(super) fn without_session(self) -> Self {
+        let session = None;
+        Self { session, ..self }
+    }
+
     /// Returns the user: the first half of the SHA-256 of `qq-auth`, the app id and the openid,
     /// separated by line feeds.
     pub fn user(&self) -> &[u8; 16] {
