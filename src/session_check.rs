@@ -11,6 +11,7 @@ use tower::BoxError;
 use tracing::{Instrument, Span};
 
 use crate::config::ConfigError;
+use crate::hooks::panics::{catch_panic, catch_panics};
 use crate::meter;
 use crate::revocation::cache::{AnswerCache, CallError, CallResult};
 use crate::revocation::list::{ErasedList, RevocationList, UnreadableEntry};
@@ -80,7 +81,9 @@ impl Revocations {
         };
         let subject = self.subject(session);
         let Some(cache) = cache else {
-            let result = list.local_cutoff(subject)?.map_err(CallError::new);
+            let answer = catch_panic(|| list.local_cutoff(subject));
+            let answer = answer.unwrap_or_else(|panic| Some(Err(panic)))?;
+            let result = answer.map_err(CallError::new);
             if result.is_err() {
                 note_check(&result, true);
             }
@@ -145,7 +148,8 @@ impl Revocations {
     ) -> impl Future<Output = CallResult> + Send + 'static {
         let (list, timeout) = (Arc::clone(list), self.timeout);
         let call = async move {
-            let result = with_timeout(timeout, list.latest_cutoff(subject)).await;
+            let call = async { list.latest_cutoff(subject).await };
+            let result = with_timeout(timeout, call).await;
             note_check(&result, logs);
             result
         };
@@ -215,7 +219,7 @@ async fn with_timeout<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, CallError> {
-    match tokio::time::timeout(timeout, call).await {
+    match tokio::time::timeout(timeout, catch_panics(call)).await {
         Ok(answer) => answer.map_err(CallError::new),
         Err(_) => Err(CallError {
             is_outage: true,

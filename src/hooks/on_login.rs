@@ -1,15 +1,11 @@
 //! The hook that decides whether a login succeeds.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::Poll,
-};
+use std::pin::Pin;
 
 use http::request;
 use tower::BoxError;
 
-use super::panics::catch_panic;
+use super::panics::catch_panics;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::Refused;
 use crate::login::QqLogin;
@@ -142,11 +138,6 @@ impl OnLogin {
         login: QqLogin,
         head: request::Parts,
     ) -> Result<Verdict, BoxError> {
-        let mut verdict = pin!(catch_panic(|| (self.0)(login, head))?);
-        poll_fn(|cx| match catch_panic(|| verdict.as_mut().poll(cx)) {
-            Ok(poll) => poll,
-            Err(panic) => Poll::Ready(Err(panic)),
-        })
-        .await
+        catch_panics(async { (self.0)(login, head).await }).await
     }
 }

@@ -65,7 +65,11 @@ impl Revocations {
         };
         let (subject, stamp) = (self.subject(session), session.stamp());
         let cutoff = stamp.max(now + CLOCK_SKEW);
-        let call = list.raise_user_cutoff(subject, stamp, cutoff, keep_for(lifetime));
+        let keep_for = keep_for(lifetime);
+        let call = async {
+            list.raise_user_cutoff(subject, stamp, cutoff, keep_for)
+                .await
+        };
         let result = with_timeout(self.timeout, call).await;
         let cutoff = note_revocation(result)?.ok_or(RevocationError::SessionEnded)?;
         if let Some(cache) = cache {
@@ -99,7 +103,7 @@ impl Revocations {
         let Some(CachedList { list, cache }) = &self.list else {
             return Err(RevocationError::NoList);
         };
-        let call = list.raise_cutoff(subject, cutoff, keep_for(lifetime));
+        let call = async { list.raise_cutoff(subject, cutoff, keep_for(lifetime)).await };
         note_revocation(with_timeout(self.timeout, call).await)?;
         if let Some(cache) = cache {
             cache.invalidate(subject);
