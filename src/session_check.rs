@@ -165,14 +165,18 @@ impl Revocations {
 
     /// Returns the status by an older answer, or the one that the settings name.
     fn status_without_call(&self, session: &Session, cache: &AnswerCache) -> SessionStatus {
-        let cached = cache.get(self.subject(session));
-        let Some(answer) = cached.filter(|answer| answer.is_younger_than(self.grace)) else {
+        let Some(answer) = cache.get(self.subject(session)) else {
             return self.fallback_status();
         };
+        // Cutoffs only rise, so a revocation counts however old the answer is.
+        let is_revoked = judge(session, answer.cutoff) == Revoked;
+        if !is_revoked && !answer.is_younger_than(self.grace) {
+            return self.fallback_status();
+        }
         meter::session_unconfirmed("grace");
-        match judge(session, answer.cutoff) {
-            Valid => Assumed,
-            status => status,
+        match is_revoked {
+            true => Revoked,
+            false => Assumed,
         }
     }
 
