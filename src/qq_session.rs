@@ -13,7 +13,6 @@ use std::{
 use crate::random::random_bytes;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
-use crate::session::current::SessionStatus;
 use crate::session::{Session, SessionError, check_account};
 use crate::site::Site;
 use crate::tokens::QqTokens;
@@ -240,11 +239,7 @@ impl QqSession {
             let Some(left) = left.ok().filter(|left| !left.is_zero()) else {
                 return;
             };
-            let status = match site.revocations.known_status(session) {
-                Some(status) => status,
-                None => site.revocations.ask_status(session, false).await,
-            };
-            if status == SessionStatus::Revoked {
+            if site.revocations.is_revoked(session).await {
                 return;
             }
             tokio::time::sleep(left.min(site.revocations.refresh_time())).await;

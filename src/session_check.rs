@@ -21,6 +21,7 @@ use crate::session::current::SessionStatus;
 use crate::session::current::SessionStatus::{Assumed, Revoked, Unverified, Valid};
 use crate::user::OpenId;
 
+mod connection;
 mod login;
 mod revoke;
 
@@ -99,13 +100,13 @@ impl Revocations {
         Some(self.status_without_call(session, cache))
     }
 
-    /// Asks the list for the status of a session. Without `logs`, a failure is only counted.
-    pub(crate) async fn ask_status(&self, session: &Session, logs: bool) -> SessionStatus {
+    /// Asks the list for the status of a session.
+    pub(crate) async fn ask_status(&self, session: &Session) -> SessionStatus {
         let Some(CachedList { list, cache }) = &self.list else {
             return Valid;
         };
         let subject = self.subject(session);
-        let call = self.check_call(list, subject, logs);
+        let call = self.check_call(list, subject, true);
         let Some(cache) = cache else {
             return self.judge_local(session, call.await);
         };
@@ -129,17 +130,8 @@ impl Revocations {
         self.list.is_some().then(|| self.digest_user(user))
     }
 
-    /// Returns the interval at which a session is checked again while a connection stays open.
-    pub(crate) fn refresh_time(&self) -> Duration {
-        const SECOND: Duration = Duration::from_secs(1);
-        match &self.list {
-            Some(CachedList { cache: Some(_), .. }) => self.freshness.max(SECOND),
-            Some(CachedList { cache: None, .. }) => SECOND,
-            None => 60 * SECOND,
-        }
-    }
-
-    /// Calls the list in a future that can outlive the request.
+    /// Calls the list in a future that can outlive the request. Without `logs`, a failure is only
+    /// counted.
     fn check_call(
         &self,
         list: &Arc<dyn ErasedList>,

@@ -73,7 +73,7 @@ impl Site {
 
     /// Asks the revocation list about a session.
     pub(crate) async fn check(&self, session: Arc<Session>) -> CurrentSession {
-        let status = self.revocations.ask_status(&session, true).await;
+        let status = self.revocations.ask_status(&session).await;
         CurrentSession::new(session, status)
     }
 

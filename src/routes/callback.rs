@@ -242,7 +242,7 @@ impl Callback {
         let revocations = &self.site.revocations;
         let status = match revocations.known_status(session) {
             Some(status) => status,
-            None => revocations.ask_status(session, true).await,
+            None => revocations.ask_status(session).await,
         };
         match status {
             SessionStatus::Valid | SessionStatus::Assumed => Ok(()),
