@@ -13,8 +13,8 @@
 //!    whose clock is ahead by so much.
 //! 6. The layer asks the list at every signed-in request. In front of a list that is not local it
 //!    caches answers for [`revocation_freshness`]. While the list is unavailable, answers from the
-//!    last [`revocation_grace`] still count. Sessions without one are treated as signed out on
-//!    public pages, and get 424 where a page needs a user.
+//!    last [`revocation_grace`] still count, and a revocation however old. Sessions without one are
+//!    treated as signed out on public pages, and get 424 where a page needs a user.
 //!
 //! [`revocation_freshness`]: crate::QqAuthLayerBuilder::revocation_freshness
 //! [`revocation_grace`]: crate::QqAuthLayerBuilder::revocation_grace

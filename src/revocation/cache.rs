@@ -155,7 +155,7 @@ impl AnswerCache {
         state.calls.clear();
     }
 
-    /// Revokes a session on this machine alone, for as long as an answer counts.
+    /// Revokes a session on this machine alone, until the list says otherwise.
     pub(crate) fn revoke(&self, session: Subject, cutoff: SystemTime) {
         let mut state = self.lock();
         let asked_at = Instant::now();

@@ -98,44 +98,11 @@ fn a_navigation_allocates_nothing() {
 
 #[cfg(feature = "revocation")]
 mod with_a_revocation_list {
-    use std::time::{Duration, SystemTime};
-
-    use tower::BoxError;
-    use tower_qq_auth::{
-        OpenId, QqUser,
-        revocation::{InMemoryRevocations, RevocationList, Subject},
-    };
+    use tower::ServiceExt;
+    use tower_qq_auth::{OpenId, QqUser, revocation::InMemoryRevocations};
 
     use super::*;
-    use crate::site::builder;
-
-    /// A list on another machine that has no entries.
-    struct RemoteList;
-
-    impl RevocationList for RemoteList {
-        async fn latest_cutoff(&self, _: Subject) -> Result<Option<SystemTime>, BoxError> {
-            Ok(None)
-        }
-
-        async fn raise_cutoff(
-            &self,
-            _: Subject,
-            cutoff: SystemTime,
-            _: Duration,
-        ) -> Result<SystemTime, BoxError> {
-            Ok(cutoff)
-        }
-
-        async fn raise_user_cutoff(
-            &self,
-            _: Subject,
-            _: SystemTime,
-            cutoff: SystemTime,
-            _: Duration,
-        ) -> Result<Option<SystemTime>, BoxError> {
-            Ok(Some(cutoff))
-        }
-    }
+    use crate::{list::TestList, site::builder};
 
     pub(super) fn layers() -> [(&'static str, QqAuthLayer); 2] {
         let local = builder(&qq()).revocations(InMemoryRevocations::new());
@@ -146,7 +113,7 @@ mod with_a_revocation_list {
     }
 
     fn remote() -> QqAuthLayer {
-        builder(&qq()).revocations(RemoteList).build().unwrap()
+        builder(&qq()).revocations(TestList::new()).build().unwrap()
     }
 
     // The clock is paused, so that the answer stays fresh on a slow machine.
@@ -154,7 +121,7 @@ mod with_a_revocation_list {
     async fn a_fresh_answer_allocates_no_more_than_no_list() {
         let (without_list, with_list) = (layer(&qq()), remote());
         let user = QqUser::new(OpenId::new("OPENID").unwrap());
-        let cookie = without_list.session_cookie(&user, None).unwrap();
+        let cookie = with_list.session_cookie(&user, None).unwrap();
         let request = || {
             let request = Request::get("/page").header(header::COOKIE, &cookie);
             request.body(()).unwrap()
@@ -166,6 +133,7 @@ mod with_a_revocation_list {
         let count = |layer: &QqAuthLayer| allocations(layer.layer(app), request());
         // The first request asks the list, and sets up what each thread needs once.
         count(&without_list);
+        with_list.layer(app).oneshot(request()).await.unwrap();
         count(&with_list);
 
         let (without_list, with_list) = (count(&without_list), count(&with_list));

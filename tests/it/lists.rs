@@ -5,13 +5,123 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::Barrier, task::JoinSet};
-use tower_qq_auth::revocation::{InMemoryRevocations, RevocationList};
+use tokio::{
+    sync::Barrier,
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
+use tower_qq_auth::revocation::{InMemoryRevocations, RevocationList, Subject};
 
-use crate::revocation::{noon, subjects};
+use crate::{
+    list::TestList,
+    revocation::{openid, site_and_layer},
+};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Returns three sessions of one user, and that user.
+pub(crate) async fn subjects() -> ([Subject; 3], Subject) {
+    let list = TestList::new();
+    let (site, layer) = site_and_layer(list.clone());
+    for _ in 0..3 {
+        site.signed_in().await;
+    }
+    layer.revoke_user(&openid(&site, 0)).await.unwrap();
+    // Each login asks twice about its session.
+    let checks = list.checks();
+    let (user, _) = list.raises()[0];
+    ([checks[0], checks[2], checks[4]], user)
+}
+
+/// A time in whole milliseconds, later than the lists' own.
+pub(crate) fn noon() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)
+}
+
+/// Asserts that the list stores max(stored + 1 ms, cutoff) and returns what it stores.
+pub(crate) async fn assert_only_raises_cutoffs(list: &impl RevocationList) {
+    let ([session, other, _], user) = subjects().await;
+    let noon = noon();
+    let latest = async |session| list.latest_cutoff(session).await.unwrap();
+    let raise = async |subject, cutoff| {
+        let stored = list.raise_cutoff(subject, cutoff, HOUR).await;
+        stored.unwrap()
+    };
+    assert_eq!(latest(session).await, None);
+    assert_eq!(raise(session, noon).await, noon);
+    assert_eq!(latest(session).await, Some(noon));
+    assert_eq!(raise(session, noon - HOUR).await, noon + MILLISECOND);
+    assert_eq!(raise(session, noon).await, noon + 2 * MILLISECOND);
+    assert_eq!(
+        latest(session).await,
+        Some(noon + 2 * MILLISECOND),
+        "an earlier cutoff lowers nothing"
+    );
+    assert_eq!(raise(session, noon + HOUR).await, noon + HOUR);
+    assert_eq!(latest(session).await, Some(noon + HOUR));
+    assert_eq!(latest(other).await, None, "another session of the user");
+
+    assert_eq!(raise(user, noon).await, noon);
+    assert_eq!(
+        latest(session).await,
+        Some(noon + HOUR),
+        "the cutoff of the session is later than that of the user"
+    );
+    assert_eq!(latest(other).await, Some(noon));
+    assert_eq!(raise(user, noon - HOUR).await, noon + MILLISECOND);
+    assert_eq!(raise(user, noon + 2 * HOUR).await, noon + 2 * HOUR);
+    assert_eq!(latest(session).await, Some(noon + 2 * HOUR));
+    assert_eq!(latest(other).await, Some(noon + 2 * HOUR));
+}
+
+/// Asserts that an entry lives as long as the longest `keep_for` says.
+pub(crate) async fn assert_never_shortens_an_expiry(list: &impl RevocationList) {
+    let ([kept, extended, expiring], _) = subjects().await;
+    let latest = async |session| list.latest_cutoff(session).await.unwrap();
+    let raise = async |subject, keep_for| {
+        let stored = list.raise_cutoff(subject, noon(), keep_for).await;
+        stored.unwrap()
+    };
+    raise(kept, HOUR).await;
+    let stored = raise(kept, MILLISECOND).await;
+    raise(extended, MILLISECOND).await;
+    raise(extended, HOUR).await;
+    raise(expiring, MILLISECOND).await;
+    // This entry was written last: when it has expired, every other short one has, too.
+    let expired = async {
+        while latest(expiring).await.is_some() {
+            yield_now().await;
+        }
+    };
+    let expired = timeout(Duration::from_secs(10), expired).await;
+    expired.expect("an entry expires");
+    assert_eq!(latest(kept).await, Some(stored));
+    assert!(latest(extended).await.is_some());
+}
+
+/// Asserts that parallel raises return distinct, increasing cutoffs.
+pub(crate) async fn assert_parallel_raises_are_atomic<L: RevocationList>(lists: [L; 2]) {
+    const RAISES: u32 = 20;
+    let ([session, ..], _) = subjects().await;
+    let lists = lists.map(Arc::new);
+    let mut raises = JoinSet::new();
+    for list in lists.iter().cycle().take(RAISES as usize) {
+        let list = Arc::clone(list);
+        raises.spawn(async move {
+            let stored = list.raise_cutoff(session, noon(), HOUR).await;
+            stored.unwrap()
+        });
+    }
+    let mut stored = raises.join_all().await;
+    stored.sort();
+    let expected: Vec<_> = (0..RAISES).map(|n| noon() + n * MILLISECOND).collect();
+    assert_eq!(stored, expected);
+    for list in lists {
+        let latest = list.latest_cutoff(session).await.unwrap();
+        assert_eq!(latest, expected.last().copied());
+    }
+}
 
 /// Asserts that a revocation counts from the list's own time on, if that is later.
 pub(crate) async fn assert_follows_its_own_clock(list: &impl RevocationList) {
@@ -78,6 +188,22 @@ pub(crate) async fn assert_parallel_calls_end_the_others_once<L: RevocationList>
         let stored: Vec<_> = stored.into_iter().flatten().collect();
         assert_eq!(stored, [started_at], "round {round}");
     }
+}
+
+#[tokio::test]
+async fn the_list_in_memory_only_raises_cutoffs() {
+    assert_only_raises_cutoffs(&InMemoryRevocations::new()).await;
+}
+
+#[tokio::test]
+async fn the_list_in_memory_never_shortens_an_expiry() {
+    assert_never_shortens_an_expiry(&InMemoryRevocations::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_raises_of_the_list_in_memory_are_atomic() {
+    let list = InMemoryRevocations::new();
+    assert_parallel_raises_are_atomic([list.clone(), list]).await;
 }
 
 #[tokio::test]

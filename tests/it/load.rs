@@ -146,10 +146,10 @@ enum Step {
 }
 
 /// Counts itself for as long as it lives.
-struct CountGuard(Arc<AtomicUsize>);
+pub(crate) struct CountGuard(Arc<AtomicUsize>);
 
 impl CountGuard {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Relaxed);
         Self(Arc::clone(count))
     }
@@ -286,85 +286,41 @@ fn reloaded_and_abandoned_logins_call_qq_once_each_and_leave_nothing_behind() {
 }
 
 #[cfg(feature = "revocation")]
-mod revocation {
-    use std::{sync::atomic::AtomicBool, time::SystemTime};
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_during_a_revocation_check_leaves_nothing_running() {
+    use crate::list::{Mode, TestList};
 
-    use tower_qq_auth::revocation::{RevocationList, Subject};
-
-    use super::*;
-
-    /// Hangs until `is_up` is set.
-    #[derive(Clone, Default)]
-    struct HangingList<const IS_LOCAL: bool> {
-        running: Arc<AtomicUsize>,
-        calls: Arc<AtomicUsize>,
-        is_up: Arc<AtomicBool>,
+    // The call of a remote list goes on for the other requests that wait for it.
+    let list = TestList::new();
+    let site = Site::with(|app| app, |layer| layer.revocations(list.clone()));
+    let mut browser = site.signed_in().await;
+    list.set(Mode::Hanging);
+    sleep(PATIENCE).await;
+    for _ in 0..100 {
+        let mut page = Box::pin(browser.get("/me"));
+        assert!(now(page.as_mut()).is_none());
+        drop(page);
+        yield_now().await;
+        assert_eq!(list.running(), 1, "one call for all");
     }
+    sleep(PATIENCE).await;
+    assert_eq!(list.running(), 0);
+    list.set(Mode::Working);
+    assert_eq!(browser.get("/me").await.status, 200);
 
-    impl<const IS_LOCAL: bool> RevocationList for HangingList<IS_LOCAL> {
-        const IS_LOCAL: bool = IS_LOCAL;
-
-        async fn latest_cutoff(&self, _: Subject) -> Result<Option<SystemTime>, BoxError> {
-            let _guard = CountGuard::new(&self.running);
-            self.calls.fetch_add(1, Relaxed);
-            if !self.is_up.load(Relaxed) {
-                pending::<()>().await;
-            }
-            Ok(None)
-        }
-
-        async fn raise_cutoff(
-            &self,
-            _: Subject,
-            cutoff: SystemTime,
-            _: Duration,
-        ) -> Result<SystemTime, BoxError> {
-            Ok(cutoff)
-        }
-
-        async fn raise_user_cutoff(
-            &self,
-            _: Subject,
-            _: SystemTime,
-            cutoff: SystemTime,
-            _: Duration,
-        ) -> Result<Option<SystemTime>, BoxError> {
-            Ok(Some(cutoff))
-        }
+    let list = TestList::local();
+    let site = Site::with(|app| app, |layer| layer.revocations(list.clone()));
+    let mut browser = site.signed_in().await;
+    list.set(Mode::Hanging);
+    for _ in 0..100 {
+        let mut page = Box::pin(browser.get("/me"));
+        assert!(now(page.as_mut()).is_none());
+        assert_eq!(list.running(), 1);
+        drop(page);
+        assert_eq!(list.running(), 0, "the call is dropped");
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_disconnect_during_a_revocation_check_leaves_nothing_running() {
-        disconnect_during_checks::<true>().await;
-        disconnect_during_checks::<false>().await;
-    }
-
-    async fn disconnect_during_checks<const IS_LOCAL: bool>() {
-        let list = HangingList::<IS_LOCAL>::default();
-        let site = Site::with(|app| app, |layer| layer.revocations(list.clone()));
-        let mut browser = site.signed_in().await;
-        let before = list.calls.load(Relaxed);
-        for _ in 0..100 {
-            let mut page = Box::pin(browser.get("/me"));
-            assert!(now(page.as_mut()).is_none());
-            assert_eq!(list.running.load(Relaxed), 1);
-            drop(page);
-            assert_eq!(list.running.load(Relaxed), 0, "the check is dropped");
-        }
-        let calls = list.calls.load(Relaxed);
-        // A local list is polled once more, before the layer waits for it.
-        assert!(
-            IS_LOCAL || calls == before + 100,
-            "one check for each request"
-        );
-        tokio::time::advance(PATIENCE).await;
-        for _ in 0..100 {
-            yield_now().await;
-        }
-        assert_eq!(list.calls.load(Relaxed), calls, "no further check");
-        list.is_up.store(true, Relaxed);
-        assert_eq!(browser.get("/me").await.status, 200);
-    }
+    list.set(Mode::Working);
+    assert_eq!(browser.get("/me").await.status, 200);
 }
 
 // Shutdown.

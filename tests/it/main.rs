@@ -4,6 +4,8 @@
 
 mod support;
 
+#[cfg(feature = "revocation")]
+use support::list;
 use support::{attempt, http2, log, process, site, socket};
 
 mod access;

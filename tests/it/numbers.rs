@@ -260,3 +260,78 @@ fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
         assert_eq!(browser.get("/me").await.status, 200);
     });
 }
+
+#[cfg(feature = "revocation")]
+#[test]
+fn calls_of_the_revocation_list_and_sessions_without_an_answer_are_counted() {
+    use crate::list::{Mode, TestList};
+
+    const LIST_CALLS: &str = "qq_auth_revocation_calls_total";
+    const UNCONFIRMED: &str = "qq_auth_sessions_unconfirmed_total";
+    for accepts in [false, true] {
+        record(async |totals| {
+            tokio::time::pause();
+            let list = TestList::new();
+            let site = Site::with(
+                |app| app,
+                |layer| match accepts {
+                    true => layer.revocations(list.clone()).accept_unverified_sessions(),
+                    false => layer.revocations(list.clone()),
+                },
+            );
+            let mut browser = site.signed_in().await;
+            let logins = [("call=check,result=ok", 2.0)];
+            totals.assert(LIST_CALLS, &logins);
+            browser.whoami().await;
+            totals.assert(LIST_CALLS, &logins);
+            totals.assert(UNCONFIRMED, &[]);
+
+            // Four requests: the first of each second asks the list.
+            let mut ask = async || {
+                for pause in [0, 0, 1, 0] {
+                    tokio::time::advance(Duration::from_secs(pause)).await;
+                    browser.whoami().await;
+                }
+            };
+            list.set(Mode::Failing);
+            tokio::time::advance(Duration::from_secs(10)).await;
+            ask().await;
+            let calls = [
+                ("call=check,result=failed", 2.0),
+                ("call=check,result=ok", 2.0),
+            ];
+            totals.assert(LIST_CALLS, &calls);
+            totals.assert(UNCONFIRMED, &[("status=grace", 4.0)]);
+
+            tokio::time::advance(Duration::from_secs(60)).await;
+            ask().await;
+            let calls = [
+                ("call=check,result=failed", 4.0),
+                ("call=check,result=ok", 2.0),
+            ];
+            totals.assert(LIST_CALLS, &calls);
+            match accepts {
+                true => {
+                    let expected = [("status=accepted", 4.0), ("status=grace", 4.0)];
+                    totals.assert(UNCONFIRMED, &expected);
+                }
+                false => {
+                    let expected = [("status=grace", 4.0), ("status=unverified", 4.0)];
+                    totals.assert(UNCONFIRMED, &expected);
+                }
+            }
+            browser.post("/auth/qq/logout").await;
+            list.set(Mode::Working);
+            tokio::time::advance(Duration::from_secs(10)).await;
+            let mut browser = site.signed_in().await;
+            browser.post("/auth/qq/logout").await;
+            let expected = [
+                ("call=check,result=failed", 4.0),
+                ("call=check,result=ok", 4.0),
+                ("call=revoke,result=failed", 1.0),
+                ("call=revoke,result=ok", 1.0),
+            ];
+            totals.assert(LIST_CALLS, &expected);
+        });
+    }
+}

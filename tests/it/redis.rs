@@ -18,14 +18,12 @@ use tower_qq_auth::{
 use self::server::{Redis, eventually};
 use crate::{
     lists::{
-        assert_follows_its_own_clock, assert_only_a_live_session_ends_the_others,
-        assert_parallel_calls_end_the_others_once,
+        assert_follows_its_own_clock, assert_never_shortens_an_expiry,
+        assert_only_a_live_session_ends_the_others, assert_only_raises_cutoffs,
+        assert_parallel_calls_end_the_others_once, assert_parallel_raises_are_atomic, noon,
+        subjects,
     },
     process::{Running, browser, choose, page},
-    revocation::{
-        assert_never_shortens_an_expiry, assert_only_raises_cutoffs,
-        assert_parallel_raises_are_atomic, noon, subjects,
-    },
     site::{Browser, Site, builder, pages},
 };
 
@@ -412,7 +410,9 @@ async fn an_invalid_entry_never_counts_as_not_revoked() {
         redis.command(&format!("SET {key} {garbage}")).await;
         assert_ne!(status(&browser).await, StatusCode::OK, "{garbage}");
     }
+    // The largest number was a cutoff, and what is revoked stays so until the list says otherwise.
     redis.command(&format!("DEL {key}")).await;
+    assert_eq!(status(&browser).await, StatusCode::OK);
     redis.command(&format!("RPUSH {key} x")).await;
     eventually("the pause after a failure is over", async || {
         status(&browser).await == StatusCode::FAILED_DEPENDENCY

@@ -2,6 +2,8 @@
 
 pub(crate) mod attempt;
 pub(crate) mod http2;
+#[cfg(feature = "revocation")]
+pub(crate) mod list;
 pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod nginx;
