@@ -253,13 +253,17 @@ impl QqAuthLayer {
             deadline: Instant::now() + self.site.client.app().options.login_timeout,
             support_code: &support_code,
         };
-        let session = match login.admit().await {
-            Ok(Admission::Admitted(admitted)) => admitted.session.ok_or_else(|| {
-                LoginError::new(
-                    Misconfigured,
-                    "the layer keeps no sessions: `without_session`",
-                )
-            }),
+        let no_sessions = || {
+            let detail = "the layer keeps no sessions: `without_session`";
+            LoginError::new(Misconfigured, detail)
+        };
+        let admission = match self.site.keeps_sessions {
+            true => login.admit().await,
+            // The app's hook would run for nothing.
+            false => Err(no_sessions()),
+        };
+        let session = match admission {
+            Ok(Admission::Admitted(admitted)) => admitted.session.ok_or_else(no_sessions),
             Ok(Admission::Refused(refused)) => Err(refused.into_error()),
             Err(error) => Err(error),
         };
