@@ -162,8 +162,10 @@ impl QqSession {
         self.change(true, |session| session.account = Some(account))
     }
 
-    /// Replaces nickname, picture and UnionID, for example by those that
+    /// Replaces nickname and picture, for example by those that
     /// [`QqClient::user_info`](crate::QqClient::user_info) returns.
+    ///
+    /// If `user` has no UnionID, the session keeps the one it has.
     ///
     /// # Errors
     ///
@@ -174,6 +176,8 @@ impl QqSession {
             let text = "another user needs a session of their own: see `QqAuthLayer::begin`";
             return Err(SessionError::new(text));
         }
+        let unionid = user.unionid().or(self.user().unionid()).cloned();
+        let user = unionid.map_or(user.clone(), |id| user.with_unionid(id));
         self.change(true, |session| session.user = user)
     }
 
