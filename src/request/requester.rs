@@ -50,15 +50,19 @@ impl Requester {
     pub(crate) fn of(method: &Method, headers: &HeaderMap, site_origin: &str) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
         let (mut sends_cookies, mut is_early, mut is_foreign) = (false, false, false);
+        let (mut is_same_origin, mut hides_origin) = (false, false);
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
             } else if *name == header::ACCEPT {
                 accepts_html |= mode.is_none() && accepts(value, "text/html");
             } else if *name == header::ORIGIN {
-                is_foreign |= value != site_origin;
+                // A form has `null` for its own site as well, if its page sends no `Referer`.
+                hides_origin |= value == "null";
+                is_foreign |= value != "null" && value != site_origin;
             } else if *name == SEC_FETCH_SITE {
-                is_foreign |= value != "same-origin" && value != "none";
+                is_same_origin = value == "same-origin";
+                is_foreign |= !is_same_origin && value != "none";
             } else if *name == SEC_FETCH_MODE {
                 mode = Some(value.as_bytes());
             } else if *name == SEC_FETCH_DEST {
@@ -88,7 +92,7 @@ impl Requester {
             kind,
             purpose,
             sends_cookies,
-            is_foreign,
+            is_foreign: is_foreign || hides_origin && !is_same_origin,
         }
     }
 
