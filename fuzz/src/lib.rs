@@ -5,6 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, RandomizedNonceKey},
+    hkdf::{HKDF_SHA256, Salt},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
@@ -16,6 +21,7 @@ use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, service::
 const APP_ID: &str = "101905280";
 pub const CALLBACK: &str = "https://site.example/auth/qq/callback";
 pub const SESSION: &str = "__Host-qq_session";
+const SESSION_KEY: &[u8] = b"session-key \x1b Q7xW2mVz9rT4pLk8nB";
 pub const LOGIN: &str = "__Host-qq_login_";
 pub const OPENID: &str = "CC7F5CEFEFC0EBAB9B07EB481AEBC29C";
 
@@ -86,6 +92,19 @@ pub fn replace(text: &[u8], mark: &[u8], by: &[u8]) -> Vec<u8> {
     output
 }
 
+/// Returns the value of a session cookie with this content.
+pub fn seal_session(content: &[u8]) -> String {
+    let mut key = [0; 32];
+    let root = Salt::new(HKDF_SHA256, b"tower-qq-auth 1").extract(SESSION_KEY);
+    let okm = root.expand(&[b"session"], HKDF_SHA256).unwrap();
+    okm.fill(&mut key).unwrap();
+    let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, &key).unwrap();
+    let context = Aad::from(format!("session\n{SESSION}\n{APP_ID}\n{CALLBACK}"));
+    let mut sealed = content.to_vec();
+    let nonce = key.seal_in_place_append_tag(context, &mut sealed).unwrap();
+    BASE64_URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &sealed].concat())
+}
+
 impl Harness {
     fn new() -> Self {
         let qq = Arc::new(Mutex::new(Qq::default()));
@@ -103,7 +122,7 @@ impl Harness {
             async { Ok::<_, Infallible>(response) }
         });
         let app = QqApp::new(APP_ID, "app-key", CALLBACK).unwrap();
-        let keys = SessionKeys::new(b"session-key \x1b Q7xW2mVz9rT4pLk8nB").unwrap();
+        let keys = SessionKeys::new(SESSION_KEY).unwrap();
         let layer = QqAuthLayer::new(QqClient::with_service(app, upstream), keys);
         let pages = service_fn(async |request: Request<Full<Bytes>>| {
             let mut response = Response::new(Full::default());
