@@ -1,10 +1,10 @@
 //! Logins with an intent, such as binding QQ to the account that started the login.
 
-use axum::{Extension, Json, Router, response::IntoResponse, routing::get};
+use axum::{Extension, Json, Router, extract::Path, response::IntoResponse, routing::get};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_qq_auth::{
-    QqLogin,
+    QqLogin, QqSession,
     mock::{Endpoint, Fault},
 };
 
@@ -12,7 +12,7 @@ use crate::site::{Browser, LOGIN, Reply, SESSION, Site, param, path};
 
 const BIND: &str = "/auth/qq/login?intent=bind&return_to=/settings";
 
-/// A site whose app answers the callback with the intent and `return_to`.
+/// A site whose app answers the callback with the intent and `return_to`, and sets the account.
 fn site() -> Site {
     let show = get(async |Extension(login): Extension<QqLogin>| {
         Json((
@@ -21,7 +21,12 @@ fn site() -> Site {
         ))
         .into_response()
     });
-    let pages = Router::new().route("/auth/qq/callback", show);
+    let account = async |Path(account): Path<String>, session: QqSession| {
+        (session.with_account(account).unwrap(), "changed")
+    };
+    let pages = Router::new()
+        .route("/auth/qq/callback", show)
+        .route("/account/{account}", get(account));
     Site::with_pages(|_| pages, |layer| layer.forward_callback())
 }
 
@@ -196,6 +201,48 @@ async fn an_openid_does_not_pass_for_an_account_of_the_same_text() {
     browser.router = deployed.router.clone();
     let reply = browser.get(&callback).await;
     assert_refused(&deployed, &reply, 0);
+}
+
+#[tokio::test]
+async fn the_account_in_the_session_counts_and_not_the_qq() {
+    let site = site();
+    let [one, two, new] = [0, 1, 2].map(|at| site.qq.people()[at].openid.clone());
+    // The QQ and the account in the session at the start and at the callback.
+    type Signed<'s> = (&'s str, Option<&'s str>);
+    let cases: [(Signed<'_>, Signed<'_>, bool); 8] = [
+        ((&one, Some("42")), (&one, Some("42")), true),
+        // The account has two QQs.
+        ((&one, Some("42")), (&two, Some("42")), true),
+        ((&one, Some("42")), (&one, Some("43")), false),
+        ((&one, Some("42")), (&one, None), false),
+        ((&one, None), (&one, Some("42")), false),
+        ((&one, None), (&two, None), false),
+        // An account with the text of an openid is another account.
+        ((&one, None), (&one, Some(&one)), false),
+        ((&one, Some(&one)), (&one, None), false),
+    ];
+    for (before, after, completes) in cases {
+        let mut browser = site.browser();
+        let sign_in = async |browser: &mut Browser, (openid, account): Signed<'_>| {
+            sign_in_as(&site, browser, openid).await;
+            if let Some(account) = account {
+                let reply = browser.get(&format!("/account/{account}")).await;
+                assert_eq!(reply.body, "changed");
+            }
+        };
+        sign_in(&mut browser, before).await;
+        let callback = bind(&site, &mut browser, &new).await;
+        sign_in(&mut browser, after).await;
+        let calls = site.qq.calls(Endpoint::Token);
+        let reply = browser.program().get(&callback).await;
+        match completes {
+            true => assert_eq!(
+                reply.body, r#"["bind","/settings"]"#,
+                "{before:?} {after:?}"
+            ),
+            false => assert_refused(&site, &reply, calls),
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,17 +6,21 @@ mod support;
 
 #[cfg(feature = "revocation")]
 use support::list;
-use support::{attempt, http2, log, process, site, socket};
+use support::{attempt, http2, log, process, shown, site, socket};
 
 mod access;
 mod allocations;
 mod answers;
 mod axum_login;
+mod begin;
 mod binding;
 mod callback;
 mod chromium;
 mod config;
+mod cross_site;
 mod doctor;
+#[cfg(feature = "revocation")]
+mod ended;
 mod events;
 mod examples;
 mod forward;
@@ -42,15 +46,19 @@ mod payloads;
 mod plain_tower;
 mod properties;
 mod proxy;
+mod qq_session;
 mod quickstart;
 #[cfg(feature = "redis")]
 mod redis;
+mod remember;
 mod replies;
 mod return_to;
 #[cfg(feature = "revocation")]
 mod revocation;
 mod secrets;
 mod session;
+mod session_layout;
+mod session_rules;
 mod session_size;
 mod several;
 #[cfg(target_os = "linux")]

@@ -41,12 +41,13 @@ use crate::{
 };
 
 mod identity;
+mod session;
 
 /// The configuration of every property.
 ///
 /// Without `EXPLORE` the seed is fixed, so that one commit has one result. A failure that exploring
 /// finds is written to `tests/proptest-regressions/`; every later run replays it first.
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let rng_seed = match std::env::var_os("EXPLORE") {
         Some(_) => RngSeed::Random,
         None => RngSeed::Fixed(1),

@@ -9,7 +9,7 @@ use serde_json::json;
 use tower::{BoxError, Layer};
 use tower_qq_auth::{
     LoginErrorKind, OpenId, QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient,
-    QqLogin, QqTokens, QqUser, SessionKeys, Verdict,
+    QqLogin, QqSession, QqTokens, QqUser, SessionKeys, Verdict,
     hooks::Failure,
     mock::{Endpoint, Fault},
 };
@@ -42,8 +42,11 @@ fn secret_site(app: QqAppBuilder, configure: Configure) -> Site {
     // The handler prints its arguments. It also answers the callback if the layer forwards it.
     let show = get(
         async |user: Option<QqUser>,
+               session: Option<QqSession>,
                tokens: Option<Extension<QqTokens>>,
-               login: Option<Extension<QqLogin>>| format!("{user:?} {tokens:?} {login:?}"),
+               login: Option<Extension<QqLogin>>| {
+            format!("{user:?} {session:?} {session:#?} {tokens:?} {login:?}")
+        },
     );
     let more = Router::new()
         .route("/shown", show.clone())
@@ -195,6 +198,7 @@ async fn no_log_line_and_no_response_contains_a_secret() {
         "ERROR ",
         "the hook of the app: QqLogin",
         "Some(Extension(QqTokens",
+        "Some(QqSession",
         "Some(Extension(QqLogin",
         "<p>Failure",
         "\"support_code\"",

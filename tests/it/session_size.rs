@@ -38,6 +38,28 @@ async fn log_in(site: &Site, access_token: &str, avatar: usize) -> (Option<usize
 }
 
 #[tokio::test]
+async fn the_session_of_a_user_of_today_takes_few_bytes() {
+    assert_eq!(size_of_today(Site::new()).await, 288);
+    #[cfg(feature = "revocation")]
+    {
+        let list = tower_qq_auth::revocation::InMemoryRevocations::new();
+        let site = Site::with(|app| app, |layer| layer.revocations(list));
+        assert_eq!(size_of_today(site).await, 309, "with the user's digest");
+    }
+}
+
+/// Returns the bytes of `name=value` after a login with a real profile.
+async fn size_of_today(site: Site) -> usize {
+    let profile = include_str!("../payloads/user-2024-ek.json");
+    site.qq.reply(Endpoint::UserInfo, profile);
+    let mut browser = site.signed_in().await;
+    let user = browser.whoami().await;
+    assert_eq!(user["openid"].as_str().map(str::len), Some(32));
+    assert_eq!(user["avatar"].as_str().map(str::len), Some(136));
+    format!("{SESSION}={}", browser.jar[SESSION]).len()
+}
+
+#[tokio::test]
 async fn the_longest_user_fits() {
     let prefix = "a".repeat(12);
     for lifetime in [Duration::from_secs(60), Duration::MAX] {

@@ -8,5 +8,6 @@ pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod nginx;
 pub(crate) mod process;
+pub(crate) mod shown;
 pub(crate) mod site;
 pub(crate) mod socket;

@@ -10,11 +10,14 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_qq_auth::{
-    OpenId, QqAuthLayerBuilder, QqClient, QqLogin, QqTokens, QqUser,
+    OpenId, QqAuthLayerBuilder, QqClient, QqLogin, QqSession, QqTokens, QqUser,
     mock::{Endpoint, MockQq},
 };
 
-use crate::site::{self, Browser, LOGIN, SESSION, Site, pages};
+use crate::{
+    shown,
+    site::{self, Browser, LOGIN, SESSION, Site, pages},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -184,6 +187,43 @@ async fn tokens_too_large_for_a_cookie_leave_the_old_ones() {
     let reply = browser.get("/new").await;
     assert_eq!((reply.status, reply.cookies().len()), (StatusCode::OK, 0));
     assert_eq!(json_at(&mut browser, "/tokens").await, before);
+}
+
+#[tokio::test]
+async fn tokens_beside_a_session_go_into_it() {
+    // A token of this length, and the token that the session has afterwards.
+    for (length, expected) in [(32, "A".repeat(32)), (4000, "KEPT".into())] {
+        let page = get(async move |session: QqSession| {
+            let session = session.with_tokens(QqTokens::new("KEPT", None, None));
+            let session = session.unwrap().with_account("42").unwrap();
+            (QqTokens::new("A".repeat(length), None, None), session, "ok")
+        });
+        let pages = |_: &_| shown::page().route("/change", page);
+        let site = Site::with_pages(pages, QqAuthLayerBuilder::keep_tokens);
+        let mut browser = site.signed_in().await;
+        let reply = browser.get("/change").await;
+        assert_eq!(reply.cookies().len(), 1, "{reply:?}");
+        let found = shown::session(&mut browser).await;
+        assert_eq!(
+            (&found["account"], &found["access_token"]),
+            (&json!("42"), &json!(expected))
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_keep_tokens_a_session_is_set_beside_tokens() {
+    let page = get(async |session: QqSession| {
+        (
+            QqTokens::new("A", None, None),
+            session.with_account("42").unwrap(),
+            "ok",
+        )
+    });
+    let site = Site::with_pages(|_| shown::page().route("/change", page), |layer| layer);
+    let mut browser = site.signed_in().await;
+    browser.get("/change").await;
+    assert_eq!(shown::account(&mut browser).await, "42");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_qq_auth::{
-    QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqUser, SessionKeys,
+    QqApp, QqAppBuilder, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqLogin, QqUser, SessionKeys,
     mock::MockQq,
 };
 
@@ -146,6 +146,19 @@ impl Site {
         Self { qq, router, clock }
     }
 
+    /// A site with the usual pages and `more`, which call the layer.
+    pub(crate) fn with_layer(
+        more: impl FnOnce(&QqAuthLayer) -> Router,
+        configure: impl FnOnce(QqAuthLayerBuilder) -> QqAuthLayerBuilder,
+    ) -> (Self, QqAuthLayer) {
+        let (qq, clock) = (qq(), Clock::new());
+        let time = clock.clone();
+        let builder = builder(&qq).clock(move || time.now());
+        let layer = configure(builder).build().unwrap();
+        let router = pages().merge(more(&layer)).layer(layer.clone());
+        (Self { qq, router, clock }, layer)
+    }
+
     /// A new browser without cookies.
     pub(crate) fn browser(&self) -> Browser {
         Browser {
@@ -164,6 +177,14 @@ impl Site {
         let end = browser.sign_in(&self.qq, "/auth/qq/login").await;
         assert_eq!(end.status, StatusCode::SEE_OTHER, "{}", end.body);
         browser
+    }
+
+    /// A login of this user of the mock that came without a callback.
+    pub(crate) async fn bare_login(&self, person: usize) -> QqLogin {
+        let client = QqClient::with_service(app(), self.qq.clone());
+        let url = client.authorize_url("abc", false);
+        let back = self.qq.approve_as(&url, &self.qq.people()[person].openid);
+        client.login(param(&back.unwrap(), "code")).await.unwrap()
     }
 }
 

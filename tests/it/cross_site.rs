@@ -1,0 +1,201 @@
+//! Login CSRF: rule 7 of the module `session`.
+//!
+//! A request that another site may have caused changes no user.
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use tower_qq_auth::{QqAuthLayer, QqLogin, QqSession, QqTokens, SignOut};
+
+use crate::{
+    log::Log,
+    shown::{self, account, session},
+    site::{Browser, SESSION, Site},
+};
+
+const SITE: &str = "https://site.example";
+
+/// `Sec-Fetch-Site` and `Origin`, and whether the request may change who the user is.
+const REQUESTS: [(Option<&str>, Option<&str>, bool); 18] = [
+    // Programs, and browsers from before 2023.
+    (None, None, true),
+    (None, Some(SITE), true),
+    (None, Some("null"), false),
+    (None, Some("https://evil.example"), false),
+    (None, Some("http://site.example"), false),
+    (None, Some("https://site.example:8443"), false),
+    (None, Some("https://www.site.example"), false),
+    // A link or a form of the site. The form has `null` on a page with `no-referrer`.
+    (Some("same-origin"), None, true),
+    (Some("same-origin"), Some(SITE), true),
+    (Some("same-origin"), Some("null"), true),
+    (Some("same-origin"), Some("https://evil.example"), false),
+    // The address bar, or a bookmark.
+    (Some("none"), None, true),
+    (Some("none"), Some("null"), false),
+    (Some("same-site"), None, false),
+    (Some("same-site"), Some(SITE), false),
+    (Some("cross-site"), None, false),
+    (Some("cross-site"), Some("null"), false),
+    (Some("cross-site"), Some(SITE), false),
+];
+
+/// Returns this browser with the headers of a request.
+fn sending(browser: &Browser, site: Option<&str>, origin: Option<&str>) -> Browser {
+    let mut browser = browser.clone();
+    for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+        if let Some(value) = value {
+            browser = browser.header(name, value);
+        }
+    }
+    browser
+}
+
+fn pages(layer: &QqAuthLayer, login: QqLogin) -> Router {
+    let layer = layer.clone();
+    let begin = async move || -> Response {
+        let session = layer.begin(login).await.unwrap();
+        (session, "done").into_response()
+    };
+    let account = async |session: QqSession| (session.with_account("42").unwrap(), "done");
+    let user = async |session: QqSession| {
+        let user = session.user().clone().with_nickname("fresh");
+        (session.with_user(user).unwrap(), "done")
+    };
+    let both = async |session: QqSession| {
+        let session = session.with_account("42").unwrap();
+        let tokens = QqTokens::new("NEW", None, None);
+        (session.with_tokens(tokens).unwrap(), "done")
+    };
+    let tokens = async |session: QqSession| {
+        let tokens = QqTokens::new("NEW", None, None);
+        (session.with_tokens(tokens).unwrap(), "done")
+    };
+    shown::page()
+        .route("/begin", get(begin.clone()).post(begin))
+        .route("/account", get(account).post(account))
+        .route("/user", get(user).post(user))
+        .route("/both", post(both))
+        .route("/tokens", post(tokens))
+        .route("/leave", post(async || (SignOut, "done")))
+}
+
+async fn site() -> Site {
+    let base = Site::new();
+    let login = base.bare_login(1).await;
+    Site::with_layer(|layer| pages(layer, login), |layer| layer.keep_tokens()).0
+}
+
+#[tokio::test]
+async fn rule_7_only_a_request_of_the_site_changes_the_user() {
+    let site = site().await;
+    let signed_in = site.signed_in().await;
+    for (from, origin, may_change) in REQUESTS {
+        let cases = [
+            ("/begin", site.browser()),
+            ("/begin", signed_in.clone()),
+            ("/account", signed_in.clone()),
+            ("/user", signed_in.clone()),
+            ("/both", signed_in.clone()),
+        ];
+        for (page, before) in cases {
+            let case = format!("{page} from {from:?}, {origin:?}");
+            let log = Log::start();
+            let mut browser = sending(&before, from, origin);
+            let reply = browser.post(page).await;
+            let text = log.text();
+            assert_eq!(reply.body, "done", "{case}");
+            assert_eq!(reply.cookies().len(), usize::from(may_change), "{case}");
+            assert_eq!(browser.jar != before.jar, may_change, "{case}");
+            let error = "the app's QqSession is not set: another site may have caused the request";
+            assert_eq!(text.contains(error), !may_change, "{case}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_7_holds_for_a_link_as_well() {
+    let site = site().await;
+    let browser = site.signed_in().await;
+    for page in ["/begin", "/account", "/user"] {
+        let mut clicking = sending(&browser, Some("cross-site"), None);
+        assert!(clicking.get(page).await.cookies().is_empty(), "{page}");
+        let mut clicking = sending(&browser, Some("same-origin"), None);
+        assert_eq!(clicking.get(page).await.cookies().len(), 1, "{page}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_leaves_tokens_and_sign_out_alone() {
+    let site = site().await;
+    let signed_in = site.signed_in().await;
+    for (from, origin, _) in REQUESTS {
+        let case = format!("{from:?}, {origin:?}");
+        let mut browser = sending(&signed_in, from, origin);
+        browser.post("/tokens").await;
+        let found = session(&mut browser).await;
+        assert_eq!(found["access_token"], "NEW", "{case}");
+        browser.post("/leave").await;
+        assert_eq!(browser.jar.get(SESSION), None, "{case}");
+    }
+}
+
+#[cfg(feature = "revocation")]
+#[tokio::test]
+async fn rule_7_a_session_that_is_not_set_ends_no_other() {
+    let login = Site::new().bare_login(1).await;
+    let list = tower_qq_auth::revocation::InMemoryRevocations::new();
+    let (site, _) = Site::with_layer(
+        |layer| pages(layer, login),
+        |layer| layer.keep_tokens().revocations(list),
+    );
+    let mut browser = sending(&site.signed_in().await, Some("cross-site"), None);
+    let before = browser.whoami().await;
+    browser.post("/begin").await;
+    assert_eq!(browser.whoami().await, before);
+}
+
+#[tokio::test]
+async fn rule_7_a_callback_is_exempt() {
+    let handler = async |login: QqLogin, session: QqSession| {
+        let user = login.user().clone().with_nickname("fresh");
+        let session = session.with_user(user).unwrap();
+        (session.with_account("42").unwrap(), "welcome")
+    };
+    for (from, origin, _) in REQUESTS {
+        let pages = shown::page().route("/auth/qq/callback", get(handler));
+        let site = Site::with_pages(|_| pages, |layer| layer.forward_callback());
+        let mut browser = site.browser();
+        let callback = browser.callback_from(&site.qq, "/auth/qq/login").await;
+        let mut browser = sending(&browser, from, origin);
+        assert_eq!(browser.get(&callback).await.body, "welcome");
+        let found = session(&mut browser).await;
+        assert_eq!(found["account"], "42", "{from:?} {origin:?}");
+        assert_eq!(found["user"]["nickname"], "fresh");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_repeated_headers_count_as_foreign() {
+    let site = site().await;
+    let signed_in = site.signed_in().await;
+    for (name, own, other) in [
+        ("sec-fetch-site", "same-origin", "cross-site"),
+        ("origin", SITE, "https://evil.example"),
+    ] {
+        for values in [[own, other], [other, own]] {
+            let mut browser = signed_in.clone();
+            for value in values {
+                browser.headers.append(name, value.parse().unwrap());
+            }
+            browser.post("/account").await;
+            assert_eq!(account(&mut browser).await, Value::Null, "{values:?}");
+        }
+    }
+    let mut browser = signed_in.header("origin", SITE);
+    browser.post("/account").await;
+    assert_eq!(account(&mut browser).await, json!("42"));
+}
