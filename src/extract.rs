@@ -10,7 +10,8 @@ use http::{StatusCode, request::Parts};
 
 use crate::login::QqLogin;
 use crate::login_required::LoginRequired;
-use crate::qq_session::{QqSession, SignOut};
+use crate::qq_session::QqSession;
+use crate::sign_out::SignOut;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 

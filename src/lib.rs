@@ -387,6 +387,7 @@ mod session_check;
 #[cfg(not(feature = "revocation"))]
 #[path = "no_session_check.rs"]
 mod session_check;
+mod sign_out;
 mod site;
 mod tokens;
 mod user;
@@ -401,9 +402,10 @@ pub use self::{
     login::QqLogin,
     login_required::LoginRequired,
     qq::{app::QqApp, app_builder::QqAppBuilder, client::QqClient, codes},
-    qq_session::{QqSession, SignOut},
+    qq_session::QqSession,
     require_qq_user::RequireQqUser,
     session::keys::SessionKeys,
+    sign_out::SignOut,
     tokens::QqTokens,
     user::{InvalidId, OpenId, QqUser, UnionId},
 };

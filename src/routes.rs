@@ -32,6 +32,7 @@ mod failure;
 pub(crate) mod finish;
 mod login;
 mod logout;
+mod require_login;
 mod run;
 mod user;
 

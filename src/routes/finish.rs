@@ -1,7 +1,6 @@
 //! The app's response on its way out.
 //!
-//! 1. A [`LoginRequired`] becomes a redirect to the login, a page or JSON. The app's own cookies,
-//!    `Vary` and the headers of CORS stay.
+//! 1. A [`LoginRequired`] is replaced: see `require_login`.
 //! 2. What the app does to the session wins over the layer, by the rules of the module `session`.
 //! 3. A session is renewed only if the revocation list has just confirmed it, only by a navigation
 //!    or a `fetch`, never on an error, and never on a response that a shared cache may store.
@@ -13,18 +12,14 @@ use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::task::JoinHandle;
 
 use super::context::{CompletedLogin, RequestContext};
-use super::failure::show_failure;
-use crate::error::{LoginError, LoginErrorKind};
 use crate::events::log_logout;
-use crate::hooks::failure_page::Retry;
-use crate::language::Language;
 use crate::login_required::LoginRequired;
-use crate::qq_session::{QqSession, SignOut};
-use crate::request::requester::{Purpose, RequesterKind};
+use crate::qq_session::QqSession;
+use crate::request::requester::Purpose;
 use crate::respond::headers::{forbid_caching, may_be_cached, names_caching};
-use crate::respond::response::{LayerResponse, see_other};
+use crate::respond::response::LayerResponse;
 use crate::session::Session;
-use crate::site::Site;
+use crate::sign_out::SignOut;
 use crate::tokens::QqTokens;
 
 /// The outcome of an app's response.
@@ -96,8 +91,7 @@ impl RequestContext {
         }
         let mut replacement = None;
         let headers = if changes.requires_login {
-            let replacement = replacement.insert(self.require_login());
-            keep_app_headers(&self.site, response.headers(), replacement.headers_mut());
+            let replacement = replacement.insert(self.require_login(response.headers()));
             replacement.headers_mut()
         } else {
             response.headers_mut()
@@ -210,32 +204,6 @@ impl RequestContext {
         let is_due = session.is_stale() && self.current.is_confirmed();
         is_due && may_renew && is_good && !may_be_cached(headers, self.site.now())
     }
-
-    /// Answers in place of an app that requires a signed-in user.
-    fn require_login(&self) -> LayerResponse {
-        if self.requester.purpose == Purpose::Prefetch {
-            let error = LoginError::prefetch();
-            let page = self.requested_page().to_location();
-            return self.show(self.language, &error, Retry::Page(&page));
-        }
-        if self.current.is_unverified() {
-            let error = LoginError::unverified();
-            let page = self.requested_page().to_location();
-            return self.show(self.language, &error, Retry::Page(&page));
-        }
-        let (language, url) = match self.requester.kind {
-            RequesterKind::Page => return see_other(&self.login_url()),
-            RequesterKind::Form | RequesterKind::Frame => (self.language, self.login_url()),
-            RequesterKind::Program => (Language::English, self.site.paths.login.clone()),
-        };
-        let kind = LoginErrorKind::LoginRequired;
-        let error = LoginError::new(kind, "the request needs a signed-in user");
-        self.show(language, &error, Retry::Login(&url))
-    }
-
-    fn show(&self, language: Language, error: &LoginError, retry: Retry<'_>) -> LayerResponse {
-        show_failure(&self.site, self.requester, language, error, retry)
-    }
 }
 
 impl CompletedLogin {
@@ -243,20 +211,6 @@ impl CompletedLogin {
     fn answer(self) -> Option<HeaderValue> {
         self.turn.mark_answered();
         self.removal
-    }
-}
-
-/// Copies the headers of the app that its clients need on the layer's response as well.
-fn keep_app_headers(site: &Site, from: &HeaderMap, to: &mut HeaderMap) {
-    for (name, value) in from {
-        let is_kept = match name {
-            &header::SET_COOKIE => !site.is_own_cookie(value),
-            &header::VARY => true,
-            name => name.as_str().starts_with("access-control-"),
-        };
-        if is_kept {
-            to.append(name, value.clone());
-        }
     }
 }
 

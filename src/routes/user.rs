@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::{Extensions, request};
 
 use crate::login::QqLogin;
-use crate::qq_session::{QqSession, SignOut};
+use crate::qq_session::QqSession;
 use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
+use crate::sign_out::SignOut;
 use crate::site::Site;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;

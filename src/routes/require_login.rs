@@ -1,0 +1,61 @@
+//! The answer in place of an app that requires a signed-in user: a redirect to the login, a page or
+//! JSON.
+
+use http::{HeaderMap, header};
+
+use super::{context::RequestContext, failure::show_failure};
+use crate::error::{LoginError, LoginErrorKind};
+use crate::hooks::failure_page::Retry;
+use crate::language::Language;
+use crate::request::requester::{Purpose, RequesterKind};
+use crate::respond::response::{LayerResponse, see_other};
+use crate::site::Site;
+
+impl RequestContext {
+    /// Answers in place of an app that requires a signed-in user. The app's own cookies, `Vary` and
+    /// the headers of CORS stay.
+    pub(super) fn require_login(&self, app_headers: &HeaderMap) -> LayerResponse {
+        let mut response = self.ask_for_login();
+        keep_app_headers(&self.site, app_headers, response.headers_mut());
+        response
+    }
+
+    fn ask_for_login(&self) -> LayerResponse {
+        if self.requester.purpose == Purpose::Prefetch {
+            let error = LoginError::prefetch();
+            let page = self.requested_page().to_location();
+            return self.show(self.language, &error, Retry::Page(&page));
+        }
+        if self.current.is_unverified() {
+            let error = LoginError::unverified();
+            let page = self.requested_page().to_location();
+            return self.show(self.language, &error, Retry::Page(&page));
+        }
+        let (language, url) = match self.requester.kind {
+            RequesterKind::Page => return see_other(&self.login_url()),
+            RequesterKind::Form | RequesterKind::Frame => (self.language, self.login_url()),
+            RequesterKind::Program => (Language::English, self.site.paths.login.clone()),
+        };
+        let kind = LoginErrorKind::LoginRequired;
+        let error = LoginError::new(kind, "the request needs a signed-in user");
+        self.show(language, &error, Retry::Login(&url))
+    }
+
+    fn show(&self, language: Language, error: &LoginError, retry: Retry<'_>) -> LayerResponse {
+        show_failure(&self.site, self.requester, language, error, retry)
+    }
+}
+
+/// Copies the headers of the app that its clients need on the layer's response as well.
+fn keep_app_headers(site: &Site, from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        let is_kept = match name {
+            &header::SET_COOKIE => !site.is_own_cookie(value),
+            &header::VARY => true,
+            name => name.as_str().starts_with("access-control-"),
+        };
+        if is_kept {
+            to.append(name, value.clone());
+        }
+    }
+}
