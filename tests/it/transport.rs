@@ -37,7 +37,7 @@ use tower::{
 };
 use tower_qq_auth::{
     ConfigError, Language, LoginError, LoginErrorKind, LoginRequired, OpenId, QqApp, QqAuthLayer,
-    QqClient, QqLogin, QqTokens, QqUser, SessionKeys, UnionId,
+    QqClient, QqLogin, QqSession, QqTokens, QqUser, SessionKeys, UnionId,
     codes::Responsible,
     mock::{Endpoint, Fault, MockQq},
     service::{QqAuth, ResponseBody, ResponseFuture},
@@ -45,7 +45,7 @@ use tower_qq_auth::{
 
 use crate::{
     site::{LOGIN, SESSION, builder, layer, path, qq},
-    socket::{Local, head, serve},
+    socket::{Browser, Local, head, serve},
 };
 
 type Page = Response<Full<Bytes>>;
@@ -718,6 +718,9 @@ async fn keeps_the_extensions_of_a_protocol_upgrade() {
     assert!(response.headers().is_empty());
 }
 
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-Fetch-Mode: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 #[tokio::test]
 async fn a_websocket_handler_receives_the_user() {
     let socket = async |upgrade: WebSocketUpgrade, user: QqUser| {
@@ -737,17 +740,14 @@ async fn a_websocket_handler_receives_the_user() {
     } = Local::new().await;
     let app = Router::new().route("/socket", any(socket)).layer(layer);
     tokio::spawn(axum::serve(listener, app).into_future());
-    let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-Fetch-Mode: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-    let mut anonymous = browser.send("/socket", handshake).await;
+    let mut anonymous = browser.send("/socket", HANDSHAKE).await;
     let refused = head(&mut anonymous).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 
     browser.sign_in(&qq, "/auth/qq/login").await;
     // The session is due for renewal, but a 101 response must not get a cookie.
     clock.advance(Duration::from_secs(4 * 24 * 60 * 60));
-    let mut socket = browser.send("/socket", handshake).await;
+    let mut socket = browser.send("/socket", HANDSHAKE).await;
     let accepted = head(&mut socket).await;
     assert_eq!(accepted.status, StatusCode::SWITCHING_PROTOCOLS);
     // Key and accept value are the example of RFC 6455, section 1.3.
@@ -763,6 +763,47 @@ async fn a_websocket_handler_receives_the_user() {
     socket.read_exact(&mut frame).await.unwrap();
     assert_eq!(frame[..2], [0x81, u8::try_from(expected.len()).unwrap()]);
     assert_eq!(&frame[2..], expected.as_bytes());
+}
+
+/// A WebSocket takes no cookies once it is open: the response that opens it is the only chance.
+#[tokio::test]
+async fn a_handshake_that_sets_the_account_sets_the_cookie_on_the_101_unless_it_is_foreign() {
+    let socket = async |upgrade: WebSocketUpgrade, session: QqSession| {
+        let session = session.with_account("42").unwrap();
+        (session, upgrade.on_upgrade(async |_| {}))
+    };
+    let account = async |session: QqSession| session.account().unwrap_or("none").to_owned();
+    let Local {
+        listener,
+        layer,
+        qq,
+        mut browser,
+        ..
+    } = Local::new().await;
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new()
+        .route("/socket", any(socket))
+        .route("/account", any(account))
+        .layer(layer);
+    tokio::spawn(axum::serve(listener, app).into_future());
+    browser.sign_in(&qq, "/auth/qq/login").await;
+    let handshake = async |browser: &Browser, origin: &str| {
+        let lines = format!("{HANDSHAKE}Origin: {origin}\r\n");
+        let response = head(&mut browser.send("/socket", &lines).await).await;
+        assert_eq!(response.status, StatusCode::SWITCHING_PROTOCOLS);
+        response
+    };
+
+    for foreign in ["null", "https://evil.example", "http://127.0.0.1:1"] {
+        let response = handshake(&browser, foreign).await;
+        assert!(response.cookies().is_empty(), "{foreign}");
+    }
+    assert_eq!(browser.get("/account").await.body, "none");
+
+    let response = handshake(&browser, &origin).await;
+    assert_eq!(response.cookies().len(), 1);
+    browser.keep_cookies(&response);
+    assert_eq!(browser.get("/account").await.body, "42");
 }
 
 #[tokio::test]

@@ -131,6 +131,14 @@ impl Browser {
         connection.read_to_string(&mut text).await.unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let reply = reply(head, body);
+        self.keep_cookies(&reply);
+        let length = reply.header("content-length").parse::<usize>().unwrap();
+        assert_eq!(reply.body.len(), length);
+        reply
+    }
+
+    /// Applies the `Set-Cookie` headers of a response.
+    pub(crate) fn keep_cookies(&mut self, reply: &Reply) {
         for cookie in reply.cookies() {
             let cookie = cookie::Cookie::parse(cookie).unwrap();
             if cookie.max_age().is_some_and(|age| age.is_zero()) {
@@ -139,9 +147,6 @@ impl Browser {
                 self.jar.insert(cookie.name().into(), cookie.value().into());
             }
         }
-        let length = reply.header("content-length").parse::<usize>().unwrap();
-        assert_eq!(reply.body.len(), length);
-        reply
     }
 
     /// Starts a login, approves it as the first user of the mock, and returns the callback that QQ
