@@ -23,7 +23,7 @@ async fn plain_services_get_the_user_and_require_a_login_in_both_ways() {
         assert_eq!(end.headers()[header::CACHE_CONTROL], "no-store");
         let openid = "C3A5D19E07B24F68913BD0A4E7F2586C";
         let body = text(end).await;
-        assert_eq!(body, ["hello, 小明", openid][usize::from(path == "me")]);
+        assert_eq!(body, ["你好，小明", openid][usize::from(path == "me")]);
         let home = text(page(&browser, &site).await).await;
         assert!(home.contains(openid) && home.contains("/auth/qq/logout"));
 

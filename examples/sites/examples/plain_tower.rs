@@ -4,7 +4,8 @@
 //! cargo run -p sites --example plain_tower --no-default-features
 //! ```
 //!
-//! It reads `LISTEN` and the variables of QQ like the quickstart.
+//! Open `/members/` or `/me` while signed out: each requires a login in its own way, and the login
+//! leads back to it. It reads `LISTEN` and the variables of QQ like the quickstart.
 
 use std::error::Error;
 
@@ -32,7 +33,7 @@ async fn site(request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
             respond(StatusCode::OK, HTML, html)
         }
         ("/", None) => {
-            let button = login_button("/auth/qq/login", Language::English)?;
+            let button = login_button("/auth/qq/login", Language::Chinese)?;
             respond(StatusCode::OK, HTML, button)
         }
         ("/me", Some(user)) => respond(StatusCode::OK, TEXT, user.openid().to_string()),
@@ -57,7 +58,7 @@ fn login_required() -> Result<Response<Body>, BoxError> {
 /// Has a user in every request, thanks to `RequireQqUser`.
 async fn members(request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
     let name = request.extensions().get().map_or("", QqUser::nickname);
-    respond(StatusCode::OK, TEXT, format!("hello, {name}"))
+    respond(StatusCode::OK, TEXT, format!("你好，{name}"))
 }
 
 /// Caches do not keep the response: it shows who is signed in.
@@ -76,7 +77,7 @@ fn respond(
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-const SIGN_OUT: &str = "<form method=post action=/auth/qq/logout><button>Sign out</button></form>";
+const SIGN_OUT: &str = "<form method=post action=/auth/qq/logout><button>退出登录</button></form>";
 
 fn boxed<B>(body: B) -> Body
 where

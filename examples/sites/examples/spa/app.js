@@ -12,9 +12,9 @@ async function api(url, options) {
     const body = await response.json();
     if (response.ok) return body;
     if (response.status === 401) showLogin(body.login_url);
-    else statusText.textContent = body.detail ?? `status ${response.status}`;
+    else statusText.textContent = body.detail ?? `状态码 ${response.status}`;
   } catch {
-    statusText.textContent = "Something went wrong. Please try again.";
+    statusText.textContent = "出错了，请重试。";
   }
 }
 
@@ -25,16 +25,16 @@ function element(name, properties) {
 // The session is missing or has ended. The login leads back to this path.
 function showLogin(loginUrl) {
   const href = `${loginUrl}?return_to=${encodeURIComponent(path)}`;
-  userArea.replaceChildren(element("a", { className: "button", href, textContent: "Sign in with QQ" }));
+  userArea.replaceChildren(element("a", { className: "button", href, textContent: "QQ 登录" }));
   form.hidden = true;
 }
 
 async function showUser() {
   const user = await api("/api/me");
   if (!user) return;
-  const name = element("b", { textContent: user.nickname || "QQ user" });
-  const button = element("button", { textContent: "Sign out", onclick: signOut });
-  userArea.replaceChildren(element("p", { textContent: "hello, " }), element("p"));
+  const name = element("b", { textContent: user.nickname || "QQ 用户" });
+  const button = element("button", { textContent: "退出登录", onclick: signOut });
+  userArea.replaceChildren(element("p", { textContent: "你好，" }), element("p"));
   userArea.firstChild.append(name);
   userArea.lastChild.append(button);
   form.hidden = false;
@@ -63,7 +63,7 @@ form.onsubmit = async (event) => {
   const note = await api("/api/notes", { method: "POST", headers, body });
   if (!note) return;
   setDraft("");
-  statusText.textContent = `saved: ${note.text}`;
+  statusText.textContent = `已保存：${note.text}`;
 };
 
 showUser();
