@@ -265,6 +265,7 @@ async fn a_browser_that_blocks_cookies_is_asked_to_allow_them() {
     }
 }
 
+#[cfg(feature = "revocation")] // of the first example
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_with_a_users_table_and_with_sessions_sign_in_and_out() {
     let Some(window) = Window::open(CHINESE).await else {

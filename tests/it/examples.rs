@@ -1,12 +1,12 @@
 //! The examples with a users table, with their own sessions, and with tokens.
 
-use std::{fs, path::Path};
-
 use http::StatusCode;
 use reqwest::{Client, Response};
-use sqlx::{Connection, SqliteConnection};
 
-use crate::process::{Running, browser, choose, example, page, recorded_browser};
+use crate::process::{Running, choose, page, recorded_browser};
+
+#[cfg(feature = "revocation")]
+mod sqlite_users;
 
 /// Nickname and openid of the users of a new mock, as HTML.
 const USERS: [(&str, &str); 3] = [
@@ -44,84 +44,6 @@ fn assert_shows(page: &str, wanted: &[&str]) {
     for text in wanted {
         assert!(page.contains(text), "{text:?} is not in {page}");
     }
-}
-
-#[tokio::test]
-async fn sqlite_users_get_an_id_each_and_are_welcomed_once() {
-    let mut running = Running::start("sqlite_users", &[("LISTEN", "127.0.0.1:0")]);
-    let site = running.printed("open").await;
-    for (visit, (user, id)) in [(0, 1), (2, 2), (0, 1), (2, 2)].into_iter().enumerate() {
-        let browser = browser();
-        let home = page(&browser, &site).await;
-        let policy = home.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
-        assert_eq!(home.headers()["cache-control"], "no-store");
-        assert_shows(&home.text().await.unwrap(), &["href=\"/auth/qq/login\""]);
-
-        let end = sign_in(&browser, &site, user).await;
-        let path = if visit < 2 { "/welcome" } else { "/" };
-        assert_eq!((end.status(), end.url().path()), (StatusCode::OK, path));
-        let id = format!("user id {id}<");
-        let name = USERS[user].0;
-        let home = text(&browser, &site).await;
-        assert_shows(&home, &[&id, name, "<img src=\"https://"]);
-        post(&browser, format!("{site}auth/qq/logout"), "same-origin", "").await;
-        assert!(!text(&browser, &site).await.contains(name));
-    }
-    let style = page(&browser(), &format!("{site}style.css")).await;
-    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
-}
-
-#[tokio::test]
-async fn sqlite_users_survive_a_restart_and_are_refused_once_banned() {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", std::process::id()));
-    let _ = fs::remove_file(&file);
-    let url = format!("sqlite:{}", file.display());
-    let environment = [("LISTEN", "127.0.0.1:0"), ("DATABASE_URL", &url)];
-    let mut running = Running::start("sqlite_users", &environment);
-    let site = running.printed("open").await;
-    assert_eq!(sign_in(&browser(), &site, 1).await.url().path(), "/welcome");
-
-    drop(running);
-    let mut running = Running::start("sqlite_users", &environment);
-    let site = running.printed("open").await;
-    let (signed_in, other) = (browser(), browser());
-    assert_eq!(sign_in(&signed_in, &site, 1).await.url().path(), "/");
-    assert_shows(&text(&signed_in, &site).await, &["user id 1<", USERS[1].0]);
-
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    let banned = sqlx::query("UPDATE users SET banned = TRUE WHERE openid = ?")
-        .bind(USERS[1].1)
-        .execute(&mut database);
-    assert_eq!(banned.await.unwrap().rows_affected(), 1);
-    let refused = sign_in(&other, &site, 1).await;
-    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    assert_shows(&refused.text().await.unwrap(), &["This account is closed."]);
-    for browser in [&signed_in, &other] {
-        assert!(!text(browser, &site).await.contains("user id"));
-    }
-    let logins: i64 = sqlx::query_scalar("SELECT logins FROM users")
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
-    assert_eq!(logins, 2, "a refused login is not recorded");
-    fs::remove_file(file).unwrap();
-}
-
-#[tokio::test]
-async fn sqlite_users_exits_with_one_line_if_the_database_is_unavailable() {
-    let environment = [
-        ("LISTEN", "127.0.0.1:0"),
-        ("DATABASE_URL", "sqlite:/nonexistent/a.db"),
-    ];
-    let output = example("sqlite_users", &environment)
-        .output()
-        .await
-        .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.starts_with("Error: \"DATABASE_URL: "), "{stderr}");
 }
 
 #[tokio::test]

@@ -124,6 +124,11 @@ impl Running {
         self.process.wait().await.unwrap()
     }
 
+    /// Kills the process and waits until its port is free.
+    pub(crate) async fn stop(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
     /// Waits for the next log line that contains `part` and returns it.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         loop {
