@@ -305,3 +305,34 @@ async fn the_open_api_example_calls_qq_and_refreshes_tokens() {
     assert_eq!(window.url().await, format!("{site}profile"));
     assert_shows(&window.text().await, &["\"nickname\":\"小明\""]);
 }
+
+#[cfg(feature = "redis")] // of the example
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chat_page_shows_in_every_tab_that_its_session_has_ended() {
+    let Some(window) = Window::open(CHINESE).await else {
+        return;
+    };
+    let mut running = Running::start("websocket", &[("LISTEN", "127.0.0.1:0")]);
+    let site = running.printed("open").await;
+    window.goto(&site).await;
+    window.click(SIGN_IN).await;
+    window.click(SECOND).await;
+    window.wait_for("已连接。").await;
+    let say = "document.getElementById('text').value = '<b>在吗</b>';
+        document.getElementById('form').requestSubmit()";
+    window.run(say).await;
+    window.wait_for("企鹅🐧 Penguin: <b>在吗</b>").await;
+
+    let first = window.current_tab().await;
+    window.open_tab().await;
+    window.goto(&site).await;
+    window.wait_for("已连接。").await;
+    let sign_out = "document.getElementById('sign-out').click()";
+    window.run(sign_out).await;
+    window.wait_for("登录已失效。").await;
+    window.switch_to(first).await;
+    window.wait_for("登录已失效。").await;
+    assert!(!window.text().await.contains("发送"));
+    window.click("#offline a").await;
+    assert_shows(&window.text().await, &["登录后即可聊天。"]);
+}

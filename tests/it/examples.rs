@@ -7,6 +7,8 @@ use crate::process::{Running, choose, page, recorded_browser};
 
 #[cfg(feature = "revocation")]
 mod sqlite_users;
+#[cfg(feature = "redis")]
+mod websocket;
 
 /// Nickname and openid of the users of a new mock, as HTML.
 const USERS: [(&str, &str); 3] = [

@@ -92,6 +92,13 @@ impl Server {
         self.redirect_uri.starts_with("https:")
     }
 
+    /// Returns the site's own origin, which is the start of its redirect URI.
+    pub fn origin(&self) -> &str {
+        let uri = &self.redirect_uri;
+        let path = uri.match_indices('/').nth(2); // after the two of `https://`
+        path.map_or(uri, |(at, _)| &uri[..at])
+    }
+
     /// Returns the address without its port.
     pub fn ip(&self) -> IpAddr {
         self.address.ip()

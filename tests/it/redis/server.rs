@@ -79,7 +79,7 @@ impl Redis {
     }
 
     /// Returns the keys of the revocation list.
-    pub(super) async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let reply = self.command("KEYS *").await;
         let keys = reply.lines().filter(|line| line.starts_with("qq-auth:"));
         keys.map(str::to_owned).collect()
