@@ -125,6 +125,7 @@ impl Running {
     }
 
     /// Kills the process and waits until its port is free.
+    #[cfg(feature = "revocation")]
     pub(crate) async fn stop(mut self) {
         self.process.kill().await.unwrap();
     }
