@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -10,16 +10,11 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::{Instant, advance},
 };
-use tower::BoxError;
 use tower_qq_auth::{
-    OpenId, QqAuthLayer, QqAuthLayerBuilder, QqSession,
-    revocation::{InMemoryRevocations, RevocationList, Subject},
+    OpenId, QqAuthLayer, QqAuthLayerBuilder, QqSession, revocation::InMemoryRevocations,
 };
 
-use crate::{
-    log::Log,
-    site::{Browser, Clock, Site},
-};
+use crate::site::{Browser, Clock, Site};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -164,105 +159,4 @@ async fn a_session_revoked_before_it_is_awaited_has_ended() {
     let session = site.opened.lock().unwrap().pop().unwrap();
     browser.post("/auth/qq/logout").await;
     tokio::time::timeout(SECOND, session.ended()).await.unwrap();
-}
-
-/// A list on another machine, which counts its calls and can be down.
-#[derive(Clone)]
-struct Remote {
-    list: InMemoryRevocations,
-    calls: Arc<Mutex<usize>>,
-    is_down: Arc<Mutex<bool>>,
-}
-
-impl Remote {
-    fn new() -> Self {
-        Self {
-            list: InMemoryRevocations::new(),
-            calls: Arc::default(),
-            is_down: Arc::default(),
-        }
-    }
-
-    fn calls(&self) -> usize {
-        *self.calls.lock().unwrap()
-    }
-
-    fn set_down(&self, is_down: bool) {
-        *self.is_down.lock().unwrap() = is_down;
-    }
-}
-
-impl RevocationList for Remote {
-    async fn latest_cutoff(&self, session: Subject) -> Result<Option<SystemTime>, BoxError> {
-        *self.calls.lock().unwrap() += 1;
-        if *self.is_down.lock().unwrap() {
-            return Err("down".into());
-        }
-        self.list.latest_cutoff(session).await
-    }
-
-    async fn raise_cutoff(
-        &self,
-        subject: Subject,
-        cutoff: SystemTime,
-        keep_for: Duration,
-    ) -> Result<SystemTime, BoxError> {
-        self.list.raise_cutoff(subject, cutoff, keep_for).await
-    }
-
-    async fn raise_user_cutoff(
-        &self,
-        session: Subject,
-        started_at: SystemTime,
-        cutoff: SystemTime,
-        keep_for: Duration,
-    ) -> Result<Option<SystemTime>, BoxError> {
-        let raised = self
-            .list
-            .raise_user_cutoff(session, started_at, cutoff, keep_for);
-        raised.await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_connections_of_a_session_share_one_call_for_each_refresh_time() {
-    let list = Remote::new();
-    let remote = list.clone();
-    let site = OpenSite::new(|layer| layer.revocations(remote).revocation_freshness(3 * SECOND));
-    let mut browser = site.site.signed_in().await;
-    let mut open = Vec::new();
-    for _ in 0..20 {
-        open.push(site.open(&mut browser).await);
-    }
-    let before = list.calls();
-    pass(60 * SECOND, SECOND).await;
-    let calls = list.calls() - before;
-    assert!((15..=20).contains(&calls), "{calls}");
-
-    // Another machine, so that this one has to ask.
-    let elsewhere = OpenSite::new(|layer| layer.revocations(list.clone()));
-    elsewhere.layer.revoke_user(&site.openid()).await.unwrap();
-    pass(5 * SECOND, SECOND).await;
-    assert!(open.iter().all(JoinHandle::is_finished));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_outage_ends_nothing_and_writes_no_line() {
-    let list = Remote::new();
-    let remote = list.clone();
-    let site = OpenSite::new(|layer| layer.revocations(remote));
-    let mut browser = site.site.signed_in().await;
-    let open = site.open(&mut browser).await;
-    list.set_down(true);
-    let log = Log::start();
-    let before = list.calls();
-    pass(10 * 60 * SECOND, SECOND).await;
-    assert!(list.calls() > before, "the list was asked");
-    assert!(!open.is_finished());
-    assert_eq!(log.text(), "");
-    let elsewhere = OpenSite::new(|layer| layer.revocations(list.clone()));
-    elsewhere.layer.revoke_user(&site.openid()).await.unwrap();
-    list.set_down(false);
-    pass(5 * SECOND, SECOND).await;
-    assert!(open.is_finished(), "it is back");
 }
