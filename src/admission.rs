@@ -1,12 +1,13 @@
 //! Admitting a user whom QQ has confirmed: the app decides, and the session starts.
 
+use std::time::SystemTime;
+
 use http::request;
 use tokio::time::{Instant, timeout_at};
-use tower::BoxError;
 
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
-use crate::hooks::on_login::{AcceptedLogin, RefusedLogin, Verdict};
+use crate::hooks::on_login::{RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
 use crate::random::random_bytes;
@@ -49,48 +50,53 @@ impl ConfirmedLogin<'_> {
         }
         let (site, id) = (self.site, random_bytes());
         self.login = self.login.with_session_id(id);
-        let (user, started_at) = (self.login.user().clone(), site.now());
-        let openid = user.openid();
-        let check = site.revocations.begin_login(openid, id, started_at).await?;
+        let openid = self.login.user().openid().clone();
+        let started_at = site.now();
+        let check = site
+            .revocations
+            .begin_login(&openid, id, started_at)
+            .await?;
         let accepted = match self.ask_app().await?.into_result() {
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Admission::Refused(refused)),
         };
-        let AcceptedLogin {
-            redirect_to,
-            account,
-            ends_other_sessions,
-        } = accepted;
+        let mut session = self.start_session(id, accepted.account, check.stamp, started_at)?;
+        if accepted.ends_other_sessions {
+            let lifetime = site.sessions.settings().limits.lifetime;
+            let ended =
+                site.revocations
+                    .end_other_sessions_at_login(&session, site.now(), lifetime);
+            session.set_stamp(ended.await?);
+        } else {
+            site.revocations.confirm_login(&openid, id, check).await?;
+        }
+        Ok(self.admitted(Some(session), accepted.redirect_to))
+    }
+
+    fn start_session(
+        &self,
+        id: [u8; 16],
+        account: Option<String>,
+        stamp: SystemTime,
+        started_at: SystemTime,
+    ) -> Result<Session, LoginError> {
+        let (sessions, user) = (&self.site.sessions, self.login.user());
         if let Some(account) = &account {
-            check_account(account).map_err(|error| {
-                let support_code = self.support_code;
-                tracing::error!(support_code, "the on_login hook failed: {error}");
-                hook_failed()
-            })?;
+            check_account(account).map_err(|error| self.fail_hook(&error.to_string()))?;
         }
         let new = NewSession {
             id,
-            user_digest: site.revocations.user_digest(openid),
+            user_digest: self.site.revocations.user_digest(user.openid()),
             user: user.clone(),
             account,
             tokens: Some(self.login.tokens()),
             is_remembered: self.is_remembered,
-            stamp: check.stamp,
+            stamp,
         };
-        let mut session = site.sessions.start(new, started_at);
-        // Each response seals it anew; this one shows that it fits.
-        let cookie = site.sessions.write(&session);
-        cookie.map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
-        if ends_other_sessions {
-            let lifetime = site.sessions.settings().limits.lifetime;
-            let ended = site
-                .revocations
-                .replace_sessions_at_login(&session, site.now(), lifetime);
-            session.replace(id, ended.await?);
-        } else {
-            site.revocations.confirm_login(openid, id, check).await?;
-        }
-        Ok(self.admitted(Some(session), redirect_to))
+        let session = sessions.start(new, started_at);
+        let fits = sessions.check_size(&session);
+        fits.map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
+        Ok(session)
     }
 
     fn admitted(&self, session: Option<Session>, redirect_to: Option<String>) -> Admission {
@@ -106,31 +112,25 @@ impl ConfirmedLogin<'_> {
             return Ok(Verdict::allow());
         };
         let verdict = timeout_at(self.deadline, hook.call(self.login.clone(), head)).await;
-        unwrap_verdict(verdict.ok(), self.support_code)
-    }
-}
-
-/// Turns a failed or late hook into a login error.
-fn unwrap_verdict(
-    verdict: Option<Result<Verdict, BoxError>>,
-    support_code: &str,
-) -> Result<Verdict, LoginError> {
-    match verdict {
-        Some(Ok(verdict)) => Ok(verdict),
-        Some(Err(error)) => {
-            let error = catch_panic(|| error.to_string()).unwrap_or_else(|panic| panic.to_string());
-            // The text may hold what QQ sent, line feeds included.
-            let error = error.escape_debug();
-            tracing::error!(support_code, "the on_login hook failed: {error}");
-            Err(hook_failed())
-        }
-        None => {
-            let detail = "the app's on_login hook did not finish in time";
-            Err(LoginError::new(AppFailed, detail))
+        match verdict {
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(error)) => {
+                let text = catch_panic(|| error.to_string());
+                let text = text.unwrap_or_else(|panic| panic.to_string());
+                // It may hold what QQ sent, line feeds included.
+                Err(self.fail_hook(&text.escape_debug().to_string()))
+            }
+            Err(_) => {
+                let detail = "the app's on_login hook did not finish in time";
+                Err(LoginError::new(AppFailed, detail))
+            }
         }
     }
-}
 
-fn hook_failed() -> LoginError {
-    LoginError::new(AppFailed, "the app's on_login hook failed")
+    /// Logs the error of the hook, and returns the one of the login.
+    fn fail_hook(&self, error: &str) -> LoginError {
+        let support_code = self.support_code;
+        tracing::error!(support_code, "the on_login hook failed: {error}");
+        LoginError::new(AppFailed, "the app's on_login hook failed")
+    }
 }

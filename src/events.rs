@@ -92,6 +92,12 @@ pub(crate) fn log_user_revoked() {
     tracing::info!("revoked all sessions of a user");
 }
 
+/// Logs that all sessions of a user ended but one.
+#[cfg(feature = "revocation")]
+pub(crate) fn log_other_sessions_ended() {
+    tracing::info!("ended the other sessions of a user");
+}
+
 fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: u64) {
     count_failure(error, elapsed);
     let outcome = error.kind().code();

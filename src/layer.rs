@@ -2,21 +2,13 @@
 
 use std::sync::Arc;
 
-use http::Request;
-use tokio::time::Instant;
 use tower_layer::Layer;
 
-use crate::admission::{Admission, ConfirmedLogin};
 use crate::config::ConfigError;
-use crate::error::LoginError;
-use crate::error::LoginErrorKind::Misconfigured;
-use crate::events::{log_failure, log_success};
-use crate::login::QqLogin;
 use crate::login_state::Intent;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
-use crate::qq_session::QqSession;
-use crate::random::{generate_support_code, random_bytes};
+use crate::random::random_bytes;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
@@ -26,6 +18,8 @@ use crate::tokens::QqTokens;
 #[cfg(feature = "revocation")]
 use crate::user::OpenId;
 use crate::user::QqUser;
+
+mod begin;
 
 /// A layer that signs users in with QQ. See the [crate docs](crate) for an example.
 ///
@@ -101,8 +95,8 @@ impl QqAuthLayer {
         Ok(format!("{login}?intent={intent}&return_to={return_to}"))
     }
 
-    /// Seals a session of this user and returns it as `name=value` for a `Cookie` header, for tests
-    /// of an app's handlers.
+    /// Seals a session of this user, without an account, and returns it as `name=value` for a
+    /// `Cookie` header, for tests of an app's handlers.
     ///
     /// It is a real session: keep it secret. A picture that does not fit is left out. With
     /// [`without_session`](crate::QqAuthLayerBuilder::without_session) the layer never reads it.
@@ -183,7 +177,7 @@ impl QqAuthLayer {
         revoked.await
     }
 
-    /// Revokes one session of this user by its [id](QqSession::id), for a list of devices.
+    /// Revokes one session of this user by its [id](crate::QqSession::id), for a list of devices.
     ///
     /// Other machines notice like after [`revoke_user`](Self::revoke_user). An id of another user
     /// has no effect.
@@ -201,76 +195,6 @@ impl QqAuthLayer {
             .revocations
             .revoke_session(user, id, site.now(), lifetime);
         revoked.await
-    }
-
-    /// Starts a session for a login that did not come by the callback, such as one whose code or
-    /// token a program has sent.
-    ///
-    /// It runs [`on_login`](crate::QqAuthLayerBuilder::on_login), with an empty head, and the
-    /// check against the revocation list. The handler returns the session as a part of its
-    /// response, in a POST that no other site can cause: see the [rules](crate::session). A path
-    /// that the hook redirects to is ignored.
-    ///
-    /// ```
-    /// use axum::extract::State;
-    /// use tower_qq_auth::{QqAuthLayer, QqSession};
-    ///
-    /// async fn log_in(
-    ///     State(qq): State<QqAuthLayer>,
-    ///     code: String,
-    /// ) -> Result<(QqSession, String), String> {
-    ///     let login = qq.client().login(&code).await.map_err(|error| error.to_string())?;
-    ///     let session = qq.begin(login).await.map_err(|error| error.to_string())?;
-    ///     let nickname = session.user().nickname().to_owned();
-    ///     Ok((session, nickname))
-    /// }
-    /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(log_in)));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the hook refuses, fails or panics, if the user was revoked meanwhile, if
-    /// the list is unavailable, or if the layer is
-    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
-    pub async fn begin(&self, login: QqLogin) -> Result<QqSession, LoginError> {
-        let started = std::time::Instant::now();
-        let result = self.admit(login).await;
-        match &result {
-            Ok(session) => log_success(session.user().profile_complete(), started.elapsed()),
-            Err(error) => log_failure(error, started.elapsed()),
-        }
-        result
-    }
-
-    async fn admit(&self, login: QqLogin) -> Result<QqSession, LoginError> {
-        let support_code = generate_support_code();
-        let (head, ()) = Request::new(()).into_parts();
-        let login = ConfirmedLogin {
-            site: &self.site,
-            login,
-            head: Some(head),
-            is_remembered: true,
-            deadline: Instant::now() + self.site.client.app().options.login_timeout,
-            support_code: &support_code,
-        };
-        let no_sessions = || {
-            let detail = "the layer keeps no sessions: `without_session`";
-            LoginError::new(Misconfigured, detail)
-        };
-        let admission = match self.site.keeps_sessions {
-            true => login.admit().await,
-            // The app's hook would run for nothing.
-            false => Err(no_sessions()),
-        };
-        let session = match admission {
-            Ok(Admission::Admitted(admitted)) => admitted.session.ok_or_else(no_sessions),
-            Ok(Admission::Refused(refused)) => Err(refused.into_error()),
-            Err(error) => Err(error),
-        };
-        match session {
-            Ok(session) => Ok(QqSession::begun(&self.site, session)),
-            Err(error) => Err(error.with_support_code(support_code)),
-        }
     }
 }
 

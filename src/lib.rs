@@ -170,7 +170,7 @@
 //! # 5. Locking a user out
 //!
 //! A session counts until it expires, whatever the table says. With a revocation list, logout
-//! invalidates every copy of the cookie, and `QqAuthLayer::revoke_user` ends all sessions of a
+//! ends every copy of the cookie, and `QqAuthLayer::revoke_user` ends all sessions of a
 //! user, also those whose login is under way. Close the account in the table first, or the user can
 //! simply sign in again.
 //!

@@ -60,7 +60,7 @@ impl Revocations {
     }
 
     /// No verdict asks for it without the feature.
-    pub(crate) async fn replace_sessions_at_login(
+    pub(crate) async fn end_other_sessions_at_login(
         &self,
         session: &Session,
         _: SystemTime,

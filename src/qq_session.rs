@@ -24,28 +24,26 @@ use crate::user::QqUser;
 /// session as a part of its response. The [rules](crate::session) say which change wins.
 ///
 /// ```
-/// use axum::response::{IntoResponse, Redirect};
-/// use tower_qq_auth::{QqSession, SignOut, session::SessionError};
+/// use axum::{http::StatusCode, response::{IntoResponse, Redirect}};
+/// use tower_qq_auth::{QqSession, SignOut};
 ///
 /// async fn page(session: QqSession) -> String {
 ///     format!("account {}", session.account().unwrap_or("none"))
 /// }
 ///
-/// async fn open_account(session: QqSession) -> Result<impl IntoResponse, String> {
-///     let session = session.with_account("42").map_err(|error| error.to_string())?;
+/// async fn open_account(session: QqSession) -> Result<impl IntoResponse, StatusCode> {
+///     let session = session.with_account("42").map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
 ///     Ok((session, Redirect::to("/settings"))) // every later request has the account
 /// }
 ///
-/// async fn delete_account(session: QqSession) -> impl IntoResponse {
-///     // DELETE FROM users WHERE id = ?
-///     # drop(session);
+/// async fn leave() -> impl IntoResponse {
 ///     (SignOut, Redirect::to("/"))
 /// }
 /// # use axum::routing::{get, post};
 /// # let app: axum::Router = axum::Router::new()
 /// #     .route("/", get(page))
 /// #     .route("/open", post(open_account))
-/// #     .route("/delete", post(delete_account));
+/// #     .route("/leave", post(leave));
 /// # drop(app);
 /// ```
 ///
@@ -60,8 +58,6 @@ pub struct QqSession {
     site: Arc<Site>,
     source: Source,
     session: Arc<Session>,
-    /// The response signs in a user, or changes who the user is.
-    changes_user: bool,
 }
 
 #[derive(Clone)]
@@ -79,7 +75,6 @@ impl QqSession {
             site: Arc::clone(site),
             source: Source::Request(Arc::clone(session)),
             session: Arc::clone(session),
-            changes_user: false,
         }
     }
 
@@ -89,7 +84,6 @@ impl QqSession {
             site: Arc::clone(site),
             source: Source::Begun(Arc::default()),
             session: Arc::new(session),
-            changes_user: true,
         }
     }
 
@@ -141,7 +135,7 @@ impl QqSession {
     pub fn with_account(self, account: impl Into<String>) -> Result<Self, SessionError> {
         let account = account.into();
         check_account(&account)?;
-        self.change(true, |session| session.account = Some(account))
+        self.change(|session| session.account = Some(account))
     }
 
     /// Replaces nickname and picture, for example by those that
@@ -160,7 +154,7 @@ impl QqSession {
         }
         let unionid = user.unionid().or(self.user().unionid()).cloned();
         let user = unionid.map_or(user.clone(), |id| user.with_unionid(id));
-        self.change(true, |session| session.user = user)
+        self.change(|session| session.user = user)
     }
 
     /// Replaces QQ's tokens, for example by refreshed ones.
@@ -176,7 +170,7 @@ impl QqSession {
             return Err(SessionError::new(text));
         }
         let now = self.site.now();
-        self.change(false, |session| session.set_tokens(&tokens, now))
+        self.change(|session| session.set_tokens(&tokens, now))
     }
 
     /// Ends all other sessions of the user, for "sign out on all other devices".
@@ -185,11 +179,15 @@ impl QqSession {
     /// id. The handler must return it as a part of its response, or the user is signed out.
     ///
     /// ```
+    /// use axum::http::StatusCode;
     /// use tower_qq_auth::{QqSession, revocation::RevocationError};
     ///
-    /// async fn sign_out_elsewhere(session: QqSession) -> Result<(QqSession, &'static str), String> {
-    ///     let session = session.end_other_sessions().await.map_err(|error| error.to_string())?;
-    ///     Ok((session, "signed out everywhere else"))
+    /// async fn sign_out_elsewhere(session: QqSession) -> Result<(QqSession, String), StatusCode> {
+    ///     match session.end_other_sessions().await {
+    ///         Ok(session) => Ok((session, "signed out everywhere else".into())),
+    ///         Err(RevocationError::SessionEnded) => Err(StatusCode::UNAUTHORIZED),
+    ///         Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
+    ///     }
     /// }
     /// # drop(axum::Router::<()>::new().route("/", axum::routing::post(sign_out_elsewhere)));
     /// ```
@@ -198,26 +196,29 @@ impl QqSession {
     ///
     /// Returns an error if the layer has no
     /// [list](crate::QqAuthLayerBuilder::revocations), if the list fails, or if this session has
-    /// already ended. Of two calls at once for one session, one returns this error.
+    /// already ended. Of two calls at once for one session, one returns this error. If the list
+    /// fails, the user may be signed out everywhere.
     #[cfg(feature = "revocation")]
     pub async fn end_other_sessions(self) -> Result<Self, RevocationError> {
         let session = Session::clone(&self.session);
-        let session = self.site.replace_sessions(session, random_bytes()).await?;
+        let session = self
+            .site
+            .end_other_sessions(session, random_bytes())
+            .await?;
         let session = Arc::new(session);
         Ok(Self { session, ..self })
     }
 
-    /// Waits until the revocation list revokes the session or its absolute end is reached, for
-    /// WebSockets and other connections that stay open.
+    /// Waits until the session is revoked or its absolute end is reached, for WebSockets and other
+    /// connections that stay open.
     ///
-    /// The list is asked every [`revocation_freshness`], by default 3 seconds, once for all
-    /// connections of a session on this machine. While the list is unavailable, nothing ends.
-    /// Without a list only the absolute end is noticed. The idle time does not count.
+    /// A list in memory is asked every second, any other every
+    /// [`revocation_freshness`](crate::QqAuthLayerBuilder) (3 seconds by default, 1 at least), once
+    /// for all connections of a session on this machine. While the list is unavailable, nothing
+    /// ends. Without a list only the absolute end is noticed. The idle time does not count.
     ///
-    #[cfg_attr(
-        feature = "revocation",
-        doc = "[`revocation_freshness`]: crate::QqAuthLayerBuilder::revocation_freshness"
-    )]
+    /// [`end_other_sessions`](crate::QqSession) ends the connections of the session that called it
+    /// as well, since it gets a new id.
     pub async fn ended(&self) {
         let (site, session) = (&self.site, &self.session);
         loop {
@@ -251,36 +252,38 @@ impl QqSession {
         is_foreign: bool,
     ) -> Result<Self, &'static str> {
         if !Arc::ptr_eq(site, &self.site) {
-            return Err("it is of another layer");
+            return Err("it belongs to another layer");
         }
-        if self.changes_user && is_foreign {
+        if is_foreign && self.changes_user() {
             return Err("another site may have caused the request");
         }
-        let is_own = match &self.source {
-            Source::Request(session) => {
-                of_request.is_some_and(|current| Arc::ptr_eq(current, session))
+        match &self.source {
+            Source::Request(source) if !of_request.is_some_and(|it| Arc::ptr_eq(it, source)) => {
+                Err("it belongs to another request")
             }
-            Source::Begun(is_set) => !is_set.swap(true, Relaxed),
-        };
-        match is_own {
-            true => Ok(self),
-            false => Err("it is of another request"),
+            Source::Begun(is_set) if is_set.swap(true, Relaxed) => {
+                Err("another response has already set it")
+            }
+            Source::Request(_) | Source::Begun(_) => Ok(self),
         }
     }
 
-    fn change(
-        self,
-        changes_user: bool,
-        change: impl FnOnce(&mut Session),
-    ) -> Result<Self, SessionError> {
+    /// Returns whether a response signs in a user by it, or changes who the user is.
+    fn changes_user(&self) -> bool {
+        match &self.source {
+            Source::Request(source) => {
+                source.user != self.session.user || source.account != self.session.account
+            }
+            Source::Begun(_) => true,
+        }
+    }
+
+    fn change(self, change: impl FnOnce(&mut Session)) -> Result<Self, SessionError> {
         let mut session = Session::clone(&self.session);
         change(&mut session);
-        self.site.sessions.write(&session)?;
-        Ok(Self {
-            session: Arc::new(session),
-            changes_user: self.changes_user || changes_user,
-            ..self
-        })
+        self.site.sessions.check_size(&session)?;
+        let session = Arc::new(session);
+        Ok(Self { session, ..self })
     }
 }
 

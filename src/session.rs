@@ -4,8 +4,8 @@
 //! 2. By default it expires 7 days after it was written and 30 days after the login. After a login
 //!    with `remember=0` it expires after 2 hours and 12 hours at the latest, and the browser drops
 //!    it when it closes. The absolute end is sealed at the login.
-//! 3. A request in the second half of the idle time renews it, if nothing speaks against the
-//!    session: never while the revocation list is unavailable.
+//! 3. A request in the second half of the idle time renews it, but never while the
+//!    revocation list is unavailable.
 //! 4. An invalid cookie counts as none: the request is signed out, not rejected.
 //! 5. Its `Set-Cookie` has at most 2,048 bytes. A picture that does not fit, beside long tokens, is
 //!    left out.
@@ -17,7 +17,7 @@
 //!    a `Set-Cookie` under the session's name, and then sets none.
 //! 2. `SignOut` always counts: whatever the status, on a response that caches may store (it becomes
 //!    `no-store`), beside [`LoginRequired`](crate::LoginRequired), and on a forwarded callback. It
-//!    beats a `QqSession` on the same response.
+//!    beats a `QqSession` on the same response. With `without_session` there is nothing to end.
 //! 3. A `QqSession` counts whatever the status, `101 Switching Protocols` included. A renewal is
 //!    skipped on errors and on 101. An error response to a forwarded callback starts no session
 //!    unless it carries a `QqSession`.
@@ -28,8 +28,8 @@
 //!    is removed, a `SignOut` as well.
 //! 6. The account says who the user is in the app, never what they may do: copies of an older
 //!    cookie hold the older account until they expire.
-//! 7. A request that another site may have caused changes no user. `begin`, `with_account` and
-//!    `with_user` set nothing, and are an error in the log, if its `Sec-Fetch-Site` is neither
+//! 7. A request that another site may have caused cannot change the user. `begin`, `with_account`
+//!    and `with_user` set nothing, and are an error in the log, if its `Sec-Fetch-Site` is neither
 //!    `same-origin` nor `none`, or its `Origin` is not the site's. `Origin: null` counts as the
 //!    site's only beside `Sec-Fetch-Site: same-origin`. A callback is exempt, since its state
 //!    proves that this browser started the login.
@@ -67,8 +67,8 @@ pub(crate) struct Session {
     /// The time that revocations are compared with. It is later than every cutoff of the user that
     /// the revocation list had when the session started.
     stamp: u64,
-    /// Sealed at the login, so that a longer lifetime in the settings does not prolong it.
-    ends_at: u64,
+    /// The absolute end. A longer lifetime in the settings does not prolong it.
+    sealed_end: u64,
     renewed_at: u64,
     /// `false` after a login with `remember=0`.
     is_remembered: bool,
@@ -126,9 +126,7 @@ impl Session {
         from_unix_millis(self.stamp)
     }
 
-    /// Makes this a new session of the same user, which the revocations of the old one do not end.
-    pub(crate) fn replace(&mut self, id: [u8; 16], stamp: SystemTime) {
-        self.id = id;
+    pub(crate) fn set_stamp(&mut self, stamp: SystemTime) {
         self.stamp = unix_millis(stamp);
     }
 }
@@ -156,7 +154,7 @@ impl fmt::Display for SessionError {
     }
 }
 
-// `unwrap()` prints `Debug`, which should read as well.
+// `unwrap()` prints `Debug`, which should be readable too.
 impl fmt::Debug for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -98,16 +98,17 @@ impl Site {
 
     /// Ends all sessions of a user, and returns the one that replaces this one.
     #[cfg(feature = "revocation")]
-    pub(crate) async fn replace_sessions(
+    pub(crate) async fn end_other_sessions(
         &self,
         mut session: Session,
         id: [u8; 16],
     ) -> Result<Session, RevocationError> {
         let (now, lifetime) = (self.now(), self.sessions.settings().limits.lifetime);
-        let stamp = self.revocations.replace_sessions(&session, now, lifetime);
+        let stamp = self.revocations.end_other_sessions(&session, now, lifetime);
         let stamp = stamp.await?;
         self.logins.end_session(session.user.openid(), &session.id);
-        session.replace(id, stamp);
+        session.id = id;
+        session.set_stamp(stamp);
         Ok(session)
     }
 }

@@ -15,14 +15,15 @@ impl QqAuthLayerBuilder {
     /// ones. Sessions from before this setting count as signed out.
     ///
     /// ```
-    /// use axum::extract::State;
+    /// use axum::{extract::State, http::StatusCode};
     /// use tower_qq_auth::{QqAuthLayer, QqTokens};
     ///
     /// async fn refresh(
     ///     State(qq): State<QqAuthLayer>,
     ///     tokens: QqTokens,
-    /// ) -> Result<(QqTokens, &'static str), String> {
-    ///     let tokens = qq.client().refresh(&tokens).await.map_err(|error| error.to_string())?;
+    /// ) -> Result<(QqTokens, &'static str), (StatusCode, String)> {
+    ///     let tokens = qq.client().refresh(&tokens).await;
+    ///     let tokens = tokens.map_err(|error| (error.kind().status(), error.to_string()))?;
     ///     Ok((tokens, "refreshed")) // the session keeps the new tokens
     /// }
     /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(refresh)));
@@ -51,7 +52,7 @@ impl QqAuthLayerBuilder {
     /// Checks sessions against a list of revoked ones. By default there is none, and a session
     /// counts until it expires.
     ///
-    /// With a list, logout and [`SignOut`](crate::SignOut) invalidate every copy of the cookie,
+    /// With a list, logout and [`SignOut`](crate::SignOut) end every copy of the cookie,
     /// [`revoke_user`](crate::QqAuthLayer::revoke_user) ends all sessions of a user, and
     /// [`end_other_sessions`](crate::QqSession::end_other_sessions) all but one. Use
     /// [`InMemoryRevocations`](crate::revocation::InMemoryRevocations) on one machine and

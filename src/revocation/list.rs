@@ -24,14 +24,14 @@ pub trait RevocationList: Send + Sync + 'static {
     /// Returns the latest cutoff for a session: the later one of its own and its user's. For a
     /// subject without a session, returns the user's.
     ///
-    /// Sessions that started up to the cutoff are revoked. The future is dropped if it takes longer
-    /// than [`revocation_timeout`](crate::QqAuthLayerBuilder::revocation_timeout).
+    /// Sessions whose stamp is at or before the cutoff are revoked. The future is dropped if it
+    /// takes longer than [`revocation_timeout`](crate::QqAuthLayerBuilder::revocation_timeout).
     ///
     /// # Errors
     ///
     /// Returns an error if the list cannot be asked. The layer logs the error's text, takes the
     /// whole list for unavailable, and calls it again after a second. For a single entry that
-    /// cannot be read, return a cutoff instead.
+    /// cannot be read, return a cutoff instead, such as the current time.
     fn latest_cutoff(
         &self,
         session: Subject,
@@ -58,10 +58,10 @@ pub trait RevocationList: Send + Sync + 'static {
     ///
     /// The layer calls it if a session ends all other sessions of its user. Atomically:
     ///
-    /// - If the latest cutoff for the session is at or after `started_at`, stores nothing and
+    /// - If the latest cutoff for the session is at or after `stamp`, stores nothing and
     ///   returns `None`.
     /// - Otherwise raises the cutoff of the user as [`raise_cutoff`](Self::raise_cutoff) does, to
-    ///   `started_at` at least.
+    ///   `stamp` at least.
     ///
     /// So of two calls for one session, one returns `None`.
     ///
@@ -73,7 +73,7 @@ pub trait RevocationList: Send + Sync + 'static {
     fn raise_user_cutoff(
         &self,
         session: Subject,
-        started_at: SystemTime,
+        stamp: SystemTime,
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> impl Future<Output = Result<Option<SystemTime>, BoxError>> + Send;
@@ -100,7 +100,7 @@ pub(crate) trait ErasedList: Send + Sync {
     fn raise_user_cutoff(
         &self,
         session: Subject,
-        started_at: SystemTime,
+        stamp: SystemTime,
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> ListFuture<'_, Option<SystemTime>>;
@@ -140,12 +140,12 @@ impl<L: RevocationList> ErasedList for L {
     fn raise_user_cutoff(
         &self,
         session: Subject,
-        started_at: SystemTime,
+        stamp: SystemTime,
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> ListFuture<'_, Option<SystemTime>> {
         Box::pin(RevocationList::raise_user_cutoff(
-            self, session, started_at, cutoff, keep_for,
+            self, session, stamp, cutoff, keep_for,
         ))
     }
 }

@@ -96,15 +96,15 @@ impl RevocationList for InMemoryRevocations {
     async fn raise_user_cutoff(
         &self,
         session: Subject,
-        started_at: SystemTime,
+        stamp: SystemTime,
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> Result<Option<SystemTime>, BoxError> {
         let _guard = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.latest(session) >= Some(started_at) {
+        if self.latest(session) >= Some(stamp) {
             return Ok(None);
         }
-        let (user, cutoff) = (session.without_session(), max(cutoff, started_at));
+        let (user, cutoff) = (session.without_session(), max(cutoff, stamp));
         Ok(Some(self.raise(user, cutoff, keep_for)))
     }
 }

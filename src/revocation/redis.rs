@@ -135,13 +135,13 @@ impl RevocationList for RedisRevocations {
     async fn raise_user_cutoff(
         &self,
         session: Subject,
-        started_at: SystemTime,
+        stamp: SystemTime,
         cutoff: SystemTime,
         keep_for: Duration,
     ) -> Result<Option<SystemTime>, BoxError> {
         let keys = [format_user_key(session), format_key(session)];
         let mut command = raise(&keys, cutoff, keep_for);
-        command.arg(unix_millis(started_at));
+        command.arg(unix_millis(stamp));
         let stored: Option<Vec<u8>> = self.run(command).await?;
         Ok(stored.map(|stored| parse(&stored)).transpose()?)
     }

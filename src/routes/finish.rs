@@ -72,23 +72,7 @@ impl RequestContext {
             None => self.current.valid().cloned(),
         };
         let removal = login.and_then(|login| login.answer());
-        let (mut cookie, mut ending) = (None, None);
-        if changes.signs_out {
-            log_logout(&self.site.log_limit);
-            let ended = seen.as_ref().or(self.current.session()).cloned();
-            ending = ended.map(|session| self.site.spawn_end(session));
-            cookie = Some(self.site.sessions.remove());
-        } else if !self.is_session_set_by_app(response) {
-            let given = changes.session.take();
-            let given = given.and_then(|given| self.accept(given, seen.as_ref(), is_callback));
-            if given.as_ref().is_some_and(QqSession::is_begun) {
-                // The browser drops the cookie of the replaced session.
-                let replaced = self.current.session().cloned();
-                ending = replaced.map(|session| self.site.spawn_end(session));
-            }
-            let given = given.map(QqSession::into_session);
-            cookie = self.next_cookie(given, &changes, seen.as_ref(), is_callback, response);
-        }
+        let (cookie, ending) = self.apply(&mut changes, seen.as_ref(), is_callback, response);
         let mut replacement = None;
         let headers = if changes.requires_login {
             let replacement = replacement.insert(self.require_login(response.headers()));
@@ -116,6 +100,34 @@ impl RequestContext {
             replacement,
             ending,
         }
+    }
+
+    /// Returns the session cookie of this response, and the task that ends a session.
+    fn apply<B>(
+        &self,
+        changes: &mut Changes,
+        seen: Option<&Arc<Session>>,
+        is_callback: bool,
+        response: &Response<B>,
+    ) -> (Option<HeaderValue>, Option<JoinHandle<()>>) {
+        let site = &self.site;
+        let end = |session: &Arc<Session>| site.spawn_end(Arc::clone(session));
+        if changes.signs_out && site.keeps_sessions {
+            log_logout(&site.log_limit);
+            let ending = seen.or(self.current.session()).map(end);
+            return (Some(site.sessions.remove()), ending);
+        }
+        if self.is_session_set_by_app(response) {
+            return (None, None);
+        }
+        let given = changes.session.take();
+        let given = given.and_then(|given| self.accept(given, seen, is_callback));
+        // The browser drops the cookie of the session that a new one replaces.
+        let is_new = given.as_ref().is_some_and(QqSession::is_begun);
+        let ending = self.current.session().filter(|_| is_new).map(end);
+        let given = given.map(QqSession::into_session);
+        let cookie = self.next_cookie(given, changes, seen, is_callback, response);
+        (cookie, ending)
     }
 
     /// Returns the session that the app gave, unless a rule forbids it.
@@ -168,8 +180,8 @@ impl RequestContext {
                 return None;
             }
         }
-        // Each change has shown that the session fits into its cookie.
-        sessions.write(&session).ok()
+        let log = |error: &_| tracing::error!("the session is not kept: {error}");
+        sessions.write(&session).inspect_err(log).ok()
     }
 
     /// Keeps the page of a signed-in user out of shared caches if it says nothing about them.

@@ -23,8 +23,8 @@ const PICTURE_HOSTS: [&str; 5] = [
     "https://qh.qlogo.cn/",
 ];
 
-/// Version 2. The order of the fields is part of it. Times are in milliseconds: one since the
-/// epoch, the others since then.
+/// Version 2. The order of the fields is part of it. Times are milliseconds: `started_at` and that
+/// of tokens since the epoch, `stamp`, `ends` and `renewed` since `started_at`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Layout<'a> {
     version: u8,
@@ -79,7 +79,7 @@ impl Layout<'_> {
             user_digest: session.user_digest,
             started_at: session.started_at,
             stamp: since_start(session.stamp),
-            ends: since_start(session.ends_at),
+            ends: since_start(session.sealed_end),
             renewed: since_start(session.renewed_at),
             is_remembered: session.is_remembered,
             openid: Id::new(user.openid().as_str()),
@@ -117,7 +117,7 @@ impl Layout<'_> {
             user_digest: layout.user_digest,
             started_at: layout.started_at,
             stamp: since_start(layout.stamp),
-            ends_at: since_start(layout.ends),
+            sealed_end: since_start(layout.ends),
             renewed_at: since_start(layout.renewed),
             is_remembered: layout.is_remembered,
             user: QqUser::from_parts(
@@ -163,7 +163,7 @@ fn parse_hex(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
-/// Writes upper-case hex digits, without a branch, for every signed-in request.
+/// Writes upper-case hex digits. Branch-free: it runs for every signed-in request.
 fn format_hex(prefix: &str, bytes: &[u8; 16]) -> String {
     let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'A' - b'9' - 1);
     let mut digits = [0; 32];

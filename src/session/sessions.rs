@@ -108,7 +108,7 @@ impl Sessions {
             user_digest: new.user_digest,
             started_at: now,
             stamp: unix_millis(new.stamp).max(now),
-            ends_at: now.saturating_add(as_millis(lifetime)),
+            sealed_end: now.saturating_add(as_millis(lifetime)),
             renewed_at: now,
             is_remembered: new.is_remembered,
             user: new.user,
@@ -146,11 +146,21 @@ impl Sessions {
         is_valid.then_some(session)
     }
 
+    /// Fails if a session does not fit into its cookie now and until it ends.
+    pub(crate) fn check_size(&self, session: &Session) -> Result<(), SessionError> {
+        // The times take up to 11 characters more after some days.
+        self.write_within(session, MAX_COOKIE - 16).map(drop)
+    }
+
     /// Returns the cookie of a session, sealed anew.
     pub(crate) fn write(&self, session: &Session) -> Result<HeaderValue, SessionError> {
+        self.write_within(session, MAX_COOKIE)
+    }
+
+    fn write_within(&self, session: &Session, limit: usize) -> Result<HeaderValue, SessionError> {
         let max_age = session.is_remembered.then(|| {
-            let ends_at = self.expiry(session);
-            ends_at.saturating_sub(session.renewed_at) / 1000
+            let expires_at = self.expiry(session);
+            expires_at.saturating_sub(session.renewed_at) / 1000
         });
         let seal = |avatar| {
             let value = self
@@ -159,14 +169,13 @@ impl Sessions {
             self.scope.set(&self.name, &value, max_age)
         };
         let mut cookie = seal(session.user.avatar());
-        if cookie.len() > MAX_COOKIE {
+        if cookie.len() > limit {
             // Tokens matter more than a picture.
             cookie = seal(None);
         }
-        if cookie.len() > MAX_COOKIE {
+        if cookie.len() > limit {
             let bytes = cookie.len();
-            let text =
-                format!("the session cookie would have {bytes} bytes, more than {MAX_COOKIE}");
+            let text = format!("the session cookie would have {bytes} bytes, more than {limit}");
             return Err(SessionError::new(text));
         }
         Ok(cookie)
@@ -202,7 +211,7 @@ impl Sessions {
     fn end(&self, session: &Session) -> u64 {
         let lifetime = as_millis(self.limits(session.is_remembered).lifetime);
         session
-            .ends_at
+            .sealed_end
             .min(session.started_at.saturating_add(lifetime))
     }
 

@@ -6,7 +6,7 @@ use super::{CachedList, Revocations, with_timeout};
 use crate::clock::CLOCK_SKEW;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::Misconfigured;
-use crate::events::log_user_revoked;
+use crate::events::{log_other_sessions_ended, log_user_revoked};
 use crate::meter;
 use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
@@ -54,7 +54,7 @@ impl Revocations {
 
     /// Ends all sessions of a user if this one has not ended. Returns the stamp of the session that
     /// replaces it.
-    pub(crate) async fn replace_sessions(
+    pub(crate) async fn end_other_sessions(
         &self,
         session: &Session,
         now: SystemTime,
@@ -75,18 +75,18 @@ impl Revocations {
         if let Some(cache) = cache {
             cache.invalidate(Subject::new(*subject.user(), None));
         }
-        log_user_revoked();
+        log_other_sessions_ended();
         Ok(cutoff + Duration::from_millis(1))
     }
 
-    /// Like [`replace_sessions`](Self::replace_sessions), for a session that a login starts.
-    pub(crate) async fn replace_sessions_at_login(
+    /// Like [`end_other_sessions`](Self::end_other_sessions), for a session that a login starts.
+    pub(crate) async fn end_other_sessions_at_login(
         &self,
         session: &Session,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<SystemTime, LoginError> {
-        let stamp = self.replace_sessions(session, now, lifetime).await;
+        let stamp = self.end_other_sessions(session, now, lifetime).await;
         stamp.map_err(|error| match error {
             RevocationError::SessionEnded => LoginError::revoked_meanwhile(),
             RevocationError::NoList => LoginError::new(Misconfigured, error.to_string()),
@@ -123,7 +123,7 @@ fn note_revocation<T>(result: Result<T, CallError>) -> Result<T, RevocationError
     meter::revocation_list_called("revoke", result.is_ok());
     result.map_err(|error| {
         let text = error.text;
-        tracing::error!("cannot put a session on the revocation list: {text}");
+        tracing::error!("cannot store a revocation: {text}");
         RevocationError::Failed
     })
 }

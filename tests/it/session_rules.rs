@@ -195,7 +195,7 @@ async fn rule_4_a_session_of_another_request_sets_nothing() {
     // The last one is the browser whose request is over.
     for browser in [&mut signed_out, &mut other, &mut browser] {
         let before = browser.jar.clone();
-        assert_refused(browser, "/replay", "it is of another request").await;
+        assert_refused(browser, "/replay", "it belongs to another request").await;
         assert_eq!(browser.jar, before);
     }
     assert_eq!(account(&mut browser).await, Value::Null);
@@ -224,7 +224,7 @@ async fn rule_4_a_session_of_another_layer_with_the_same_keys_sets_nothing() {
     let mut browser = site.signed_in().await;
     browser.router = pages.layer(layer()).layer(keep).layer(layer());
     assert_eq!(account(&mut browser).await, Value::Null);
-    assert_refused(&mut browser, "/replay", "it is of another layer").await;
+    assert_refused(&mut browser, "/replay", "it belongs to another layer").await;
     assert_eq!(account(&mut browser).await, Value::Null);
 }
 
@@ -233,8 +233,8 @@ async fn rule_4_a_new_session_is_set_once_and_only_by_its_layer() {
     let (site, layer) = Site::with_layer(|_| Router::new(), |layer| layer);
     let other = site::layer(&site.qq);
     for (begins, reason) in [
-        (&layer, "it is of another request"),
-        (&other, "it is of another layer"),
+        (&layer, "another response has already set it"),
+        (&other, "it belongs to another layer"),
     ] {
         let session = begins.begin(site.bare_login(0).await).await.unwrap();
         let give = get(async move || (session, "given"));

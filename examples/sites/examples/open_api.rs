@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Open `/profile` and sign in: the page is QQ's reply to a call with the user's token. The button
-//! exchanges the tokens for new ones. It reads `LISTEN` and the variables of QQ like the quickstart.
-//! QQ has to grant any other API than `get_user_info` to the app first; name it in
+//! exchanges the tokens for new ones. It reads `LISTEN` and the variables of QQ like the
+//! quickstart. QQ has to grant any other API than `get_user_info` to the app first; name it in
 //! `QqAppBuilder::scope`.
 
 use std::error::Error;

@@ -10,9 +10,9 @@
 //! `QQ_REDIRECT_URI` has to be `/auth/qq/callback`.
 //!
 //! The layer sets no session cookie here (`without_session`), and forwards each successful login to
-//! `callback`. So `QqSession`, `SignOut` and `Verdict::with_account` do not apply: the account is in
-//! the app's own session, and `account_of` names it to the layer. A site that needs no such session
-//! can let the layer keep the account, as `sqlite_users` does.
+//! `callback`. So `QqSession`, `SignOut` and `Verdict::with_account` do not apply: the account is
+//! in the app's own session, and `account_of` names it to the layer. A site that needs no such
+//! session can let the layer keep the account, as `sqlite_users` does.
 
 use std::{error::Error, sync::Arc};
 

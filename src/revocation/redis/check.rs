@@ -81,8 +81,8 @@ impl RedisRevocations {
         if self.latest_cutoff(session).await? != Some(cutoff) {
             return Err(Failure::NotRedis.into());
         }
-        let started_at = cutoff + Duration::from_millis(1);
-        let raise = self.raise_user_cutoff(session, started_at, SystemTime::UNIX_EPOCH, KEEP_FOR);
+        let stamp = cutoff + Duration::from_millis(1);
+        let raise = self.raise_user_cutoff(session, stamp, SystemTime::UNIX_EPOCH, KEEP_FOR);
         raise.await?.ok_or(Failure::NotRedis)?;
         Ok(self.may_evict().await)
     }

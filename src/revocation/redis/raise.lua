@@ -2,7 +2,7 @@
 -- of this server and the stored cutoff + 1, kept for the longer of both lifetimes.
 --
 -- ARGV: the cutoff and the lifetime. For a session, KEYS[2], that ends the other ones of its user,
--- KEYS[1], also the start of the session: if the session is revoked, stores nothing and returns nil.
+-- KEYS[1], also the stamp of the session: if the session is revoked, stores nothing and returns nil.
 --
 -- An entry without a time to live keeps none, and one beyond 2^53 stays as it is, since Lua cannot
 -- add to it. An entry that is not a timestamp is replaced; a session cannot replace it.
@@ -15,14 +15,14 @@ local function read(key)
     return cutoff and cutoff <= 2^64 and cutoff, text
 end
 
-local cutoff, keep_for, started = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local cutoff, keep_for, stamp = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local stored, text = read(KEYS[1])
 
-if started then
+if stamp then
     local session = read(KEYS[2])
     if not stored or not session then return 'unreadable' end
-    if math.max(stored, session) >= started then return false end
-    cutoff = math.max(cutoff, started)
+    if math.max(stored, session) >= stamp then return false end
+    cutoff = math.max(cutoff, stamp)
 end
 if stored and stored >= 2^53 then return text end
 

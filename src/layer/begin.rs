@@ -1,0 +1,91 @@
+//! Starting a session for a login that did not come by the callback.
+
+use std::time;
+
+use http::Request;
+use tokio::time::Instant;
+
+use super::QqAuthLayer;
+use crate::admission::{Admission, ConfirmedLogin};
+use crate::error::LoginError;
+use crate::error::LoginErrorKind::Misconfigured;
+use crate::events::{log_failure, log_success};
+use crate::login::QqLogin;
+use crate::qq_session::QqSession;
+use crate::random::generate_support_code;
+use crate::session::Session;
+
+impl QqAuthLayer {
+    /// Starts a session for a login that did not come by the callback, such as one whose code or
+    /// token a program has sent.
+    ///
+    /// It runs [`on_login`](crate::QqAuthLayerBuilder::on_login), with an empty head, and the
+    /// check against the revocation list. The handler returns the session as a part of its
+    /// response, in a POST that no other site can cause: see the [rules](crate::session). A path
+    /// that the hook redirects to is ignored. The session is remembered, as without `remember=0`.
+    ///
+    /// ```
+    /// use axum::{extract::State, http::StatusCode};
+    /// use tower_qq_auth::{LoginError, QqAuthLayer, QqSession};
+    ///
+    /// async fn log_in(
+    ///     State(qq): State<QqAuthLayer>,
+    ///     code: String,
+    /// ) -> Result<(QqSession, String), (StatusCode, String)> {
+    ///     let explain = |error: LoginError| (error.kind().status(), error.to_string());
+    ///     let login = qq.client().login(&code).await.map_err(explain)?;
+    ///     let session = qq.begin(login).await.map_err(explain)?;
+    ///     let nickname = session.user().nickname().to_owned();
+    ///     Ok((session, nickname))
+    /// }
+    /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(log_in)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the hook refuses, fails or panics, if the user was revoked meanwhile, if
+    /// the list is unavailable, or if the layer is
+    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
+    pub async fn begin(&self, login: QqLogin) -> Result<QqSession, LoginError> {
+        let (arrived_at, support_code) = (time::Instant::now(), generate_support_code());
+        match self.start_session(login, &support_code).await {
+            Ok(session) => {
+                log_success(session.user.profile_complete(), arrived_at.elapsed());
+                Ok(QqSession::begun(&self.site, session))
+            }
+            Err(error) => {
+                let error = error.with_support_code(support_code);
+                log_failure(&error, arrived_at.elapsed());
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_session(
+        &self,
+        login: QqLogin,
+        support_code: &str,
+    ) -> Result<Session, LoginError> {
+        const NO_SESSIONS: &str = "the layer keeps no sessions: `without_session`";
+        if !self.site.keeps_sessions {
+            // The app's hook would run for nothing.
+            return Err(LoginError::new(Misconfigured, NO_SESSIONS));
+        }
+        let (head, ()) = Request::new(()).into_parts();
+        let login = ConfirmedLogin {
+            site: &self.site,
+            login,
+            head: Some(head),
+            is_remembered: true,
+            deadline: Instant::now() + self.site.client.app().options.login_timeout,
+            support_code,
+        };
+        match login.admit().await? {
+            Admission::Admitted(admitted) => {
+                let session = admitted.session;
+                session.ok_or_else(|| LoginError::new(Misconfigured, NO_SESSIONS))
+            }
+            Admission::Refused(refused) => Err(refused.into_error()),
+        }
+    }
+}
