@@ -10,9 +10,10 @@ use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::hooks::on_login::{RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
-use crate::random::random_bytes;
+use crate::session::Session;
+use crate::session::error::check_account;
+use crate::session::id::SessionId;
 use crate::session::sessions::NewSession;
-use crate::session::{Session, check_account};
 use crate::site::Site;
 
 /// A login that QQ has confirmed, and everything that its session depends on.
@@ -48,7 +49,7 @@ impl ConfirmedLogin<'_> {
                 Err(refused) => Admission::Refused(refused),
             });
         }
-        let (site, id) = (self.site, random_bytes());
+        let (site, id) = (self.site, SessionId::random());
         self.login = self.login.with_session_id(id);
         let openid = self.login.user().openid().clone();
         let started_at = site.now();
@@ -75,7 +76,7 @@ impl ConfirmedLogin<'_> {
 
     fn start_session(
         &self,
-        id: [u8; 16],
+        id: SessionId,
         account: Option<String>,
         stamp: SystemTime,
         started_at: SystemTime,

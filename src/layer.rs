@@ -8,10 +8,10 @@ use crate::config::ConfigError;
 use crate::login_state::Intent;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
-use crate::random::random_bytes;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
+use crate::session::id::SessionId;
 use crate::session::sessions::NewSession;
 use crate::site::Site;
 use crate::tokens::QqTokens;
@@ -132,7 +132,7 @@ impl QqAuthLayer {
         }
         let now = self.site.now();
         let new = NewSession {
-            id: random_bytes(),
+            id: SessionId::random(),
             user_digest: self.site.revocations.user_digest(user.openid()),
             user: user.clone(),
             account: None,
@@ -187,9 +187,13 @@ impl QqAuthLayer {
     /// Returns an error if the layer has no [list](crate::QqAuthLayerBuilder::revocations), or if
     /// the list fails. In both cases the session may still count.
     #[cfg(feature = "revocation")]
-    pub async fn revoke_session(&self, user: &OpenId, id: [u8; 16]) -> Result<(), RevocationError> {
+    pub async fn revoke_session(
+        &self,
+        user: &OpenId,
+        id: SessionId,
+    ) -> Result<(), RevocationError> {
         let site = &self.site;
-        site.logins.end_session(user, &id);
+        site.logins.end_session(user, id);
         let lifetime = site.sessions.settings().limits.lifetime;
         let revoked = site
             .revocations

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::session::id::SessionId;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
@@ -13,7 +14,7 @@ pub struct QqLogin {
     tokens: QqTokens,
     return_to: String,
     intent: Option<String>,
-    session_id: Option<[u8; 16]>,
+    session_id: Option<SessionId>,
 }
 
 impl QqLogin {
@@ -36,7 +37,7 @@ impl QqLogin {
         Self { intent, ..self }
     }
 
-    pub(crate) fn with_session_id(self, id: [u8; 16]) -> Self {
+    pub(crate) fn with_session_id(self, id: SessionId) -> Self {
         let session_id = Some(id);
         Self { session_id, ..self }
     }
@@ -75,7 +76,7 @@ impl QqLogin {
     ///
     /// It is `None` for the login of a bare [`QqClient`](crate::QqClient), and with
     /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
-    pub fn session_id(&self) -> Option<[u8; 16]> {
+    pub fn session_id(&self) -> Option<SessionId> {
         self.session_id
     }
 }

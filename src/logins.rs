@@ -23,6 +23,7 @@ use crate::error::LoginErrorKind::AppFailed;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
 use crate::random::generate_support_code;
+use crate::session::id::SessionId;
 use crate::user::OpenId;
 
 mod finished;
@@ -116,7 +117,7 @@ impl Logins {
     }
 
     /// Stops handing out outcomes that contain this session of the user.
-    pub(crate) fn end_session(&self, user: &OpenId, id: &[u8; 16]) {
+    pub(crate) fn end_session(&self, user: &OpenId, id: SessionId) {
         self.lock().finished.end_session(user, id);
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::LoginError;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
+use crate::session::id::SessionId;
 use crate::user::OpenId;
 
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Revocations {
     pub(crate) async fn begin_login(
         &self,
         _: &OpenId,
-        _: [u8; 16],
+        _: SessionId,
         now: SystemTime,
     ) -> Result<LoginCheck, LoginError> {
         Ok(LoginCheck { stamp: now })
@@ -53,7 +54,7 @@ impl Revocations {
     pub(crate) async fn confirm_login(
         &self,
         _: &OpenId,
-        _: [u8; 16],
+        _: SessionId,
         _: LoginCheck,
     ) -> Result<(), LoginError> {
         Ok(())
@@ -72,7 +73,7 @@ impl Revocations {
     pub(crate) async fn revoke_session(
         &self,
         _: &OpenId,
-        _: [u8; 16],
+        _: SessionId,
         _: SystemTime,
         _: Duration,
     ) -> Result<(), ()> {

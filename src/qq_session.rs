@@ -10,10 +10,10 @@ use std::{
 };
 
 #[cfg(feature = "revocation")]
-use crate::random::random_bytes;
-#[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
-use crate::session::{Session, SessionError, check_account};
+use crate::session::Session;
+use crate::session::error::{SessionError, check_account};
+use crate::session::id::SessionId;
 use crate::site::Site;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
@@ -107,11 +107,10 @@ impl QqSession {
         self.session.tokens(|| self.site.now())
     }
 
-    /// Returns the id of the session, 16 random bytes that every renewal keeps.
+    /// Returns the id of the session, which every renewal keeps.
     ///
-    /// It is no secret. [`revoke_session`](crate::QqAuthLayer::revoke_session) ends the session by
-    /// it.
-    pub fn id(&self) -> [u8; 16] {
+    /// [`revoke_session`](crate::QqAuthLayer) ends the session by it.
+    pub fn id(&self) -> SessionId {
         self.session.id
     }
 
@@ -203,7 +202,7 @@ impl QqSession {
         let session = Session::clone(&self.session);
         let session = self
             .site
-            .end_other_sessions(session, random_bytes())
+            .end_other_sessions(session, SessionId::random())
             .await?;
         let session = Arc::new(session);
         Ok(Self { session, ..self })

@@ -37,10 +37,7 @@
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use crate::clock::{as_millis, from_unix_millis, unix_millis};
 use crate::tokens::QqTokens;
@@ -48,18 +45,19 @@ use crate::user::QqUser;
 
 pub(crate) mod cookie;
 pub(crate) mod current;
+pub(crate) mod error;
+pub(crate) mod id;
 pub(crate) mod keys;
 mod layout;
 pub(crate) mod seal;
 pub(crate) mod sessions;
 
-/// The limit of an account in bytes.
-pub(crate) const MAX_ACCOUNT: usize = 256;
+pub use self::{error::SessionError, id::SessionId};
 
 /// A session as its cookie holds it.
 #[derive(Clone)]
 pub(crate) struct Session {
-    pub(crate) id: [u8; 16],
+    pub(crate) id: SessionId,
     /// The user on the revocation list, if the layer has one.
     pub(crate) user_digest: Option<[u8; 16]>,
     /// Milliseconds since the epoch, like all times here.
@@ -85,10 +83,6 @@ struct SessionTokens {
     refresh_token: Option<String>,
     expires_at: Option<u64>,
 }
-
-/// The error of a change that a session cannot take.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionError(String);
 
 impl Session {
     /// Returns the kept tokens with the lifetime that is left to them.
@@ -140,35 +134,4 @@ impl SessionTokens {
             expires_at: tokens.expires_in.map(expires_at),
         }
     }
-}
-
-impl SessionError {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-// `unwrap()` prints `Debug`, which should be readable too.
-impl fmt::Debug for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for SessionError {}
-
-/// Checks an account of the app.
-pub(crate) fn check_account(account: &str) -> Result<(), SessionError> {
-    if (1..=MAX_ACCOUNT).contains(&account.len()) {
-        return Ok(());
-    }
-    let length = account.len();
-    let text = format!("the account must have 1 to {MAX_ACCOUNT} bytes: it has {length}");
-    Err(SessionError::new(text))
 }

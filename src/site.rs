@@ -21,6 +21,7 @@ use crate::return_to::ReturnTo;
 use crate::revocation::list::RevocationError;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
+use crate::session::id::SessionId;
 use crate::session::sessions::Sessions;
 use crate::session_check::Revocations;
 
@@ -81,7 +82,7 @@ impl Site {
     pub(crate) async fn end_session(&self, session: &Session) {
         let left = self.sessions.ends_at(session).duration_since(self.now());
         let (user, left) = (session.user.openid(), left.unwrap_or_default());
-        self.logins.end_session(user, &session.id);
+        self.logins.end_session(user, session.id);
         let revoked = self
             .revocations
             .revoke_session(user, session.id, self.now(), left);
@@ -101,12 +102,12 @@ impl Site {
     pub(crate) async fn end_other_sessions(
         &self,
         mut session: Session,
-        id: [u8; 16],
+        id: SessionId,
     ) -> Result<Session, RevocationError> {
         let (now, lifetime) = (self.now(), self.sessions.settings().limits.lifetime);
         let stamp = self.revocations.end_other_sessions(&session, now, lifetime);
         let stamp = stamp.await?;
-        self.logins.end_session(session.user.openid(), &session.id);
+        self.logins.end_session(session.user.openid(), session.id);
         session.id = id;
         session.set_stamp(stamp);
         Ok(session)

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 #[cfg(feature = "redis")]
 use crate::random::random_bytes;
+use crate::session::id::SessionId;
 use crate::user::OpenId;
 
 /// A session, or all sessions of a user, as a revocation list knows them.
@@ -16,7 +17,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(user: [u8; 16], session: Option<[u8; 16]>) -> Self {
+    pub(crate) fn new(user: [u8; 16], session: Option<SessionId>) -> Self {
+        let session = session.map(|id| *id.as_bytes());
         Self { user, session }
     }
 

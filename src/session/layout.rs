@@ -8,7 +8,7 @@ use std::str;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Session, SessionTokens};
+use super::{Session, SessionTokens, id::SessionId};
 use crate::user::{OpenId, QqUser, UnionId};
 
 const VERSION: u8 = 2;
@@ -75,7 +75,7 @@ impl Layout<'_> {
         let since_start = |time: u64| time.saturating_sub(session.started_at);
         let layout = Layout {
             version: VERSION,
-            id: session.id,
+            id: *session.id.as_bytes(),
             user_digest: session.user_digest,
             started_at: session.started_at,
             stamp: since_start(session.stamp),
@@ -113,7 +113,7 @@ impl Layout<'_> {
             None => None,
         };
         Some(Session {
-            id: layout.id,
+            id: SessionId::from_bytes(layout.id),
             user_digest: layout.user_digest,
             started_at: layout.started_at,
             stamp: since_start(layout.stamp),

@@ -6,8 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 
 use super::{
-    Session, SessionError, SessionTokens,
+    Session, SessionTokens,
     cookie::{self, CookieScope, MAX_COOKIE},
+    error::SessionError,
+    id::SessionId,
     keys::SessionKeys,
     layout::Layout,
     seal::Seal,
@@ -62,7 +64,7 @@ impl Default for SessionSettings {
 
 /// The parts of a session that starts.
 pub(crate) struct NewSession<'t> {
-    pub(crate) id: [u8; 16],
+    pub(crate) id: SessionId,
     pub(crate) user_digest: Option<[u8; 16]>,
     pub(crate) user: QqUser,
     pub(crate) account: Option<String>,
@@ -149,15 +151,16 @@ impl Sessions {
     /// Fails if a session does not fit into its cookie now and until it ends.
     pub(crate) fn check_size(&self, session: &Session) -> Result<(), SessionError> {
         // The times take up to 11 characters more after some days.
-        self.write_within(session, MAX_COOKIE - 16).map(drop)
+        self.write_with_room(session, 16).map(drop)
     }
 
     /// Returns the cookie of a session, sealed anew.
     pub(crate) fn write(&self, session: &Session) -> Result<HeaderValue, SessionError> {
-        self.write_within(session, MAX_COOKIE)
+        self.write_with_room(session, 0)
     }
 
-    fn write_within(&self, session: &Session, limit: usize) -> Result<HeaderValue, SessionError> {
+    /// Returns the cookie if so many bytes more would fit as well.
+    fn write_with_room(&self, session: &Session, room: usize) -> Result<HeaderValue, SessionError> {
         let max_age = session.is_remembered.then(|| {
             let expires_at = self.expiry(session);
             expires_at.saturating_sub(session.renewed_at) / 1000
@@ -169,13 +172,14 @@ impl Sessions {
             self.scope.set(&self.name, &value, max_age)
         };
         let mut cookie = seal(session.user.avatar());
-        if cookie.len() > limit {
+        if cookie.len() + room > MAX_COOKIE {
             // Tokens matter more than a picture.
             cookie = seal(None);
         }
-        if cookie.len() > limit {
-            let bytes = cookie.len();
-            let text = format!("the session cookie would have {bytes} bytes, more than {limit}");
+        let bytes = cookie.len() + room;
+        if bytes > MAX_COOKIE {
+            let text =
+                format!("the session cookie would have {bytes} bytes, more than {MAX_COOKIE}");
             return Err(SessionError::new(text));
         }
         Ok(cookie)

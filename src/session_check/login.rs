@@ -13,6 +13,7 @@ use super::{CachedList, Revocations};
 use crate::error::LoginError;
 use crate::revocation::cache::CallError;
 use crate::revocation::subject::Subject;
+use crate::session::id::SessionId;
 use crate::user::OpenId;
 
 /// The list's answer at the start of a login.
@@ -28,7 +29,7 @@ impl Revocations {
     pub(crate) async fn begin_login(
         &self,
         user: &OpenId,
-        id: [u8; 16],
+        id: SessionId,
         now: SystemTime,
     ) -> Result<LoginCheck, LoginError> {
         let cutoff = match self.ask_cutoff(user, id).await {
@@ -48,7 +49,7 @@ impl Revocations {
     pub(crate) async fn confirm_login(
         &self,
         user: &OpenId,
-        id: [u8; 16],
+        id: SessionId,
         check: LoginCheck,
     ) -> Result<(), LoginError> {
         match self.ask_cutoff(user, id).await {
@@ -68,7 +69,7 @@ impl Revocations {
     async fn ask_cutoff(
         &self,
         user: &OpenId,
-        id: [u8; 16],
+        id: SessionId,
     ) -> Result<Option<SystemTime>, CallError> {
         let Some(CachedList { list, cache }) = &self.list else {
             return Ok(None);

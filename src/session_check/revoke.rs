@@ -12,6 +12,7 @@ use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
 use crate::revocation::subject::Subject;
 use crate::session::Session;
+use crate::session::id::SessionId;
 use crate::user::OpenId;
 
 /// The longest time that a list has to keep an entry, whatever the lifetime of a session.
@@ -22,7 +23,7 @@ impl Revocations {
     pub(crate) async fn revoke_session(
         &self,
         user: &OpenId,
-        id: [u8; 16],
+        id: SessionId,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {

@@ -15,7 +15,7 @@ use tower_qq_auth::{LoginErrorKind, QqAuthLayer, QqAuthLayerBuilder, QqLogin, Ve
 
 use crate::{
     log::Log,
-    shown::{self, hex, session},
+    shown::{self, session},
     site::{SESSION, Site},
 };
 
@@ -88,8 +88,11 @@ async fn the_hook_gets_an_empty_head_and_the_id_of_the_session() {
     let ids = calls.iter().map(|(login, _)| login.session_id());
     assert_eq!(session["account"], "42");
     assert_eq!(
-        ids.map(|id| hex(id.unwrap())).collect::<Vec<_>>(),
-        [session["id"].as_str().unwrap().to_owned(), hex(begun.id())]
+        ids.map(|id| id.unwrap().to_string()).collect::<Vec<_>>(),
+        [
+            session["id"].as_str().unwrap().to_owned(),
+            begun.id().to_string()
+        ]
     );
     let (login, head) = &calls[0];
     assert_eq!(login.user().openid().as_str(), site.qq.people()[0].openid);
@@ -101,7 +104,9 @@ async fn the_hook_of_a_callback_gets_the_id_too() {
     let ids: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = ids.clone();
     let hook = async move |login: QqLogin, _| {
-        log.lock().unwrap().push(hex(login.session_id().unwrap()));
+        log.lock()
+            .unwrap()
+            .push(login.session_id().unwrap().to_string());
         Ok(Verdict::allow())
     };
     let site = Site::with_pages(|_| shown::page(), |layer| layer.on_login(hook));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     routing::{get, post},
 };
 use http::StatusCode;
@@ -16,6 +16,7 @@ use tower_qq_auth::{
     OpenId, QqAuthLayer, QqAuthLayerBuilder, QqLogin, QqSession, Verdict,
     mock::Endpoint,
     revocation::{InMemoryRevocations, RevocationList},
+    session::SessionId,
 };
 
 use crate::{
@@ -93,7 +94,10 @@ fn pages_and_changes() -> Router {
     let link = async |session: QqSession| (session.with_account("42").unwrap(), "42");
     let wait = async |session: QqSession| session.ended().await;
     pages()
-        .route("/id", get(async |session: QqSession| Json(session.id())))
+        .route(
+            "/id",
+            get(async |session: QqSession| session.id().to_string()),
+        )
         .route("/account", post(link))
         .route("/end-others", post(end_others))
         .route("/connection", get(wait))
@@ -104,8 +108,8 @@ pub(crate) fn openid(site: &Site, person: usize) -> OpenId {
 }
 
 /// Returns the id of the browser's session.
-async fn id(browser: &mut Browser) -> [u8; 16] {
-    serde_json::from_str(&browser.get("/id").await.body).unwrap()
+async fn id(browser: &mut Browser) -> SessionId {
+    browser.get("/id").await.body.parse().unwrap()
 }
 
 async fn is_signed_in(browser: &Browser) -> bool {

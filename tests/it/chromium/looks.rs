@@ -78,7 +78,10 @@ async fn axe_finds_no_accessibility_violation_on_any_page() {
         .await;
     }
     let window = Window::open(CHINESE).await.unwrap();
-    for example in ["axum_login", "open_api", "sqlite_users", "tower_sessions"] {
+    let mut examples = vec!["axum_login", "open_api", "tower_sessions"];
+    // Needs the feature.
+    examples.extend(cfg!(feature = "revocation").then_some("sqlite_users"));
+    for example in examples {
         let mut running = Running::start(example, &[("LISTEN", "127.0.0.1:0")]);
         window.goto(&running.printed("open").await).await;
         assert_no_violation(&axe, &window, example).await;

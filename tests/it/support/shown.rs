@@ -28,14 +28,10 @@ pub(crate) fn as_json(session: &QqSession) -> Value {
         "user": session.user(),
         "account": session.account(),
         "access_token": session.tokens().map(|tokens| tokens.access_token().to_owned()),
-        "id": hex(session.id()),
+        "id": session.id().to_string(),
         "started_at": seconds(session.started_at()),
         "expires_at": seconds(session.expires_at()),
     })
-}
-
-pub(crate) fn hex(id: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(id))
 }
 
 pub(crate) fn seconds(time: SystemTime) -> u64 {
