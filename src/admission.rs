@@ -1,6 +1,6 @@
 //! Admitting a user whom QQ has confirmed: the app decides, and the session starts.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use http::request;
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +22,8 @@ pub(crate) struct ConfirmedLogin<'s> {
     pub(crate) login: QqLogin,
     /// The head of the request, for the app's hook.
     pub(crate) head: Option<request::Parts>,
+    /// The session for which a login with an intent was started. It has to last until the end.
+    pub(crate) previous: Option<Arc<Session>>,
     pub(crate) is_remembered: bool,
     /// The time by which the hook has to finish.
     pub(crate) deadline: Instant,
@@ -61,6 +63,9 @@ impl ConfirmedLogin<'_> {
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Admission::Refused(refused)),
         };
+        if let Some(previous) = &self.previous {
+            site.revocations.confirm_session(previous).await?;
+        }
         let mut session = self.start_session(id, accepted.account, check.stamp, started_at)?;
         if accepted.ends_other_sessions {
             let lifetime = site.sessions.settings().limits.lifetime;

@@ -88,14 +88,20 @@ pub(crate) fn log_logout(limit: &LogLimit) {
 
 /// Logs a revocation. The app knows the user; the log has no identities.
 #[cfg(feature = "revocation")]
-pub(crate) fn log_user_revoked() {
-    tracing::info!("revoked all sessions of a user");
+pub(crate) fn log_user_revoked(limit: &LogLimit) {
+    if let Some(left_out) = limit.admit("revocation") {
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::info!(left_out, "revoked all sessions of a user");
+    }
 }
 
 /// Logs that all sessions of a user ended but one.
 #[cfg(feature = "revocation")]
-pub(crate) fn log_other_sessions_ended() {
-    tracing::info!("ended the other sessions of a user");
+pub(crate) fn log_other_sessions_ended(limit: &LogLimit) {
+    if let Some(left_out) = limit.admit("other_sessions") {
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::info!(left_out, "ended the other sessions of a user");
+    }
 }
 
 fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: u64) {

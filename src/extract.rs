@@ -8,9 +8,13 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
+use crate::error::LoginError;
 use crate::login::QqLogin;
 use crate::login_required::LoginRequired;
 use crate::qq_session::QqSession;
+#[cfg(feature = "revocation")]
+use crate::revocation::list::RevocationError;
+use crate::session::error::SessionError;
 use crate::sign_out::SignOut;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
@@ -132,5 +136,45 @@ fn extension<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<T> {
 impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
         self.to_response()
+    }
+}
+
+/// An empty 200 with the session.
+impl IntoResponse for QqSession {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// An empty 200 that ends the session.
+impl IntoResponse for SignOut {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// The error as plain text, with the status of its kind.
+impl IntoResponse for LoginError {
+    fn into_response(self) -> Response {
+        (self.kind().status(), self.to_string()).into_response()
+    }
+}
+
+/// The error as plain text, with status 424: a change that cannot be kept.
+impl IntoResponse for SessionError {
+    fn into_response(self) -> Response {
+        (StatusCode::FAILED_DEPENDENCY, self.to_string()).into_response()
+    }
+}
+
+/// The error as plain text, with status 401 if the session has ended, else 424.
+#[cfg(feature = "revocation")]
+impl IntoResponse for RevocationError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::SessionEnded => StatusCode::UNAUTHORIZED,
+            Self::NoList | Self::Failed => StatusCode::FAILED_DEPENDENCY,
+        };
+        (status, self.to_string()).into_response()
     }
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::config::ConfigError;
+#[cfg(feature = "revocation")]
+use crate::events::log_user_revoked;
 use crate::login_state::Intent;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
+use crate::session::error::check_account;
 use crate::session::id::SessionId;
 use crate::session::sessions::NewSession;
 use crate::site::Site;
@@ -56,7 +59,7 @@ impl QqAuthLayer {
     /// A login keeps at least 280 bytes of it, where an escaped byte such as `%E4` counts as one. A
     /// longer one loses its query, and becomes `/` if its path alone is too long.
     pub fn login_url(&self, return_to: &str) -> String {
-        self.site.login_url(&self.site.return_to(return_to))
+        self.site.login_url(&self.site.return_to(return_to), true)
     }
 
     /// Returns the URL of a login with an intent, such as `bind`: see
@@ -124,6 +127,32 @@ impl QqAuthLayer {
         user: &QqUser,
         tokens: Option<&QqTokens>,
     ) -> Result<String, ConfigError> {
+        self.seal_session(user, None, tokens)
+    }
+
+    /// Seals a session like [`session_cookie`](Self::session_cookie), with this
+    /// [account](crate::QqSession::account).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error like `session_cookie`, or if the account is empty or has more than 256
+    /// bytes.
+    pub fn session_cookie_with_account(
+        &self,
+        user: &QqUser,
+        account: &str,
+        tokens: Option<&QqTokens>,
+    ) -> Result<String, ConfigError> {
+        check_account(account).map_err(|error| ConfigError::new("account", error))?;
+        self.seal_session(user, Some(account.to_owned()), tokens)
+    }
+
+    fn seal_session(
+        &self,
+        user: &QqUser,
+        account: Option<String>,
+        tokens: Option<&QqTokens>,
+    ) -> Result<String, ConfigError> {
         let sessions = &self.site.sessions;
         if sessions.settings().keep_tokens && tokens.is_none() {
             let problem =
@@ -135,7 +164,7 @@ impl QqAuthLayer {
             id: SessionId::random(),
             user_digest: self.site.revocations.user_digest(user.openid()),
             user: user.clone(),
-            account: None,
+            account,
             tokens,
             is_remembered: true,
             stamp: now,
@@ -174,7 +203,9 @@ impl QqAuthLayer {
         let site = &self.site;
         let lifetime = site.sessions.settings().limits.lifetime;
         let revoked = site.revocations.revoke_user(user, site.now(), lifetime);
-        revoked.await
+        revoked.await?;
+        log_user_revoked(&site.log_limit);
+        Ok(())
     }
 
     /// Revokes one session of this user by its [id](crate::QqSession::id), for a list of devices.
@@ -197,7 +228,7 @@ impl QqAuthLayer {
         let lifetime = site.sessions.settings().limits.lifetime;
         let revoked = site
             .revocations
-            .revoke_session(user, id, site.now(), lifetime);
+            .revoke_session(user, id, None, site.now(), lifetime);
         revoked.await
     }
 }

@@ -146,9 +146,8 @@
 //!
 //! # 4. Buttons to sign in and out
 //!
-//! Signing out is a form, so that no link and no other site can do it. A handler that deletes the
-//! account ends the session itself: it returns [`SignOut`] as a part of its response. Users choose
-//! their nicknames freely: escape them.
+//! Signing out is a form, so that no link and no other site can do it. A handler ends the session
+//! by [`SignOut`] as a part of its response. Users choose their nicknames freely: escape them.
 //!
 //! ```
 //! use axum::{extract::State, response::Html};
@@ -172,7 +171,8 @@
 //! A session counts until it expires, whatever the table says. With a revocation list, logout
 //! ends every copy of the cookie, and `QqAuthLayer::revoke_user` ends all sessions of a
 //! user, also those whose login is under way. Close the account in the table first, or the user can
-//! simply sign in again.
+//! simply sign in again. If a user deletes the account, revoke their sessions likewise, and never
+//! give its id to another user.
 //!
 //! ```
 //! # #[cfg(feature = "revocation")]

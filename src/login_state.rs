@@ -73,6 +73,7 @@ pub(crate) struct OpenedLogin {
 pub(crate) struct UnknownState {
     pub(crate) cause: StateCause,
     pub(crate) return_to: ReturnTo,
+    pub(crate) is_remembered: bool,
 }
 
 impl UnknownState {
@@ -80,6 +81,7 @@ impl UnknownState {
         Self {
             cause,
             return_to: ReturnTo::home(),
+            is_remembered: true,
         }
     }
 }
@@ -146,6 +148,7 @@ impl PendingLogins {
             return Err(UnknownState {
                 cause: StateCause::Expired,
                 return_to: cookie.login.return_to,
+                is_remembered: cookie.login.is_remembered,
             });
         }
         Ok(OpenedLogin {

@@ -24,16 +24,16 @@ use crate::user::QqUser;
 /// session as a part of its response. The [rules](crate::session) say which change wins.
 ///
 /// ```
-/// use axum::{http::StatusCode, response::{IntoResponse, Redirect}};
-/// use tower_qq_auth::{QqSession, SignOut};
+/// use axum::response::{IntoResponse, Redirect};
+/// use tower_qq_auth::{QqSession, SignOut, session::SessionError};
 ///
 /// async fn page(session: QqSession) -> String {
 ///     format!("account {}", session.account().unwrap_or("none"))
 /// }
 ///
-/// async fn open_account(session: QqSession) -> Result<impl IntoResponse, StatusCode> {
-///     let session = session.with_account("42").map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-///     Ok((session, Redirect::to("/settings"))) // every later request has the account
+/// async fn open_account(session: QqSession) -> Result<impl IntoResponse, SessionError> {
+///     // Every later request has the account.
+///     Ok((session.with_account("42")?, Redirect::to("/settings")))
 /// }
 ///
 /// async fn leave() -> impl IntoResponse {
@@ -175,20 +175,18 @@ impl QqSession {
     /// Ends all other sessions of the user, for "sign out on all other devices".
     ///
     /// Every cookie of the user ends, copies of this one too, and the returned session gets a new
-    /// id. The handler must return it as a part of its response, or the user is signed out.
+    /// id. A user is one openid: if an account of the app has several, revoke the others by
+    /// [`revoke_user`](crate::QqAuthLayer). The handler must return it as a part of its response,
+    /// or the user is signed out.
     ///
     /// ```
-    /// use axum::http::StatusCode;
+    /// use axum::response::{IntoResponse, Redirect};
     /// use tower_qq_auth::{QqSession, revocation::RevocationError};
     ///
-    /// async fn sign_out_elsewhere(session: QqSession) -> Result<(QqSession, String), StatusCode> {
-    ///     match session.end_other_sessions().await {
-    ///         Ok(session) => Ok((session, "signed out everywhere else".into())),
-    ///         Err(RevocationError::SessionEnded) => Err(StatusCode::UNAUTHORIZED),
-    ///         Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
-    ///     }
+    /// async fn end_others(session: QqSession) -> Result<impl IntoResponse, RevocationError> {
+    ///     Ok((session.end_other_sessions().await?, Redirect::to("/settings")))
     /// }
-    /// # drop(axum::Router::<()>::new().route("/", axum::routing::post(sign_out_elsewhere)));
+    /// # drop(axum::Router::<()>::new().route("/", axum::routing::post(end_others)));
     /// ```
     ///
     /// # Errors
@@ -254,7 +252,9 @@ impl QqSession {
             return Err("it belongs to another layer");
         }
         if is_foreign && self.changes_user() {
-            return Err("another site may have caused the request");
+            return Err(
+                "another site may have caused the request (see its Sec-Fetch-Site and Origin)",
+            );
         }
         match &self.source {
             Source::Request(source) if !of_request.is_some_and(|it| Arc::ptr_eq(it, source)) => {

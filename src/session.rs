@@ -30,9 +30,9 @@
 //!    cookie hold the older account until they expire.
 //! 7. A request that another site may have caused cannot change the user. `begin`, `with_account`
 //!    and `with_user` set nothing, and are an error in the log, if its `Sec-Fetch-Site` is neither
-//!    `same-origin` nor `none`, or its `Origin` is not the site's. `Origin: null` counts as the
-//!    site's only beside `Sec-Fetch-Site: same-origin`. A callback is exempt, since its state
-//!    proves that this browser started the login.
+//!    `same-origin` nor `none`, or its `Origin` is not the site's (a request without both passes).
+//!    `Origin: null` counts as the site's only beside `Sec-Fetch-Site: same-origin`. A callback is
+//!    exempt, since its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.
@@ -110,6 +110,10 @@ impl Session {
     /// Returns whether half of the idle time has passed.
     pub(crate) fn is_stale(&self) -> bool {
         self.is_stale
+    }
+
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.is_remembered
     }
 
     pub(crate) fn started_at(&self) -> SystemTime {

@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 use crate::config::ConfigError;
 use crate::hooks::panics::{catch_panic, catch_panics};
 use crate::meter;
-use crate::revocation::cache::{AnswerCache, CallError, CallResult};
+use crate::revocation::cache::{Answer, AnswerCache, CallError, CallResult};
 use crate::revocation::list::{ErasedList, RevocationList, UnreadableEntry};
 use crate::revocation::subject::Subject;
 use crate::session::Session;
@@ -90,6 +90,9 @@ impl Revocations {
             }
             return Some(self.judge_local(session, result));
         };
+        if cache.is_revoked_here(subject) {
+            return Some(Revoked);
+        }
         let cached = cache.get(subject);
         if let Some(answer) = cached.filter(|answer| answer.is_younger_than(self.freshness)) {
             return Some(judge(session, answer.cutoff));
@@ -98,6 +101,21 @@ impl Revocations {
             return None;
         }
         Some(self.status_without_call(session, cache))
+    }
+
+    /// Returns whether a session is known to be valid, without waiting and without a call of a list
+    /// that is not local.
+    pub(crate) fn is_known_valid(&self, session: &Session) -> bool {
+        let cache = self.list.as_ref().and_then(|list| list.cache.as_ref());
+        let Some(cache) = cache else {
+            return self.known_status(session) == Some(Valid);
+        };
+        let subject = self.subject(session);
+        let cached = cache.get(subject);
+        let is_valid = |answer: Answer| {
+            answer.is_younger_than(self.refresh_time()) && judge(session, answer.cutoff) == Valid
+        };
+        cached.is_some_and(is_valid) && !cache.is_revoked_here(subject)
     }
 
     /// Asks the list for the status of a session.

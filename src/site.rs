@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
+#[cfg(feature = "revocation")]
+use crate::events::log_other_sessions_ended;
 use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
@@ -21,6 +23,7 @@ use crate::return_to::ReturnTo;
 use crate::revocation::list::RevocationError;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
+#[cfg(feature = "revocation")]
 use crate::session::id::SessionId;
 use crate::session::sessions::Sessions;
 use crate::session_check::Revocations;
@@ -59,12 +62,18 @@ impl Site {
     }
 
     /// Returns the URL that starts a login which ends at `return_to`.
-    pub(crate) fn login_url(&self, return_to: &ReturnTo) -> String {
+    pub(crate) fn login_url(&self, return_to: &ReturnTo, is_remembered: bool) -> String {
         let login = &self.paths.login;
-        if *return_to == ReturnTo::home() {
-            return login.clone();
+        let return_to = match *return_to == ReturnTo::home() {
+            true => String::new(),
+            false => format!("return_to={}", encode_path(return_to.as_str())),
+        };
+        match (is_remembered, return_to.as_str()) {
+            (true, "") => login.clone(),
+            (true, return_to) => format!("{login}?{return_to}"),
+            (false, "") => format!("{login}?remember=0"),
+            (false, return_to) => format!("{login}?remember=0&{return_to}"),
         }
-        format!("{login}?return_to={}", encode_path(return_to.as_str()))
     }
 
     /// Returns whether a `Set-Cookie` header sets or removes a cookie of the layer.
@@ -83,9 +92,13 @@ impl Site {
         let left = self.sessions.ends_at(session).duration_since(self.now());
         let (user, left) = (session.user.openid(), left.unwrap_or_default());
         self.logins.end_session(user, session.id);
-        let revoked = self
-            .revocations
-            .revoke_session(user, session.id, self.now(), left);
+        let revoked = self.revocations.revoke_session(
+            user,
+            session.id,
+            Some(session.stamp()),
+            self.now(),
+            left,
+        );
         // A failure is in the log, and the caller can do nothing about it.
         let _ = revoked.await;
     }
@@ -107,6 +120,7 @@ impl Site {
         let (now, lifetime) = (self.now(), self.sessions.settings().limits.lifetime);
         let stamp = self.revocations.end_other_sessions(&session, now, lifetime);
         let stamp = stamp.await?;
+        log_other_sessions_ended(&self.log_limit);
         self.logins.end_session(session.user.openid(), session.id);
         session.id = id;
         session.set_stamp(stamp);

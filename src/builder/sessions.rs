@@ -15,15 +15,14 @@ impl QqAuthLayerBuilder {
     /// ones. Sessions from before this setting count as signed out.
     ///
     /// ```
-    /// use axum::{extract::State, http::StatusCode};
-    /// use tower_qq_auth::{QqAuthLayer, QqTokens};
+    /// use axum::extract::State;
+    /// use tower_qq_auth::{LoginError, QqAuthLayer, QqTokens};
     ///
     /// async fn refresh(
     ///     State(qq): State<QqAuthLayer>,
     ///     tokens: QqTokens,
-    /// ) -> Result<(QqTokens, &'static str), (StatusCode, String)> {
-    ///     let tokens = qq.client().refresh(&tokens).await;
-    ///     let tokens = tokens.map_err(|error| (error.kind().status(), error.to_string()))?;
+    /// ) -> Result<(QqTokens, &'static str), LoginError> {
+    ///     let tokens = qq.client().refresh(&tokens).await?;
     ///     Ok((tokens, "refreshed")) // the session keeps the new tokens
     /// }
     /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(refresh)));

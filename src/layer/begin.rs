@@ -25,16 +25,14 @@ impl QqAuthLayer {
     /// that the hook redirects to is ignored. The session is remembered, as without `remember=0`.
     ///
     /// ```
-    /// use axum::{extract::State, http::StatusCode};
+    /// use axum::extract::State;
     /// use tower_qq_auth::{LoginError, QqAuthLayer, QqSession};
     ///
     /// async fn log_in(
     ///     State(qq): State<QqAuthLayer>,
     ///     code: String,
-    /// ) -> Result<(QqSession, String), (StatusCode, String)> {
-    ///     let explain = |error: LoginError| (error.kind().status(), error.to_string());
-    ///     let login = qq.client().login(&code).await.map_err(explain)?;
-    ///     let session = qq.begin(login).await.map_err(explain)?;
+    /// ) -> Result<(QqSession, String), LoginError> {
+    ///     let session = qq.begin(qq.client().login(&code).await?).await?;
     ///     let nickname = session.user().nickname().to_owned();
     ///     Ok((session, nickname))
     /// }
@@ -76,6 +74,7 @@ impl QqAuthLayer {
             site: &self.site,
             login,
             head: Some(head),
+            previous: None,
             is_remembered: true,
             deadline: Instant::now() + self.site.client.app().options.login_timeout,
             support_code,

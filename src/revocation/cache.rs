@@ -3,7 +3,9 @@
 //! 1. Requests that ask about one session at the same time share one call.
 //! 2. After a failed call the list is asked once a second, by one request; all others make do with
 //!    what the cache holds.
-//! 3. A revocation by this machine outdates every answer that was asked for before it.
+//! 3. A revocation by this machine outdates the answers about its user that were asked for earlier.
+//! 4. A session whose revocation could not be stored stays revoked on this machine, for a day at
+//!    most.
 
 use std::{
     collections::HashMap,
@@ -18,6 +20,8 @@ use super::subject::Subject;
 
 /// Cached sessions; 100,000 take about 20 MB.
 const CAPACITY: u64 = 100_000;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Pause after a failed call, so that not every request waits for a list that is down.
 const BACK_OFF: Duration = Duration::from_secs(1);
@@ -36,6 +40,10 @@ pub(crate) struct CallError {
 
 pub(crate) struct AnswerCache {
     answers: Cache<Subject, Answer>,
+    /// The time of the last revocation by this machine, by user.
+    revoked_at: Cache<[u8; 16], Instant>,
+    /// The sessions whose revocation could not be stored.
+    unstored: Cache<Subject, ()>,
     state: Mutex<State>,
 }
 
@@ -44,8 +52,6 @@ struct State {
     /// The calls under way. `None` until one is answered.
     calls: HashMap<Subject, watch::Receiver<Option<CallResult>>>,
     failed_at: Option<Instant>,
-    /// The time of the last revocation by this machine. Answers asked for earlier are not cached.
-    revoked_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,12 +70,24 @@ impl AnswerCache {
     pub(crate) fn new() -> Self {
         Self {
             answers: Cache::new(CAPACITY),
+            revoked_at: Cache::new(CAPACITY),
+            unstored: Cache::builder()
+                .max_capacity(CAPACITY / 10)
+                .time_to_live(DAY)
+                .build(),
             state: Mutex::default(),
         }
     }
 
     pub(crate) fn get(&self, session: Subject) -> Option<Answer> {
-        self.answers.get(&session)
+        let revoked_at = self.revoked_at.get(session.user());
+        let is_current = |answer: &Answer| revoked_at.is_none_or(|at| at < answer.asked_at);
+        self.answers.get(&session).filter(is_current)
+    }
+
+    /// Returns whether a revocation of this session could not be stored.
+    pub(crate) fn is_revoked_here(&self, session: Subject) -> bool {
+        self.unstored.contains_key(&session)
     }
 
     /// Returns whether the list may be asked now. While it fails, one request a second may.
@@ -130,39 +148,26 @@ impl AnswerCache {
         let mut state = self.lock();
         state.calls.remove(&session);
         match result {
-            Ok(cutoff) => {
+            &Ok(cutoff) => {
                 state.failed_at = None;
-                if state
-                    .revoked_at
-                    .is_none_or(|revoked_at| revoked_at < asked_at)
-                {
-                    let cutoff = *cutoff;
-                    self.answers.insert(session, Answer { cutoff, asked_at });
-                }
+                self.answers.insert(session, Answer { cutoff, asked_at });
             }
             Err(error) => state.failed_at = error.is_outage.then(Instant::now),
         }
     }
 
-    /// Removes the answers that this revocation outdates.
-    pub(crate) fn invalidate(&self, subject: Subject) {
+    /// Outdates the answers and the calls about the user of a revocation.
+    pub(crate) fn outdate(&self, revoked: Subject) {
+        self.revoked_at.insert(*revoked.user(), Instant::now());
         let mut state = self.lock();
-        state.revoked_at = Some(Instant::now());
-        match subject.session() {
-            Some(_) => self.answers.invalidate(&subject),
-            None => self.answers.invalidate_all(),
-        }
-        state.calls.clear();
+        state
+            .calls
+            .retain(|session, _| session.user() != revoked.user());
     }
 
-    /// Revokes a session on this machine alone, until the list says otherwise.
-    pub(crate) fn revoke(&self, session: Subject, cutoff: SystemTime) {
-        let mut state = self.lock();
-        let asked_at = Instant::now();
-        state.revoked_at = Some(asked_at);
-        state.calls.remove(&session);
-        let cutoff = Some(cutoff);
-        self.answers.insert(session, Answer { cutoff, asked_at });
+    /// Revokes a session on this machine alone.
+    pub(crate) fn revoke_here(&self, session: Subject) {
+        self.unstored.insert(session, ());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

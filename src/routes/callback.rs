@@ -92,7 +92,7 @@ pub(super) fn finish_login(
                     .on_login
                     .as_ref()
                     .map(|_| parts_for_hook(site, head, &current)),
-                replaced: current.into_session(),
+                replaced: current.unrevoked().cloned(),
                 arrived_at: reporter.arrived_at,
             };
             let run = run.run().instrument(Span::current());
@@ -133,7 +133,7 @@ fn reject(
     };
     let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
     let host = head.foreign_host(site.origin());
-    let url = site.login_url(&unknown.return_to);
+    let url = site.login_url(&unknown.return_to, unknown.is_remembered);
     reporter.report(site, host.as_deref(), error, Retry::Login(&url))
 }
 
@@ -289,7 +289,7 @@ impl Callback {
             let page = return_to.to_location();
             self.reporter.show(&self.site, error, Retry::Page(&page))
         } else {
-            let url = self.site.login_url(return_to);
+            let url = self.site.login_url(return_to, self.login.is_remembered);
             self.reporter.show(&self.site, error, Retry::Login(&url))
         }
     }

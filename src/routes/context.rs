@@ -140,6 +140,6 @@ impl RequestContext {
             ReturnPage::Referer(referer) => path_on_site(referer, self.site.origin()),
         };
         let return_to = self.site.return_to(page.unwrap_or("/"));
-        self.site.login_url(&return_to)
+        self.site.login_url(&return_to, true)
     }
 }

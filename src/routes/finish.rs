@@ -114,7 +114,7 @@ impl RequestContext {
         let end = |session: &Arc<Session>| site.spawn_end(Arc::clone(session));
         if changes.signs_out && site.keeps_sessions {
             log_logout(&site.log_limit);
-            let ending = seen.or(self.current.session()).map(end);
+            let ending = seen.or(self.current.unrevoked()).map(end);
             return (Some(site.sessions.remove()), ending);
         }
         if self.is_session_set_by_app(response) {
@@ -124,7 +124,7 @@ impl RequestContext {
         let given = given.and_then(|given| self.accept(given, seen, is_callback));
         // The browser drops the cookie of the session that a new one replaces.
         let is_new = given.as_ref().is_some_and(QqSession::is_begun);
-        let ending = self.current.session().filter(|_| is_new).map(end);
+        let ending = self.current.unrevoked().filter(|_| is_new).map(end);
         let given = given.map(QqSession::into_session);
         let cookie = self.next_cookie(given, changes, seen, is_callback, response);
         (cookie, ending)
@@ -214,7 +214,12 @@ impl RequestContext {
         };
         let is_good = status.is_success() || status.is_redirection();
         let is_due = session.is_stale() && self.current.is_confirmed();
-        is_due && may_renew && is_good && !may_be_cached(headers, self.site.now())
+        is_due
+            && may_renew
+            && is_good
+            && !may_be_cached(headers, self.site.now())
+            // It may have ended while the app answered.
+            && self.site.revocations.is_known_valid(session)
     }
 }
 

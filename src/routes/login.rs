@@ -39,12 +39,24 @@ pub(super) fn start_login(
     let reporter = Reporter::new(head, requester);
     let query = Query::parse(head.query());
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
+    let is_remembered = match &query.remember {
+        Param::Missing if query.intent.is_missing() => true,
+        // A login that changes the account of a session keeps its choice.
+        Param::Missing => current
+            .valid()
+            .is_none_or(|session| session.is_remembered()),
+        // An odd value counts as 0, the choice that loses less.
+        remember => remember.once() == Some("1"),
+    };
     let intent = read_intent(site, head, &query, current)
         .and_then(|intent| check_start(site, head, requester).map(|()| intent));
     let intent = match intent {
         Ok(intent) => intent,
         Err(error) => {
-            let (page, url) = (return_to.to_location(), site.login_url(&return_to));
+            let (page, url) = (
+                return_to.to_location(),
+                site.login_url(&return_to, is_remembered),
+            );
             let retry = match error.kind() {
                 LoginRequired | NotANavigation => Retry::Login(&url),
                 _ => Retry::Page(&page),
@@ -55,11 +67,6 @@ pub(super) fn start_login(
             }
             return reporter.report(site, None, error, retry);
         }
-    };
-    // An odd value counts as 0, the choice that loses less.
-    let is_remembered = match &query.remember {
-        Param::Missing => true,
-        remember => remember.once() == Some("1"),
     };
     let login = PendingLogin {
         return_to,

@@ -33,7 +33,7 @@ pub(super) fn end_session(
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
     let response = see_other(&return_to.to_location());
     let response = with_cookies(response, [site.sessions.remove()]);
-    let Some(session) = current.into_session() else {
+    let Some(session) = current.unrevoked().cloned() else {
         return Action::Respond(response);
     };
     log_logout(&site.log_limit);

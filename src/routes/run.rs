@@ -52,6 +52,7 @@ impl LoginRun {
             site,
             login,
             head: self.head,
+            previous: self.replaced.clone().filter(|_| intent.is_some()),
             is_remembered: self.login.is_remembered,
             deadline,
             support_code,

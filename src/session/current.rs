@@ -43,13 +43,11 @@ impl CurrentSession {
         matches!(&self.0, Some((_, SessionStatus::Unverified)))
     }
 
-    /// Returns the session whatever its status.
-    pub(crate) fn into_session(self) -> Option<Arc<Session>> {
-        self.0.map(|(session, _)| session)
-    }
-
-    /// Returns the session whatever its status.
-    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
-        self.0.as_ref().map(|(session, _)| session)
+    /// Returns the session unless it is revoked, so that something is left to end.
+    pub(crate) fn unrevoked(&self) -> Option<&Arc<Session>> {
+        match &self.0 {
+            Some((session, status)) if *status != SessionStatus::Revoked => Some(session),
+            _ => None,
+        }
     }
 }

@@ -21,6 +21,9 @@ impl Revocations {
             let result = self.check_call(list, subject, false).await;
             return result.is_ok_and(|cutoff| judge(session, cutoff) == Revoked);
         };
+        if cache.is_revoked_here(subject) {
+            return true;
+        }
         let known = cache.get(subject);
         let is_due = known.is_none_or(|answer| !answer.is_younger_than(self.refresh_time()));
         if is_due && cache.may_ask() {

@@ -6,7 +6,6 @@ use super::{CachedList, Revocations, with_timeout};
 use crate::clock::CLOCK_SKEW;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::Misconfigured;
-use crate::events::{log_other_sessions_ended, log_user_revoked};
 use crate::meter;
 use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
@@ -18,25 +17,44 @@ use crate::user::OpenId;
 /// The longest time that a list has to keep an entry, whatever the lifetime of a session.
 const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 impl Revocations {
-    /// Revokes one session, which can live for another `lifetime`.
+    /// Revokes one session, which can live for another `lifetime`. Its stamp may be unknown.
     pub(crate) async fn revoke_session(
         &self,
         user: &OpenId,
         id: SessionId,
+        stamp: Option<SystemTime>,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {
         let subject = Subject::new(self.digest_user(user), Some(id));
-        // Later than the stamp of a session that has replaced others.
-        let cutoff = now + 2 * CLOCK_SKEW;
-        let result = self.raise(subject, cutoff, lifetime).await;
+        let result = async {
+            let stamp = match stamp {
+                Some(stamp) => stamp,
+                None => self.latest_stamp(subject).await?,
+            };
+            self.raise(subject, stamp.max(now + CLOCK_SKEW), lifetime)
+                .await
+        };
+        let result = result.await;
         let cache = self.list.as_ref().and_then(|list| list.cache.as_ref());
         if let (Err(RevocationError::Failed), Some(cache)) = (result, cache) {
-            // At least this machine refuses it while the list is down.
-            cache.revoke(subject, cutoff);
+            cache.revoke_here(subject);
         }
         result
+    }
+
+    /// Returns the latest stamp that a session of this user can have, unless its machine's clock is
+    /// ahead.
+    async fn latest_stamp(&self, subject: Subject) -> Result<SystemTime, RevocationError> {
+        let Some(CachedList { list, .. }) = &self.list else {
+            return Err(RevocationError::NoList);
+        };
+        let call = async { list.latest_cutoff(subject).await };
+        let cutoff = note_revocation(with_timeout(self.timeout, call).await)?;
+        Ok(cutoff.map_or(SystemTime::UNIX_EPOCH, |cutoff| cutoff + MILLISECOND))
     }
 
     /// Revokes all sessions of a user that started up to now.
@@ -48,9 +66,7 @@ impl Revocations {
     ) -> Result<(), RevocationError> {
         let subject = Subject::new(self.digest_user(user), None);
         // The machine that started a session may have a clock ahead of this one.
-        self.raise(subject, now + CLOCK_SKEW, lifetime).await?;
-        log_user_revoked();
-        Ok(())
+        self.raise(subject, now + CLOCK_SKEW, lifetime).await
     }
 
     /// Ends all sessions of a user if this one has not ended. Returns the stamp of the session that
@@ -74,10 +90,9 @@ impl Revocations {
         let result = with_timeout(self.timeout, call).await;
         let cutoff = note_revocation(result)?.ok_or(RevocationError::SessionEnded)?;
         if let Some(cache) = cache {
-            cache.invalidate(Subject::new(*subject.user(), None));
+            cache.outdate(subject);
         }
-        log_other_sessions_ended();
-        Ok(cutoff + Duration::from_millis(1))
+        Ok(cutoff + MILLISECOND)
     }
 
     /// Like [`end_other_sessions`](Self::end_other_sessions), for a session that a login starts.
@@ -107,7 +122,7 @@ impl Revocations {
         let call = async { list.raise_cutoff(subject, cutoff, keep_for(lifetime)).await };
         note_revocation(with_timeout(self.timeout, call).await)?;
         if let Some(cache) = cache {
-            cache.invalidate(subject);
+            cache.outdate(subject);
         }
         Ok(())
     }

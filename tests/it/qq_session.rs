@@ -10,8 +10,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tower_qq_auth::{
-    OpenId, QqClient, QqSession, QqTokens, QqUser, SessionKeys, UnionId, Verdict,
-    session::SessionError,
+    OpenId, QqClient, QqSession, QqTokens, QqUser, SessionKeys, SignOut, UnionId, Verdict,
+    session::{SessionError, SessionId},
 };
 
 use crate::{
@@ -341,4 +341,58 @@ async fn debug_output_shows_no_tokens() {
         shown.starts_with("QqSession {") && !shown.contains("canary"),
         "{shown}"
     );
+}
+
+#[test]
+fn the_id_of_a_session_is_written_as_32_hex_digits() {
+    let id: SessionId = "0A14983ae332e8d89e40cc103202851a".parse().unwrap();
+    assert_eq!(id.to_string(), "0a14983ae332e8d89e40cc103202851a");
+    assert_eq!(format!("{id:?}"), id.to_string());
+    for text in [
+        "",
+        "0",
+        "0a14983ae332e8d89e40cc103202851",
+        "0a14983ae332e8d89e40cc103202851ab",
+        "+a14983ae332e8d89e40cc103202851a",
+        "0a14983ae332e8d89e40cc103202851g",
+        "0a14983ae332e8d89e40cc10320285小",
+    ] {
+        assert!(text.parse::<SessionId>().is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_cookie_for_tests_can_have_an_account() {
+    let site = Site::new();
+    let layer = site::layer(&site.qq);
+    let user = QqUser::new(OpenId::new("ANN").unwrap());
+    let cookie = layer.session_cookie_with_account(&user, "42", None);
+    let mut browser = site.browser().header("cookie", &cookie.unwrap());
+    browser.router = pages().layer(layer.clone());
+    assert_eq!(account(&mut browser).await, "42");
+    for account in [String::new(), "x".repeat(257)] {
+        let cookie = layer.session_cookie_with_account(&user, &account, None);
+        let error = cookie.unwrap_err().to_string();
+        assert!(error.contains("1 to 256 bytes"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn errors_and_changes_are_responses_by_themselves() {
+    let refuse = async |session: QqSession| session.with_account("").map(|_| ());
+    let change = async |session: QqSession| session.with_account("42");
+    let leave = async || SignOut;
+    let pages = Router::new()
+        .route("/refuse", get(refuse))
+        .route("/change", get(change))
+        .route("/leave", get(leave));
+    let site = Site::with_pages(|_| pages.merge(self::pages()), |layer| layer);
+    let mut browser = site.signed_in().await;
+    let reply = browser.get("/refuse").await;
+    assert_eq!(reply.status, 424);
+    assert!(reply.body.contains("1 to 256 bytes"), "{reply:?}");
+    assert_eq!(browser.get("/change").await.status, 200);
+    assert_eq!(account(&mut browser).await, "42");
+    assert_eq!(browser.get("/leave").await.status, 200);
+    assert!(browser.jar.is_empty());
 }

@@ -204,3 +204,43 @@ async fn with_an_intent_beside_it_the_return_to_holds_280_bytes() {
         assert!(!cookie.unwrap().contains("Max-Age"), "{end:?}");
     }
 }
+
+#[tokio::test]
+async fn the_button_of_a_failed_login_keeps_the_choice() {
+    let site = site_with(|layer| layer);
+    for (login, button) in [
+        (SHORT, "/auth/qq/login?remember=0"),
+        (
+            "/auth/qq/login?remember=0&return_to=/me",
+            "/auth/qq/login?remember=0&amp;return_to=/me",
+        ),
+        (
+            "/auth/qq/login?return_to=/me",
+            "/auth/qq/login?return_to=/me",
+        ),
+    ] {
+        let mut browser = site.browser();
+        let callback = browser.callback_from(&site.qq, login).await;
+        let (path, query) = callback.split_once('?').unwrap();
+        let state = query.split('&').find(|it| it.starts_with("state="));
+        let cancelled = format!("{path}?usercancel=1&{}", state.unwrap());
+        let page = browser.get(&cancelled).await;
+        assert!(page.body.contains(&format!("\"{button}\"")), "{page:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_with_an_intent_keeps_the_choice_of_its_session_unless_it_names_another() {
+    for (login, is_short) in [
+        ("/auth/qq/login?intent=bind", true),
+        ("/auth/qq/login?intent=bind&remember=1", false),
+        ("/auth/qq/login", false),
+    ] {
+        let site = site_with(|layer| layer);
+        let mut browser = signed_in(&site, SHORT).await;
+        browser = browser.header("sec-fetch-site", "same-origin");
+        let end = browser.sign_in(&site.qq, login).await;
+        let cookie = end.cookies().into_iter().find(|it| it.starts_with(SESSION));
+        assert_eq!(!cookie.unwrap().contains("Max-Age"), is_short, "{login}");
+    }
+}

@@ -26,6 +26,7 @@ use crate::{
 
 mod cache;
 mod connections;
+mod endings;
 mod logins;
 mod machines;
 mod others;

@@ -39,11 +39,15 @@ impl RedisRevocations {
     pub async fn check(&self) -> Result<(), ConfigError> {
         let use_once = tokio::time::timeout(TIMEOUT, self.use_once()).await;
         match use_once.unwrap_or_else(|_| Err(Failure::NoAnswer.into())) {
-            Ok(true) => tracing::warn!(
+            Ok(Some(true)) => tracing::warn!(
                 "Redis may evict revocations, which brings revoked sessions back: set its \
                  maxmemory-policy to noeviction"
             ),
-            Ok(false) => {}
+            Ok(Some(false)) => {}
+            Ok(None) => tracing::warn!(
+                "Redis does not show its maxmemory-policy, which must be noeviction: allow INFO, \
+                 or check it yourself"
+            ),
             Err(error) => {
                 let failure = self.find_failure(error).await;
                 let (text, advice) = (failure.text(), failure.advice());
@@ -64,7 +68,7 @@ impl RedisRevocations {
 
     /// Runs what a site runs, on a random user and session, and returns whether the server may
     /// evict them.
-    async fn use_once(&self) -> Result<bool, BoxError> {
+    async fn use_once(&self) -> Result<Option<bool>, BoxError> {
         const KEEP_FOR: Duration = Duration::from_secs(1);
         let random = Subject::random;
         if !self.server.is_cluster() {
@@ -87,14 +91,12 @@ impl RedisRevocations {
         Ok(self.may_evict().await)
     }
 
-    /// Returns `false` if the server does not tell.
-    async fn may_evict(&self) -> bool {
-        let Ok(mut connection) = self.server.connection().await else {
-            return false;
-        };
+    /// Returns `None` if the server does not tell.
+    async fn may_evict(&self) -> Option<bool> {
+        let mut connection = self.server.connection().await.ok()?;
         let mut info = redis::cmd("INFO");
         let info = info.arg("memory").query_async(&mut connection).await;
-        info.is_ok_and(|info| has_evicting_policy(&info))
+        info.ok().map(|info| has_evicting_policy(&info))
     }
 }
 

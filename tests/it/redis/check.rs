@@ -215,6 +215,12 @@ async fn warns_if_redis_may_evict_revocations() {
     redis.command("ACL SETUSER app on >pw ~* +@all -info").await;
     let without_info = redis.url().replace("//", "//app:pw@");
     assert_eq!(finding(&without_info).await, "ok");
+    let [warning] = &log.warnings()[..] else {
+        panic!("{}", log.text());
+    };
+    assert!(warning.contains("allow INFO"), "{warning}");
+
+    let log = Log::start();
     redis
         .command("CONFIG SET maxmemory-policy noeviction")
         .await;
