@@ -79,8 +79,9 @@ async fn axe_finds_no_accessibility_violation_on_any_page() {
     }
     let window = Window::open(CHINESE).await.unwrap();
     let mut examples = vec!["axum_login", "open_api", "tower_sessions"];
-    // Needs the feature.
+    // These need a feature.
     examples.extend(cfg!(feature = "revocation").then_some("sqlite_users"));
+    examples.extend(cfg!(feature = "redis").then_some("websocket"));
     for example in examples {
         let mut running = Running::start(example, &[("LISTEN", "127.0.0.1:0")]);
         window.goto(&running.printed("open").await).await;
