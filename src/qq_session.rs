@@ -175,9 +175,9 @@ impl QqSession {
     /// Ends all other sessions of the user, for "sign out on all other devices".
     ///
     /// Every cookie of the user ends, copies of this one too, and the returned session gets a new
-    /// id. A user is one openid: if an account of the app has several, revoke the others by
-    /// [`revoke_user`](crate::QqAuthLayer). The handler must return it as a part of its response,
-    /// or the user is signed out.
+    /// id. The handler must return that session as a part of its response, or the user is signed
+    /// out. A user is one openid: if an account of the app has several, revoke the others by
+    /// [`revoke_user`](crate::QqAuthLayer).
     ///
     /// ```
     /// use axum::response::{IntoResponse, Redirect};
