@@ -15,11 +15,12 @@ impl QqAuthLayerBuilder {
     ///
     /// The hook gets the [`QqLogin`] and the head of the callback request, whose extensions contain
     /// the [`QqUser`](crate::QqUser) and the [`QqSession`](crate::QqSession) from before, if any.
-    /// It returns a [`Verdict`]. If it fails or panics, the login ends as `app_failed` and the
-    /// error is logged, so keep tokens out of its text. The layer clones the hook for each login,
-    /// as axum clones handlers, so an `async move` closure can own a pool. Its error is `Box<dyn
-    /// Error + Send + Sync>`, into which `?` converts any other: for a function with an error type
-    /// of its own, return `Ok(admit(..).await?)`.
+    /// For [`begin`](crate::QqAuthLayer::begin) the head is empty. It returns a [`Verdict`]. If it
+    /// fails or panics, the login ends as `app_failed` and the error is logged, so keep tokens out
+    /// of its text. The layer clones the hook for each login, as axum clones handlers, so an `async
+    /// move` closure can own a pool. Its error is `Box<dyn Error + Send + Sync>`, into which `?`
+    /// converts any other: for a function with an error type of its own, return
+    /// `Ok(admit(..).await?)`.
     ///
     /// The hook runs once for each login, in a task of its own, and goes on if the browser leaves.
     /// It has the rest of [`login_timeout`](crate::QqAppBuilder::login_timeout). On timeout its

@@ -63,7 +63,8 @@ impl Verdict {
     /// Sets the app's own id of the user, 1 to 256 bytes, which
     /// [`QqSession::account`](crate::QqSession::account) returns from the first page on.
     ///
-    /// A longer or empty one fails the login as `app_failed`. A refused login ignores it.
+    /// A longer or empty one fails the login as `app_failed`. A refused login ignores it,
+    /// and so does a layer [`without_session`](crate::QqAuthLayerBuilder::without_session).
     pub fn with_account(mut self, account: impl Into<String>) -> Self {
         self.account = Some(account.into());
         self
@@ -72,7 +73,8 @@ impl Verdict {
     /// Ends all other sessions of the user, and keeps the one that this login starts.
     ///
     /// Needs a [revocation list](crate::QqAuthLayerBuilder::revocations): without one the login
-    /// ends as `misconfigured`. Of two such logins at once, one may be refused.
+    /// ends as `misconfigured`. Of two such logins at once, one may be refused. A user is one
+    /// openid: if an account has several, revoke the others.
     #[cfg(feature = "revocation")]
     pub fn end_other_sessions(mut self) -> Self {
         self.ends_other_sessions = true;
