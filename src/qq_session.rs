@@ -56,16 +56,12 @@ use crate::user::QqUser;
 #[must_use = "a changed session does nothing until it is a part of the response"]
 pub struct QqSession {
     site: Arc<Site>,
-    source: Source,
-    session: Arc<Session>,
-}
-
-#[derive(Clone)]
-enum Source {
-    /// The session of this request.
-    Request(Arc<Session>),
-    /// A new session; `true` once a response has set it.
-    Begun(Arc<AtomicBool>),
+    /// The session of the request, or a new one.
+    source: Arc<Session>,
+    /// The session with the app's changes, if there are any.
+    changed: Option<Arc<Session>>,
+    /// Of a new session: `true` once a response has set it.
+    is_set: Option<Arc<AtomicBool>>,
 }
 
 impl QqSession {
@@ -73,8 +69,9 @@ impl QqSession {
     pub(crate) fn of_request(site: &Arc<Site>, session: &Arc<Session>) -> Self {
         Self {
             site: Arc::clone(site),
-            source: Source::Request(Arc::clone(session)),
-            session: Arc::clone(session),
+            source: Arc::clone(session),
+            changed: None,
+            is_set: None,
         }
     }
 
@@ -82,14 +79,19 @@ impl QqSession {
     pub(crate) fn begun(site: &Arc<Site>, session: Session) -> Self {
         Self {
             site: Arc::clone(site),
-            source: Source::Begun(Arc::default()),
-            session: Arc::new(session),
+            source: Arc::new(session),
+            changed: None,
+            is_set: Some(Arc::default()),
         }
+    }
+
+    fn session(&self) -> &Arc<Session> {
+        self.changed.as_ref().unwrap_or(&self.source)
     }
 
     /// Returns the user.
     pub fn user(&self) -> &QqUser {
-        &self.session.user
+        &self.session().user
     }
 
     /// Returns the app's own id of the user, as [`with_account`](Self::with_account) or
@@ -98,31 +100,31 @@ impl QqSession {
     /// It says who the user is, never what they may do: copies of an older cookie hold the older
     /// value until they expire.
     pub fn account(&self) -> Option<&str> {
-        self.session.account.as_deref()
+        self.session().account.as_deref()
     }
 
     /// Returns QQ's tokens, if the layer has
     /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens).
     pub fn tokens(&self) -> Option<QqTokens> {
-        self.session.tokens(|| self.site.now())
+        self.session().tokens(|| self.site.now())
     }
 
     /// Returns the id of the session, which every renewal keeps.
     ///
     /// [`revoke_session`](crate::QqAuthLayer) ends the session by it.
     pub fn id(&self) -> SessionId {
-        self.session.id
+        self.session().id
     }
 
     /// Returns the time of the login.
     pub fn started_at(&self) -> SystemTime {
-        self.session.started_at()
+        self.session().started_at()
     }
 
     /// Returns the time at which the session ends unless a visit renews it. No visit moves it
     /// beyond the absolute end, by default 30 days after the login.
     pub fn expires_at(&self) -> SystemTime {
-        self.site.sessions.expires_at(&self.session)
+        self.site.sessions.expires_at(self.session())
     }
 
     /// Sets the app's own id of the user, 1 to 256 bytes.
@@ -197,13 +199,13 @@ impl QqSession {
     /// fails, the user may be signed out everywhere.
     #[cfg(feature = "revocation")]
     pub async fn end_other_sessions(self) -> Result<Self, RevocationError> {
-        let session = Session::clone(&self.session);
+        let session = Session::clone(self.session());
         let session = self
             .site
             .end_other_sessions(session, SessionId::random())
             .await?;
-        let session = Arc::new(session);
-        Ok(Self { session, ..self })
+        let changed = Some(Arc::new(session));
+        Ok(Self { changed, ..self })
     }
 
     /// Waits until the session is revoked or its absolute end is reached, for WebSockets and other
@@ -217,7 +219,7 @@ impl QqSession {
     /// [`end_other_sessions`](crate::QqSession) ends the connections of the session that called it
     /// as well, since it gets a new id.
     pub async fn ended(&self) {
-        let (site, session) = (&self.site, &self.session);
+        let (site, session) = (&self.site, self.session());
         loop {
             let left = site.sessions.ends_at(session).duration_since(site.now());
             let Some(left) = left.ok().filter(|left| !left.is_zero()) else {
@@ -232,11 +234,11 @@ impl QqSession {
 
     /// Returns `true` for a new session, which no request has yet.
     pub(crate) fn is_begun(&self) -> bool {
-        matches!(self.source, Source::Begun(_))
+        self.is_set.is_some()
     }
 
     pub(crate) fn into_session(self) -> Arc<Session> {
-        self.session
+        self.changed.unwrap_or(self.source)
     }
 
     /// Checks whether the response to a request with the session `of_request` may set this one. The
@@ -256,33 +258,28 @@ impl QqSession {
                 "another site may have caused the request (see its Sec-Fetch-Site and Origin)",
             );
         }
-        match &self.source {
-            Source::Request(source) if !of_request.is_some_and(|it| Arc::ptr_eq(it, source)) => {
-                Err("it belongs to another request")
-            }
-            Source::Begun(is_set) if is_set.swap(true, Relaxed) => {
+        let is_of_request = || of_request.is_some_and(|it| Arc::ptr_eq(it, &self.source));
+        match &self.is_set {
+            Some(is_set) if is_set.swap(true, Relaxed) => {
                 Err("another response has already set it")
             }
-            Source::Request(_) | Source::Begun(_) => Ok(self),
+            None if !is_of_request() => Err("it belongs to another request"),
+            Some(_) | None => Ok(self),
         }
     }
 
     /// Returns whether a response signs in a user by it, or changes who the user is.
     fn changes_user(&self) -> bool {
-        match &self.source {
-            Source::Request(source) => {
-                source.user != self.session.user || source.account != self.session.account
-            }
-            Source::Begun(_) => true,
-        }
+        let (source, session) = (&self.source, self.session());
+        self.is_begun() || source.user != session.user || source.account != session.account
     }
 
     fn change(self, change: impl FnOnce(&mut Session)) -> Result<Self, SessionError> {
-        let mut session = Session::clone(&self.session);
+        let mut session = Session::clone(self.session());
         change(&mut session);
         self.site.sessions.check_size(&session)?;
-        let session = Arc::new(session);
-        Ok(Self { session, ..self })
+        let changed = Some(Arc::new(session));
+        Ok(Self { changed, ..self })
     }
 }
 

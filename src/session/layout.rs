@@ -22,28 +22,34 @@ const PICTURE_HOSTS: [&str; 5] = [
     "https://q.qlogo.cn/",
     "https://qh.qlogo.cn/",
 ];
+const NO_PICTURE: u8 = u8::MAX;
 
-/// Version 2. The order of the fields is part of it. Times are milliseconds: `started_at` and that
-/// of tokens since the epoch, `stamp`, `ends` and `renewed` since `started_at`.
+const IS_REMEMBERED: u8 = 1;
+const PROFILE_COMPLETE: u8 = 2;
+
+/// Version 2. The order of the fields is part of it.
+///
+/// `started_at` and the end of tokens are milliseconds since the epoch. `stamp` counts milliseconds
+/// from `started_at`, `ends` and `renewed` seconds. Serde would read arrays in place of the slices
+/// one byte at a time.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Layout<'a> {
     version: u8,
-    id: [u8; 16],
-    /// The user on a revocation list. Without a list it only costs bytes.
-    user_digest: Option<[u8; 16]>,
+    id: &'a [u8],
+    #[serde(borrow)]
+    user_digest: Option<&'a [u8]>,
     started_at: u64,
     stamp: u64,
     ends: u64,
     renewed: u64,
-    is_remembered: bool,
+    flags: u8,
     #[serde(borrow)]
     openid: Id<'a>,
     #[serde(borrow)]
     unionid: Option<Id<'a>>,
     nickname: &'a str,
     #[serde(borrow)]
-    avatar: Option<(u8, &'a str)>,
-    profile_complete: bool,
+    avatar: (u8, &'a str),
     #[serde(borrow)]
     account: Option<&'a str>,
     #[serde(borrow)]
@@ -73,20 +79,26 @@ impl Layout<'_> {
     pub(super) fn write(session: &Session, avatar: Option<&str>) -> Vec<u8> {
         let user = &session.user;
         let since_start = |time: u64| time.saturating_sub(session.started_at);
+        let mut flags = 0;
+        if session.is_remembered {
+            flags |= IS_REMEMBERED;
+        }
+        if user.profile_complete() {
+            flags |= PROFILE_COMPLETE;
+        }
         let layout = Layout {
             version: VERSION,
-            id: *session.id.as_bytes(),
-            user_digest: session.user_digest,
+            id: session.id.as_bytes(),
+            user_digest: session.user_digest.as_ref().map(<[u8; 16]>::as_slice),
             started_at: session.started_at,
             stamp: since_start(session.stamp),
-            ends: since_start(session.sealed_end),
-            renewed: since_start(session.renewed_at),
-            is_remembered: session.is_remembered,
+            ends: since_start(session.sealed_end) / 1000,
+            renewed: since_start(session.renewed_at) / 1000,
+            flags,
             openid: Id::new(user.openid().as_str()),
             unionid: user.unionid().map(|id| Id::new(id.as_str())),
             nickname: user.nickname(),
-            avatar: avatar.map(split_picture),
-            profile_complete: user.profile_complete(),
+            avatar: avatar.map_or((NO_PICTURE, ""), split_picture),
             account: session.account.as_deref(),
             tokens: session.tokens.as_ref().map(|tokens| TokensLayout {
                 access_token: &tokens.access_token,
@@ -109,23 +121,28 @@ impl Layout<'_> {
             None => None,
         };
         let avatar = match layout.avatar {
-            Some((host, path)) => Some(join(PICTURE_HOSTS.get(usize::from(host))?, path)),
+            (NO_PICTURE, _) => None,
+            (host, path) => Some(join(PICTURE_HOSTS.get(usize::from(host))?, path)),
+        };
+        let user_digest = match layout.user_digest {
+            Some(digest) => Some(digest.try_into().ok()?),
             None => None,
         };
+        let seconds = |seconds: u64| seconds.saturating_mul(1000);
         Some(Session {
-            id: SessionId::from_bytes(layout.id),
-            user_digest: layout.user_digest,
+            id: SessionId::from_bytes(layout.id.try_into().ok()?),
+            user_digest,
             started_at: layout.started_at,
             stamp: since_start(layout.stamp),
-            sealed_end: since_start(layout.ends),
-            renewed_at: since_start(layout.renewed),
-            is_remembered: layout.is_remembered,
+            sealed_end: since_start(seconds(layout.ends)),
+            renewed_at: since_start(seconds(layout.renewed)),
+            is_remembered: layout.flags & IS_REMEMBERED != 0,
             user: QqUser::from_parts(
                 OpenId::new(layout.openid.to_text()).ok()?,
                 unionid,
                 layout.nickname,
                 avatar,
-                layout.profile_complete,
+                layout.flags & PROFILE_COMPLETE != 0,
             ),
             account: layout.account.map(str::to_owned),
             tokens: layout.tokens.map(|tokens| SessionTokens {

@@ -150,7 +150,7 @@ impl Sessions {
 
     /// Fails if a session does not fit into its cookie now and until it ends.
     pub(crate) fn check_size(&self, session: &Session) -> Result<(), SessionError> {
-        // The times take up to 11 characters more after some days.
+        // The times take up to 7 characters more after some days.
         self.write_with_room(session, 16).map(drop)
     }
 

@@ -50,15 +50,15 @@ fn browser_with(site: &Site, value: &str) -> Browser {
 mod cookies_of_version_0_1_0 {
     use super::*;
 
-    const PLAIN: &str = "7pAsJrSzZlewPcnLf5gZo2d1V-gsmeKMRawXGYK1kgMGqwAgg-foyrbZB3LOA219gVGVGDSuoYxIpT-a0olQ1IZI-srpKlkPnwpZPe6Y8k-G-6NdeCdvKiLBp7FpZMq-cY4uGwRjkfpyoZQ_Dw";
+    const PLAIN: &str = "4fVx-aooZDyNSzYVQtaFUu3_opFPVN9IefKQMQs7yXiowAFbzBXZ0_7acBWbSxM52f6FcW_1AZwjMs8sdTnw_rgQkA92C1qJHUDqiG85Jvku-IsSt5yCjMqx23aGchEvxy8Bl7b_ng4jgt4";
     /// Not remembered, with tokens, an account and a UnionID.
-    const FULL: &str = "WqZ-kkQrRZNgIVpbjErPIv_TxtFw4p7lTCvF6p3Ruo-vZR69WKQUaKO7HGfc9QGSztOaccZJPncq1eg6ZDXZXiMFmbaKg7jvFxFnfvjwKN8kbSNK-fJZ1Usuh2P0iWE7az2Tlc49lwUSSDyaFwa_uyVusRqLZi1inrCmGgGA4Ln395cqduwPy_96ZnzkUVdP7p4IwTW6bVmV2UiZI6Gpn-R8ki8PtSnvlyw11XtODzlkvkz7cQnwmay6bCs0nX5Sf3aSiFSEq7TNu6QoLam8UzA";
+    const FULL: &str = "7T-NGdyGmMLpDl7vvZWqp9-k9kDvkox-wxzJe-2tl2jd9gwb8gdDwSpWH9pcWk5aLJIb6URF-CC7AmKT3-Sgqzv7T2hKpq7mB1MQa-dzIVUPSlsyuj1uIZrD-20D6vsrhBC_uqkP9nbhWGZN5svp9OIBGQIwubnVv8CGyQTV2l7BNLPwgc3DwQqu_F-fretnNBI5fNYsSNcgkQmzqbwR67PyH69EJH9iOeAgnRUs7GnBHFsRPoAD0mkC3V3pU4II8uWUbhNyZZzYM4YE_N0B";
     /// With an openid and a picture of other shapes than those of QQ.
-    const ODD: &str = "rMCgM_NhpmqL_zVJcTfKZ0urWpOlx1GABCRZ4Qwv3blIbP57TQKSONzietq6gDEQmhjSlZc9GSP3m6C05wGQL0aVIDutmtqHcgp4qLUxqH5RtI755Dcm9yMQJfBTfK7JOtMJENoCIP79gAEs_cM9SVRYEMMk8EBRpN4QKSE5yWY";
+    const ODD: &str = "kSaUgTp_BvlGqLlITHKi1qGpmmUwrxs7aJI1oc-TemmMRVG2vjEvApCbQumFAmSmMCJRWgUYklm2mSKa6cec82J31hiZaEBCFsXp-XTj-XAPl-2DTGFyvrzOchQFzA5u3siuqMqg4gF0UqDzZMQkudcHefGZ_Xr4lbl2YgwM";
 
     /// `PLAIN`, from a layer with a revocation list.
     #[cfg(feature = "revocation")]
-    const LISTED: &str = "TGmWB2DOmB4PYh6VNkef9NwuFlQGKyqt3JQqV5-hIPnJiRQkBDFD82-y42GjCVXL5WHACtud4gvIQ2e22EBsnelnjSAujH-W9cbbNkZGVrL-PkEy1f0Y3v2bBH_CxW0b8PHpIN37NwtFUwsX_MgU02xPpI2tJN0IwztEkAM";
+    const LISTED: &str = "KXtdJ-QcR2nSHHjkel0aWJUAWuwe5OwbxDuDOCV8NY6B05p5MD_b0ngrLC3LS5z2u5rW0hkn7_ECiHWABM6YKfhR5qo80WSyJ_yErPTshCQLkcHzvbBYQj3xW1pisv_cVCsnpsZLioQnYToowxBgAjgyB0PXOVF8tMXHGA";
 
     #[tokio::test]
     async fn a_session_is_accepted_with_all_that_it_holds() {
