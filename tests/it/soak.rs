@@ -76,16 +76,22 @@ impl Tally {
             .await
     }
 
-    /// Disconnects once the code is at QQ, and does not come back.
+    /// Disconnects once the code is at QQ, and does not come back. A lost login is answered without
+    /// it.
     async fn leave(&self, browser: &mut Browser, qq: &MockQq) {
         let callback = self.start(browser, qq).await;
         let connection = browser.send(&callback, "").await;
         let code = Some(param(&callback, "code"));
         let is_sent = |call: &Call| call.endpoint == Endpoint::Token && call.param("code") == code;
-        while !qq.journal().iter().any(is_sent) {
-            yield_now().await;
+        let sent = async {
+            while !qq.journal().iter().any(is_sent) {
+                yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = sent => {}
+            answered = connection.readable() => answered.unwrap(),
         }
-        drop(connection);
     }
 
     /// Disconnects at any step of the login, and opens the callback again.
