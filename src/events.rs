@@ -43,7 +43,7 @@ pub(crate) fn log_abandoned(error: Option<&LoginError>, elapsed: Duration) {
 
 /// Logs and counts a login that failed, `elapsed` after its request arrived.
 pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
-    log_line(error, elapsed, None, 0);
+    log_line(error, elapsed, None, None);
 }
 
 /// Logs and counts a failure that costs a visitor nothing, since QQ was not called. `host` is the
@@ -60,7 +60,7 @@ pub(crate) fn log_stray(
         _ => error.clone(),
     };
     let kind = error.cause().map_or(error.kind().code(), StateCause::name);
-    match limit.admit(kind) {
+    match admit(limit, kind) {
         Some(left_out) => log_line(&error, elapsed, host, left_out),
         None => count_failure(&error, elapsed),
     }
@@ -69,8 +69,7 @@ pub(crate) fn log_stray(
 /// Logs and counts a session cookie that no key opens.
 pub(crate) fn log_unreadable_session(limit: &LogLimit) {
     meter::session_unreadable();
-    if let Some(left_out) = limit.admit("session") {
-        let left_out = (left_out > 0).then_some(left_out);
+    if let Some(left_out) = admit(limit, "session") {
         tracing::info!(
             left_out,
             "a session cookie does not open: it is forged, of another site, or of a key that was dropped"
@@ -80,8 +79,7 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
 
 /// Logs a logout. Without a revocation list the same cookie can be sent again and again.
 pub(crate) fn log_logout(limit: &LogLimit) {
-    if let Some(left_out) = limit.admit("logout") {
-        let left_out = (left_out > 0).then_some(left_out);
+    if let Some(left_out) = admit(limit, "logout") {
         tracing::info!(left_out, "signed out");
     }
 }
@@ -89,8 +87,7 @@ pub(crate) fn log_logout(limit: &LogLimit) {
 /// Logs a revocation. The app knows the user; the log has no identities.
 #[cfg(feature = "revocation")]
 pub(crate) fn log_user_revoked(limit: &LogLimit) {
-    if let Some(left_out) = limit.admit("revocation") {
-        let left_out = (left_out > 0).then_some(left_out);
+    if let Some(left_out) = admit(limit, "revocation") {
         tracing::info!(left_out, "revoked all sessions of a user");
     }
 }
@@ -98,20 +95,25 @@ pub(crate) fn log_user_revoked(limit: &LogLimit) {
 /// Logs that all sessions of a user ended but one.
 #[cfg(feature = "revocation")]
 pub(crate) fn log_other_sessions_ended(limit: &LogLimit) {
-    if let Some(left_out) = limit.admit("other_sessions") {
-        let left_out = (left_out > 0).then_some(left_out);
+    if let Some(left_out) = admit(limit, "other_sessions") {
         tracing::info!(left_out, "ended the other sessions of a user");
     }
 }
 
-fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: u64) {
+/// Returns whether a line may be written, and how many of its kind were left out since the last one,
+/// if any.
+fn admit(limit: &LogLimit, kind: &'static str) -> Option<Option<u64>> {
+    let left_out = limit.admit(kind)?;
+    Some((left_out > 0).then_some(left_out))
+}
+
+fn log_line(error: &LoginError, elapsed: Duration, host: Option<&str>, left_out: Option<u64>) {
     count_failure(error, elapsed);
     let outcome = error.kind().code();
     let cause = error.cause().map(StateCause::name);
     let elapsed_ms = as_millis(elapsed);
     let (step, qq_code) = (error.step(), error.qq_code());
     let support_code = error.support_code();
-    let left_out = (left_out > 0).then_some(left_out);
     // The level of an event is part of its static metadata.
     macro_rules! event {
         ($level:ident) => {
