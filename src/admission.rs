@@ -1,4 +1,4 @@
-//! Admitting a user whom QQ has confirmed: the app decides, and the session starts.
+//! Admitting a login that QQ has confirmed: the app decides, and the session starts.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -10,6 +10,8 @@ use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::hooks::on_login::{RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;
+#[cfg(feature = "revocation")]
+use crate::revocation::list::RevocationError;
 use crate::session::Session;
 use crate::session::error::check_account;
 use crate::session::id::SessionId;
@@ -66,16 +68,14 @@ impl ConfirmedLogin<'_> {
         if let Some(previous) = &self.previous {
             site.revocations.confirm_session(previous).await?;
         }
-        let mut session = self.start_session(id, accepted.account, check.stamp, started_at)?;
+        let session = self.start_session(id, accepted.account, check.stamp, started_at)?;
+        #[cfg(feature = "revocation")]
         if accepted.ends_other_sessions {
-            let lifetime = site.sessions.settings().limits.lifetime;
-            let ended =
-                site.revocations
-                    .end_other_sessions_at_login(&session, site.now(), lifetime);
-            session.set_stamp(ended.await?);
-        } else {
-            site.revocations.confirm_login(&openid, id, check).await?;
+            let ended = site.end_other_sessions(session, id).await;
+            let session = ended.map_err(into_login_error)?;
+            return Ok(self.admitted(Some(session), accepted.redirect_to));
         }
+        site.revocations.confirm_login(&session, check).await?;
         Ok(self.admitted(Some(session), accepted.redirect_to))
     }
 
@@ -138,5 +138,15 @@ impl ConfirmedLogin<'_> {
         let support_code = self.support_code;
         tracing::error!(support_code, "the on_login hook failed: {error}");
         LoginError::new(AppFailed, "the app's on_login hook failed")
+    }
+}
+
+/// Returns the error of a login that could not end the other sessions of its user.
+#[cfg(feature = "revocation")]
+fn into_login_error(error: RevocationError) -> LoginError {
+    match error {
+        RevocationError::SessionEnded => LoginError::revoked_meanwhile(),
+        RevocationError::NoList => LoginError::new(Misconfigured, error.to_string()),
+        RevocationError::Failed => LoginError::unverified(),
     }
 }

@@ -59,23 +59,8 @@ impl Revocations {
         Ok(())
     }
 
-    pub(crate) async fn confirm_login(
-        &self,
-        _: &OpenId,
-        _: SessionId,
-        _: LoginCheck,
-    ) -> Result<(), LoginError> {
+    pub(crate) async fn confirm_login(&self, _: &Session, _: LoginCheck) -> Result<(), LoginError> {
         Ok(())
-    }
-
-    /// No verdict asks for it without the feature.
-    pub(crate) async fn end_other_sessions_at_login(
-        &self,
-        session: &Session,
-        _: SystemTime,
-        _: Duration,
-    ) -> Result<SystemTime, LoginError> {
-        Ok(session.stamp())
     }
 
     pub(crate) async fn revoke_session(

@@ -124,6 +124,7 @@ impl Session {
         from_unix_millis(self.stamp)
     }
 
+    #[cfg(feature = "revocation")]
     pub(crate) fn set_stamp(&mut self, stamp: SystemTime) {
         self.stamp = unix_millis(stamp);
     }

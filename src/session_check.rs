@@ -14,7 +14,7 @@ use crate::config::ConfigError;
 use crate::hooks::panics::{catch_panic, catch_panics};
 use crate::meter;
 use crate::revocation::cache::{Answer, AnswerCache, CallError, CallResult};
-use crate::revocation::list::{ErasedList, RevocationList, UnreadableEntry};
+use crate::revocation::list::{ErasedList, RevocationList};
 use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
@@ -24,6 +24,8 @@ use crate::user::OpenId;
 mod connection;
 mod login;
 mod revoke;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The revocation list of a layer, if it has one, and how the layer uses it.
 pub(crate) struct Revocations {
@@ -239,15 +241,6 @@ async fn with_timeout<T>(
             is_outage: true,
             text: "no answer in time".to_owned(),
         }),
-    }
-}
-
-impl CallError {
-    fn new(error: BoxError) -> Self {
-        Self {
-            is_outage: !error.is::<UnreadableEntry>(),
-            text: error.to_string().escape_debug().to_string(),
-        }
     }
 }
 

@@ -15,8 +15,9 @@ use std::{
 
 use moka::sync::Cache;
 use tokio::{sync::watch, time::Instant};
+use tower::BoxError;
 
-use super::subject::Subject;
+use super::{list::UnreadableEntry, subject::Subject};
 
 /// Cached sessions; 100,000 take about 20 MB.
 const CAPACITY: u64 = 100_000;
@@ -36,6 +37,15 @@ pub(crate) struct CallError {
     pub(crate) is_outage: bool,
     /// One line for the log.
     pub(crate) text: String,
+}
+
+impl CallError {
+    pub(crate) fn new(error: BoxError) -> Self {
+        Self {
+            is_outage: !error.is::<UnreadableEntry>(),
+            text: error.to_string().escape_debug().to_string(),
+        }
+    }
 }
 
 pub(crate) struct AnswerCache {

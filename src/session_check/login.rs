@@ -1,47 +1,44 @@
-//! Logins and the revocation list: a revocation beats every login that asked
-//! the app before it.
+//! Logins and the revocation list: a revocation beats every login that asked the app before it.
 //!
 //! 1. When the user is known, and before the app is asked, the layer reads the user's cutoff. It
 //!    stamps the session later than that, so that older revocations do not end it.
 //! 2. Before the session starts, the layer reads the cutoff again. A change refuses the login.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use super::{CachedList, Revocations};
+use super::{CachedList, MILLISECOND, Revocations, judge};
 use crate::error::LoginError;
-use crate::revocation::cache::CallError;
 use crate::revocation::subject::Subject;
 use crate::session::Session;
+use crate::session::current::SessionStatus::Revoked;
 use crate::session::id::SessionId;
 use crate::user::OpenId;
+
+/// A cutoff, if there is one. `None` if the list is unavailable and the app accepts that.
+type ListAnswer = Option<Option<SystemTime>>;
 
 /// The list's answer at the start of a login.
 #[derive(Clone, Copy)]
 pub(crate) struct LoginCheck {
-    /// `None` if the list is unavailable and the app accepts that.
-    cutoff: Option<Option<SystemTime>>,
+    cutoff: ListAnswer,
     pub(crate) stamp: SystemTime,
 }
 
 impl Revocations {
-    /// Asks the list about a user whose login begins at `now`.
+    /// Asks the list about a user whose login begins at `now`. It asks about the session that the
+    /// login starts, so that its first request needs no call.
     pub(crate) async fn begin_login(
         &self,
         user: &OpenId,
         id: SessionId,
         now: SystemTime,
     ) -> Result<LoginCheck, LoginError> {
-        let cutoff = match self.ask_cutoff(user, id).await {
-            Ok(cutoff) => Some(cutoff),
-            Err(_) if self.accept_unverified => None,
-            Err(_) => return Err(LoginError::unverified()),
-        };
-        let later = |cutoff| cutoff + Duration::from_millis(1);
-        let stamp = cutoff
-            .flatten()
-            .map_or(now, |cutoff| now.max(later(cutoff)));
+        let subject = Subject::new(self.digest_user(user), Some(id));
+        let cutoff = self.ask_at_login(subject).await?;
+        let later = cutoff.flatten().map(|cutoff| cutoff + MILLISECOND);
+        let stamp = later.map_or(now, |later| now.max(later));
         Ok(LoginCheck { cutoff, stamp })
     }
 
@@ -49,48 +46,41 @@ impl Revocations {
     /// [`begin_login`](Self::begin_login).
     pub(crate) async fn confirm_login(
         &self,
-        user: &OpenId,
-        id: SessionId,
+        session: &Session,
         check: LoginCheck,
     ) -> Result<(), LoginError> {
-        match self.ask_cutoff(user, id).await {
-            Ok(cutoff) => {
-                let is_raised = check.cutoff.is_some_and(|before| cutoff > before);
-                if is_raised || cutoff >= Some(check.stamp) {
-                    return Err(LoginError::revoked_meanwhile());
-                }
-                Ok(())
-            }
-            Err(_) if self.accept_unverified => Ok(()),
-            Err(_) => Err(LoginError::unverified()),
-        }
+        self.confirm(session, check.cutoff).await
     }
 
     /// Fails if a session was revoked since its request arrived.
     pub(crate) async fn confirm_session(&self, session: &Session) -> Result<(), LoginError> {
-        match self.ask_cutoff(session.user.openid(), session.id).await {
-            Ok(cutoff) if cutoff >= Some(session.stamp()) => Err(LoginError::revoked_meanwhile()),
-            Ok(_) => Ok(()),
-            Err(_) if self.accept_unverified => Ok(()),
-            Err(_) => Err(LoginError::unverified()),
-        }
+        self.confirm(session, None).await
     }
 
-    /// Asks about the session that the login starts, so that its first request needs no call.
-    async fn ask_cutoff(
-        &self,
-        user: &OpenId,
-        id: SessionId,
-    ) -> Result<Option<SystemTime>, CallError> {
-        let Some(CachedList { list, cache }) = &self.list else {
-            return Ok(None);
+    async fn confirm(&self, session: &Session, before: ListAnswer) -> Result<(), LoginError> {
+        let Some(cutoff) = self.ask_at_login(self.subject(session)).await? else {
+            return Ok(());
         };
-        let subject = Subject::new(self.digest_user(user), Some(id));
+        let is_raised = before.is_some_and(|before| cutoff > before);
+        if is_raised || judge(session, cutoff) == Revoked {
+            return Err(LoginError::revoked_meanwhile());
+        }
+        Ok(())
+    }
+
+    async fn ask_at_login(&self, subject: Subject) -> Result<ListAnswer, LoginError> {
+        let Some(CachedList { list, cache }) = &self.list else {
+            return Ok(Some(None));
+        };
         let asked_at = Instant::now();
         let result = self.check_call(list, subject, true).await;
         if let Some(cache) = cache {
             cache.record(subject, asked_at, &result);
         }
-        result
+        match result {
+            Ok(cutoff) => Ok(Some(cutoff)),
+            Err(_) if self.accept_unverified => Ok(None),
+            Err(_) => Err(LoginError::unverified()),
+        }
     }
 }

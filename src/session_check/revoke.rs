@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{CachedList, Revocations, with_timeout};
+use super::{CachedList, MILLISECOND, Revocations, with_timeout};
 use crate::clock::CLOCK_SKEW;
-use crate::error::LoginError;
-use crate::error::LoginErrorKind::Misconfigured;
 use crate::meter;
 use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
@@ -16,8 +14,6 @@ use crate::user::OpenId;
 
 /// The longest time that a list has to keep an entry, whatever the lifetime of a session.
 const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl Revocations {
     /// Revokes one session, which can live for another `lifetime`. Its stamp may be unknown.
@@ -93,21 +89,6 @@ impl Revocations {
             cache.outdate(subject);
         }
         Ok(cutoff + MILLISECOND)
-    }
-
-    /// Like [`end_other_sessions`](Self::end_other_sessions), for a session that a login starts.
-    pub(crate) async fn end_other_sessions_at_login(
-        &self,
-        session: &Session,
-        now: SystemTime,
-        lifetime: Duration,
-    ) -> Result<SystemTime, LoginError> {
-        let stamp = self.end_other_sessions(session, now, lifetime).await;
-        stamp.map_err(|error| match error {
-            RevocationError::SessionEnded => LoginError::revoked_meanwhile(),
-            RevocationError::NoList => LoginError::new(Misconfigured, error.to_string()),
-            RevocationError::Failed => LoginError::unverified(),
-        })
     }
 
     async fn raise(
