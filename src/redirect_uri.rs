@@ -1,10 +1,8 @@
 //! The redirect URI, to which QQ sends users back. It names the site.
 
-use std::net::IpAddr;
-
-use http::{Uri, uri::Authority};
 use percent_encoding::percent_decode_str;
 
+use crate::absolute_url::AbsoluteUrl;
 use crate::config::{ConfigError, find_wrapping};
 use crate::local_path::REWRITTEN;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH};
@@ -87,14 +85,10 @@ impl RedirectUri {
                 "has a parameter in its query that QQ adds itself, such as code or state",
             );
         }
-        let scheme = if url.is_secure { "https" } else { "http" };
-        let default_port = if url.is_secure { ":443" } else { ":80" };
-        let authority = url.authority.as_str().to_ascii_lowercase();
-        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
         Ok(Self {
             is_secure: url.is_secure,
             has_port: url.authority.port().is_some(),
-            origin: format!("{scheme}://{authority}"),
+            origin: url.origin(),
             path: uri.path().to_owned(),
             text,
         })
@@ -134,47 +128,4 @@ fn punycode_domain(url: &str) -> Option<String> {
 #[cfg(not(feature = "reqwest"))]
 fn punycode_domain(_: &str) -> Option<String> {
     None
-}
-
-/// An http or https URL without user info.
-pub(crate) struct AbsoluteUrl {
-    pub(crate) is_secure: bool,
-    /// The host, and the port if there is one.
-    pub(crate) authority: Authority,
-    pub(crate) uri: Uri,
-}
-
-impl AbsoluteUrl {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let uri = Uri::try_from(text).ok().filter(|_| text.is_ascii())?;
-        let is_secure = match uri.scheme_str()? {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let authority = uri.authority()?.clone();
-        let host = authority.host();
-        if host.is_empty() || authority.as_str().contains('@') {
-            return None;
-        }
-        // `Uri` accepts a colon that no valid port follows.
-        let has_port = authority.as_str().len() > host.len();
-        if has_port && authority.port_u16().is_none() {
-            return None;
-        }
-        Some(Self {
-            is_secure,
-            authority,
-            uri,
-        })
-    }
-
-    pub(crate) fn is_loopback(&self) -> bool {
-        let host = self.authority.host();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost")
-            || host
-                .parse()
-                .is_ok_and(|address: IpAddr| address.is_loopback())
-    }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::app::QqApp;
+use crate::absolute_url::AbsoluteUrl;
 use crate::config::{ConfigError, find_wrapping};
-use crate::redirect_uri::{AbsoluteUrl, SETTING as REDIRECT_URI};
+use crate::redirect_uri::SETTING as REDIRECT_URI;
 
 pub(super) const ID: &str = "app id (QQ_APP_ID)";
 pub(super) const BASE_URL: &str = "base URL (QQ_BASE_URL)";

@@ -18,7 +18,7 @@ use super::{
     send_error::{SendError, root_cause},
     upstream::{Upstream, UpstreamError},
 };
-use crate::redirect_uri::AbsoluteUrl;
+use crate::absolute_url::AbsoluteUrl;
 
 const MAX_RESENDS: usize = 2;
 
