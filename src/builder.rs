@@ -17,6 +17,7 @@ use crate::layer::QqAuthLayer;
 use crate::log_limit::LogLimit;
 use crate::login_state::PendingLogins;
 use crate::logins::Logins;
+use crate::origins::Origins;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths};
 use crate::qq::client::QqClient;
 use crate::session::cookie::CookieScope;
@@ -48,6 +49,8 @@ pub struct QqAuthLayerBuilder {
     keys: SessionKeys,
     login_path: String,
     logout_path: String,
+    public_prefix: String,
+    trusted_origins: Vec<String>,
     cookie_prefix: String,
     session: SessionSettings,
     session_check: Revocations,
@@ -77,6 +80,8 @@ impl QqAuthLayer {
             keys,
             login_path: LOGIN_PATH.into(),
             logout_path: LOGOUT_PATH.into(),
+            public_prefix: String::new(),
+            trusted_origins: Vec::new(),
             cookie_prefix: "qq".into(),
             session: SessionSettings::default(),
             session_check: Revocations::default(),
@@ -107,6 +112,44 @@ impl QqAuthLayerBuilder {
     /// [`without_session`](Self::without_session).
     pub fn logout_path(mut self, path: impl Into<String>) -> Self {
         self.logout_path = path.into();
+        self
+    }
+
+    /// Sets the prefix that a proxy strips from every path, such as `/club` for a site at
+    /// `https://example.com/club`. By default there is none.
+    ///
+    /// Every URL that leaves the layer has the prefix: login URLs, links and redirects. No path that
+    /// arrives has it, so routes and the other paths of this builder are written without. A
+    /// `return_to` may have it, and gets it otherwise. The redirect URI must start with it:
+    /// `https://example.com/club/auth/qq/callback`. `X-Forwarded-Prefix` is not read.
+    ///
+    /// A prefix is no security boundary: cookies keep `Path=/`, so the apps of one host can read
+    /// and replace each other's. Each needs its own [`cookie_prefix`](Self::cookie_prefix).
+    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.public_prefix = prefix.into();
+        self
+    }
+
+    /// Trusts the pages of other origins, such as a front end at `https://www.example.com` in front
+    /// of an API at `https://api.example.com`. By default only the site's own origin is trusted.
+    ///
+    /// Logins may end at URLs of a trusted origin, and its scripts may start logins, sign out and
+    /// change the session. Name origins as browsers write them, without a path. They must be https,
+    /// except on loopback, and belong to the same site, which means the same registered domain:
+    /// cookies are `SameSite=Lax`, so browsers send them nowhere else. The app's CORS layer must
+    /// allow the origins as well, and credentials.
+    ///
+    /// ```
+    /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys};
+    /// # fn layer(app: QqApp, keys: SessionKeys) -> Result<QqAuthLayer, ConfigError> {
+    /// let qq = QqAuthLayer::builder(app, keys)
+    ///     .trusted_origins(["https://www.example.com", "https://m.example.com"])
+    ///     .build()?;
+    /// # Ok(qq)
+    /// # }
+    /// ```
+    pub fn trusted_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.trusted_origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
@@ -145,9 +188,12 @@ impl QqAuthLayerBuilder {
     pub fn build(self) -> Result<QqAuthLayer, ConfigError> {
         let mut errors = ConfigErrors::default();
         let paths = self.paths();
+        let redirect_uri = &self.client.app().redirect_uri;
+        errors.collect(paths.check_prefix(redirect_uri.path()));
         errors.collect(paths.check_login());
         errors.collect(paths.check_logout());
-        errors.collect(check_prefix(&self.cookie_prefix));
+        Origins::check(&self.trusted_origins, redirect_uri.as_str(), &mut errors);
+        errors.collect(check_cookie_prefix(&self.cookie_prefix));
         errors.collect(check_time("session idle time", self.session.limits.idle));
         errors.collect(check_time("session lifetime", self.session.limits.lifetime));
         #[cfg(feature = "revocation")]
@@ -168,6 +214,7 @@ impl QqAuthLayerBuilder {
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
+            origins: Origins::new(app.redirect_uri.origin(), &self.trusted_origins),
             sessions: Sessions::new(
                 &self.keys,
                 scope.clone(),
@@ -190,15 +237,19 @@ impl QqAuthLayerBuilder {
     }
 
     fn paths(&self) -> Paths {
+        let callback = self.client.app().redirect_uri.path();
+        let inner = callback.strip_prefix(self.public_prefix.as_str());
+        let inner = inner.filter(|path| path.starts_with('/'));
         Paths {
+            prefix: self.public_prefix.clone(),
             login: self.login_path.clone(),
-            callback: self.client.app().redirect_uri.path().to_owned(),
+            callback: inner.unwrap_or(callback).to_owned(),
             logout: self.keeps_sessions.then(|| self.logout_path.clone()),
         }
     }
 }
 
-fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
+fn check_cookie_prefix(prefix: &str) -> Result<(), ConfigError> {
     let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if (1..=32).contains(&prefix.len()) && prefix.bytes().all(is_allowed) {
         return Ok(());

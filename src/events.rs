@@ -77,6 +77,17 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
     }
 }
 
+/// Logs a request from a trusted origin that belongs to another site.
+pub(crate) fn log_origin_elsewhere(limit: &LogLimit) {
+    if let Some(left_out) = admit(limit, "origin_elsewhere") {
+        tracing::warn!(
+            left_out,
+            "a trusted origin belongs to another site, so browsers do not send the session there: \
+             use a subdomain of the same domain, or a proxy"
+        );
+    }
+}
+
 /// Logs a logout. Without a revocation list the same cookie can be sent again and again.
 pub(crate) fn log_logout(limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "logout") {

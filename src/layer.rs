@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::config::ConfigError;
 #[cfg(feature = "revocation")]
 use crate::events::log_user_revoked;
-use crate::login_state::Intent;
+use crate::login_state::{Intent, PendingLogin};
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
@@ -46,20 +46,23 @@ impl QqAuthLayer {
         &self.site.client
     }
 
-    /// Returns the path of the redirect URI. With
+    /// Returns the path of the redirect URI, without the
+    /// [public prefix](crate::QqAuthLayerBuilder::public_prefix). With
     /// [`forward_callback`](crate::QqAuthLayerBuilder::forward_callback), route the app's handler
     /// there.
     pub fn callback_path(&self) -> &str {
         &self.site.paths.callback
     }
 
-    /// Returns the login URL that leads back to `return_to`. Anything but a path of the site, or a
-    /// path of the layer, becomes `/`.
+    /// Returns the login URL that leads back to `return_to`, a path of the site or a URL of a
+    /// [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). Anything else becomes `/`, and
+    /// so does a path of the layer.
     ///
     /// A login keeps at least 280 bytes of it, where an escaped byte such as `%E4` counts as one. A
-    /// longer one loses its query, and becomes `/` if its path alone is too long.
+    /// longer one loses its query, and becomes the home page if its path alone is too long.
     pub fn login_url(&self, return_to: &str) -> String {
-        self.site.login_url(&self.site.return_to(return_to), true)
+        let login = PendingLogin::to(self.site.return_to(return_to));
+        self.site.login_url(&login)
     }
 
     /// Returns the URL of a login with an intent, such as `bind`: see
@@ -92,7 +95,7 @@ impl QqAuthLayer {
             let problem = "must be a word of 1 to 32 characters of [0-9A-Za-z_-]";
             return Err(ConfigError::with_value("intent", problem, intent));
         }
-        let login = &self.site.paths.login;
+        let login = self.site.paths.public_login();
         let return_to = self.site.return_to(return_to);
         let return_to = encode_path(return_to.as_str());
         Ok(format!("{login}?intent={intent}&return_to={return_to}"))

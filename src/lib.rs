@@ -340,6 +340,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
 
+mod absolute_url;
 mod admission;
 mod builder;
 mod clock;
@@ -367,6 +368,7 @@ mod meter;
 mod meter;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod origins;
 mod paths;
 mod percent;
 mod qq;

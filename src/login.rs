@@ -59,8 +59,9 @@ impl QqLogin {
         &self.tokens
     }
 
-    /// Returns the path at which the login ends. It is `/` for the login of a bare
-    /// [`QqClient`](crate::QqClient).
+    /// Returns the page at which the login ends: a path of the site, or a URL of a
+    /// [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). It is `/` for the login of a
+    /// bare [`QqClient`](crate::QqClient).
     pub fn return_to(&self) -> &str {
         &self.return_to
     }

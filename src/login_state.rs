@@ -51,6 +51,20 @@ pub(crate) struct PendingLogin {
     pub(crate) intent: Option<Intent>,
     /// `false` if the session is to end with the browser.
     pub(crate) is_remembered: bool,
+    /// `true` if it ends in a window of its own.
+    pub(crate) is_popup: bool,
+}
+
+impl PendingLogin {
+    /// Creates a remembered login without an intent that ends at `return_to`.
+    pub(crate) fn to(return_to: ReturnTo) -> Self {
+        Self {
+            return_to,
+            intent: None,
+            is_remembered: true,
+            is_popup: false,
+        }
+    }
 }
 
 /// The purpose of a login that changes an account, such as `bind`.
@@ -69,20 +83,17 @@ pub(crate) struct OpenedLogin {
     pub(crate) key: StateKey,
 }
 
-/// An unknown or expired state, with the destination if the login has merely expired.
+/// An unknown or expired state.
 pub(crate) struct UnknownState {
     pub(crate) cause: StateCause,
-    pub(crate) return_to: ReturnTo,
-    pub(crate) is_remembered: bool,
+    /// The login, if it has merely expired.
+    pub(crate) login: Option<PendingLogin>,
 }
 
-impl UnknownState {
-    pub(crate) fn new(cause: StateCause) -> Self {
-        Self {
-            cause,
-            return_to: ReturnTo::home(),
-            is_remembered: true,
-        }
+impl From<StateCause> for UnknownState {
+    fn from(cause: StateCause) -> Self {
+        let login = None;
+        Self { cause, login }
     }
 }
 
@@ -106,7 +117,7 @@ impl PendingLogins {
     pub(crate) fn start(
         &self,
         headers: &HeaderMap,
-        login: PendingLogin,
+        login: &PendingLogin,
         now: SystemTime,
     ) -> (String, HeaderValue) {
         let now = tenths(now);
@@ -117,42 +128,47 @@ impl PendingLogins {
         // it.
         let newest = ages.iter().flatten().min();
         let age = newest.map_or(SKEW, |age| age.saturating_sub(1).min(SKEW));
-        let cookie = LoginCookie {
-            started_at: now.wrapping_add(SKEW).wrapping_sub(age),
-            login,
-        };
-        let value = self.seal.seal(&slot.context, &cookie.write(slot.room()));
+        let started_at = now.wrapping_add(SKEW).wrapping_sub(age);
+        let content = LoginCookie::write(started_at, login, slot.room());
+        let value = self.seal.seal(&slot.context, &content);
         let state = format!("{number}{}", url_safe(&state_key(value.as_bytes())));
         let cookie = self.scope.set(&slot.name, &value, Some(LIFETIME.as_secs()));
         (state, cookie)
     }
 
-    /// Returns the login of this state if this browser started it.
+    /// Returns the login of this state if this browser started it. `resolve` checks the
+    /// `return_to`, since the settings may have changed.
     pub(crate) fn open(
         &self,
         headers: &HeaderMap,
         state: &str,
         now: SystemTime,
+        resolve: impl FnOnce(&str) -> ReturnTo,
     ) -> Result<OpenedLogin, UnknownState> {
-        let unknown = UnknownState::new;
         let state = self.parse_state(state);
-        let (slot, key) = state.ok_or_else(|| unknown(StateCause::Forged))?;
+        let (slot, key) = state.ok_or(StateCause::Forged)?;
         let value = self.values(headers)[slot.number];
-        let value = value.ok_or_else(|| unknown(StateCause::NoCookie))?;
+        let value = value.ok_or(StateCause::NoCookie)?;
         let cookie = self.unseal(slot, value);
-        let cookie = cookie.ok_or_else(|| unknown(StateCause::UnknownKey))?;
+        let cookie = cookie.ok_or(StateCause::UnknownKey)?;
         if verify_slices_are_equal(&state_key(value), &key).is_err() {
-            return Err(unknown(StateCause::Forged));
+            return Err(StateCause::Forged.into());
         }
-        if cookie.age(tenths(now)).is_none() {
+        let is_expired = cookie.age(tenths(now)).is_none();
+        let login = PendingLogin {
+            return_to: resolve(&ReturnTo::expand(&cookie.return_to)),
+            intent: cookie.intent,
+            is_remembered: cookie.is_remembered,
+            is_popup: cookie.is_popup,
+        };
+        if is_expired {
             return Err(UnknownState {
                 cause: StateCause::Expired,
-                return_to: cookie.login.return_to,
-                is_remembered: cookie.login.is_remembered,
+                login: Some(login),
             });
         }
         Ok(OpenedLogin {
-            login: cookie.login,
+            login,
             removal: self.scope.remove(&slot.name),
             key,
         })
@@ -202,37 +218,45 @@ fn state_key(value: &[u8]) -> StateKey {
 
 /// Beside the length of the intent, which is at most 32.
 const NOT_REMEMBERED: u8 = 0x80;
+const POPUP: u8 = 0x40;
 
-/// The content of a login cookie: the time of the start, the length of the intent, the intent, and
-/// then `return_to`.
+/// The content of a login cookie: the time of the start, the length of the intent with two flags,
+/// the intent, and then `return_to`.
 struct LoginCookie {
     /// In tenths of a second.
     started_at: u32,
-    login: PendingLogin,
+    intent: Option<Intent>,
+    is_remembered: bool,
+    is_popup: bool,
+    /// As [`ReturnTo::to_bytes`] packs it.
+    return_to: Vec<u8>,
 }
 
 impl LoginCookie {
     /// Returns at most `room` bytes.
-    fn write(&self, room: usize) -> Vec<u8> {
-        let mut bytes = self.started_at.to_be_bytes().to_vec();
-        let intent = self.login.intent.as_ref();
-        let mut length = intent.map_or(0, |intent| intent.name.len() as u8);
-        if !self.login.is_remembered {
-            length |= NOT_REMEMBERED;
+    fn write(started_at: u32, login: &PendingLogin, room: usize) -> Vec<u8> {
+        let mut bytes = started_at.to_be_bytes().to_vec();
+        let intent = login.intent.as_ref();
+        let mut first = intent.map_or(0, |intent| intent.name.len() as u8);
+        if !login.is_remembered {
+            first |= NOT_REMEMBERED;
         }
-        bytes.push(length);
+        if login.is_popup {
+            first |= POPUP;
+        }
+        bytes.push(first);
         if let Some(intent) = intent {
             intent.write(&mut bytes);
         }
         let room = room.saturating_sub(bytes.len());
-        bytes.extend(self.login.return_to.to_bytes(room));
+        bytes.extend(login.return_to.to_bytes(room));
         bytes
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (started_at, bytes) = bytes.split_first_chunk()?;
-        let (&length, bytes) = bytes.split_first()?;
-        let (intent, bytes) = match length & !NOT_REMEMBERED {
+        let (&first, bytes) = bytes.split_first()?;
+        let (intent, bytes) = match first & !(NOT_REMEMBERED | POPUP) {
             0 => (None, bytes),
             length => {
                 let (intent, bytes) = Intent::read(length, bytes)?;
@@ -241,11 +265,10 @@ impl LoginCookie {
         };
         Some(Self {
             started_at: u32::from_be_bytes(*started_at),
-            login: PendingLogin {
-                return_to: ReturnTo::from_bytes(bytes),
-                intent,
-                is_remembered: length & NOT_REMEMBERED == 0,
-            },
+            intent,
+            is_remembered: first & NOT_REMEMBERED == 0,
+            is_popup: first & POPUP != 0,
+            return_to: bytes.to_vec(),
         })
     }
 

@@ -19,6 +19,8 @@ pub(crate) enum Topic {
     /// A frame whose page needs a signed-in user.
     Frame,
     Logout,
+    /// The popup of a login that succeeded.
+    Popup,
     WrongMethod,
 }
 
@@ -50,6 +52,14 @@ impl Message {
             Language::English => english(topic),
         };
         Self { title, text }
+    }
+}
+
+/// Returns the text for a program that used a wrong method.
+pub(crate) fn wrong_method(allow: &str, language: Language) -> String {
+    match language {
+        Language::Chinese => format!("这个网址只接受 {allow} 请求。"),
+        Language::English => format!("This address answers {allow} only."),
     }
 }
 
@@ -123,6 +133,7 @@ fn chinese(topic: Topic) -> Texts {
         Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出了点问题，你并没有退出登录。请稍后重试。"),
         Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页会在整个窗口中打开。"),
         Topic::Logout => ("退出登录", "确定要退出本站的登录吗？"),
+        Topic::Popup => ("QQ 登录已完成", "这个窗口可以关闭了。如果它没有自动关闭，原来的页面也没有变化，请点击按钮继续。"),
         Topic::WrongMethod => ("无法打开这个页面", "这个网址不能这样访问，可能是网站上的按钮或表单有误。请返回首页重新操作。"),
     }
 }
@@ -160,6 +171,7 @@ fn english(topic: Topic) -> Texts {
         Topic::Failure(Kind::SessionUnverified) => ("Your login cannot be checked", "The login service of this site has a problem right now. You are not signed out. Please try again later."),
         Topic::Frame => ("Please sign in", "You need to sign in to see this. The login opens in the whole window."),
         Topic::Logout => ("Sign out", "Press the button to sign out of this site."),
+        Topic::Popup => ("Done", "You can close this window. If the page that opened it has not changed, press the button to go on."),
         Topic::WrongMethod => ("This page cannot be opened", "This address does not work this way; a button or form of the site may be wrong. Please go back to the site."),
     }
 }

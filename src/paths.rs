@@ -1,4 +1,6 @@
-//! The paths that the layer answers.
+//! The paths that the layer answers, and the prefix under which the public sees them.
+
+use std::borrow::Cow;
 
 use crate::config::ConfigError;
 use crate::local_path::{REWRITTEN, is_local_path};
@@ -11,9 +13,11 @@ pub(crate) const LOGOUT_PATH: &str = "/auth/qq/logout";
 /// A login URL has room for a `return_to` besides.
 const MAX_LEN: usize = 256;
 
-/// The paths of one layer.
+/// The paths of one layer, as requests have them: without the prefix that a proxy strips.
 #[derive(Debug)]
 pub(crate) struct Paths {
+    /// Starts the path of every URL that leaves the layer. Empty by default.
+    pub(crate) prefix: String,
     pub(crate) login: String,
     pub(crate) callback: String,
     /// `None` if the app keeps the sessions.
@@ -42,6 +46,57 @@ impl Paths {
         }
     }
 
+    /// Finds the route with this path, with the prefix or without it.
+    pub(crate) fn find_public(&self, path: &str) -> Option<Route> {
+        let inner = path.strip_prefix(self.prefix.as_str());
+        self.find(path).or_else(|| self.find(inner?))
+    }
+
+    /// Returns the path as the public sees it.
+    pub(crate) fn publish(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
+    /// Returns whether a path starts with the segments of the prefix.
+    pub(crate) fn has_prefix(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.prefix.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+    }
+
+    /// Returns a path with the prefix. It may have it already.
+    pub(crate) fn with_prefix<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        match self.has_prefix(path) {
+            true => Cow::Borrowed(path),
+            false => Cow::Owned(self.publish(path)),
+        }
+    }
+
+    /// Returns the public path of the home page.
+    pub(crate) fn home(&self) -> String {
+        self.publish("/")
+    }
+
+    /// Returns the public path that starts a login.
+    pub(crate) fn public_login(&self) -> String {
+        self.publish(&self.login)
+    }
+
+    pub(crate) fn check_prefix(&self, redirect_path: &str) -> Result<(), ConfigError> {
+        let prefix = &self.prefix;
+        let problem = if prefix.is_empty() {
+            return Ok(());
+        } else if !is_plain(prefix) || prefix.ends_with('/') {
+            "must be a plain path such as /club, without a slash at the end"
+        } else if self.callback == redirect_path {
+            "must start the path of the redirect URI"
+        } else if self.callback == "/" {
+            "must be shorter than the path of the redirect URI"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::with_value("public prefix", problem, prefix))
+    }
+
     pub(crate) fn check_login(&self) -> Result<(), ConfigError> {
         self.check("login path", &self.login)
     }
@@ -58,12 +113,7 @@ impl Paths {
     }
 
     fn check(&self, setting: &str, path: &str) -> Result<(), ConfigError> {
-        let is_plain = (2..=MAX_LEN).contains(&path.len())
-            && is_local_path(path)
-            && path.bytes().all(|byte| byte.is_ascii_graphic())
-            && !path.contains(['?', '#'])
-            && !path.contains(REWRITTEN);
-        let problem = if !is_plain {
+        let problem = if !is_plain(path) {
             "must be a plain path such as /auth/qq/login"
         } else if path == self.callback {
             "must differ from the path of the redirect URI"
@@ -72,4 +122,12 @@ impl Paths {
         };
         Err(ConfigError::with_value(setting, problem, path))
     }
+}
+
+fn is_plain(path: &str) -> bool {
+    (2..=MAX_LEN).contains(&path.len())
+        && is_local_path(path)
+        && path.bytes().all(|byte| byte.is_ascii_graphic())
+        && !path.contains(['?', '#'])
+        && !path.contains(REWRITTEN)
 }

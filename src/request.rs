@@ -1,6 +1,6 @@
-//! Reading a request: its head, its client, its origin, its query.
+//! Reading a request: its head, its client, the page that caused it, its query.
 
+pub(crate) mod caller;
 pub(crate) mod head;
-pub(crate) mod origin;
 pub(crate) mod query;
 pub(crate) mod requester;

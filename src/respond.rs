@@ -7,8 +7,10 @@ use crate::hooks::failure_page::{Failure, FailurePage};
 use crate::language::Language;
 use crate::request::requester::{Requester, RequesterKind};
 
+mod csp;
 pub(crate) mod headers;
 mod page;
+pub(crate) mod popup;
 mod problem;
 pub(crate) mod response;
 
@@ -28,6 +30,8 @@ pub(crate) fn render_failure(
         // A prefetch seldom accepts HTML by name, and it is no failure that an app would count.
         (LoginErrorKind::Prefetch, _) => page::render_failure_page(failure),
         (_, RequesterKind::Program) => with_type(PROBLEM, problem::render_problem(failure)),
+        // The app's page would not tell the outcome to the page that opened the popup.
+        _ if failure.is_popup => page::render_failure_page(failure),
         _ => match app_page.and_then(|page| page.render(failure)) {
             Some(response) => page::wrap_app_page(response),
             None => page::render_failure_page(failure),
@@ -45,20 +49,26 @@ pub(crate) fn render_failure(
 pub(crate) fn method_not_allowed(
     allow: &'static str,
     requester: Requester,
+    home: &str,
     language: Language,
 ) -> LayerResponse {
     let response = if requester.wants_page() {
-        page::render_wrong_method(language)
+        page::render_wrong_method(home, language)
     } else {
-        with_type(PROBLEM, problem::render_wrong_method(allow))
+        with_type(PROBLEM, problem::render_wrong_method(allow, language))
     };
     with_allow(response, allow)
 }
 
 /// Answers a browser that navigates to the logout path: a page with a button that posts to
 /// `action`.
-pub(crate) fn logout_page(action: &str, language: Language) -> LayerResponse {
-    with_allow(page::render_logout(action, language), "POST")
+pub(crate) fn logout_page(action: &str, home: &str, language: Language) -> LayerResponse {
+    with_allow(page::render_logout(action, home, language), "POST")
+}
+
+/// Answers the popup of a login that succeeded. Its button leads to `url`.
+pub(crate) fn popup_page(url: &str, language: Language) -> LayerResponse {
+    page::render_popup(url, language)
 }
 
 fn with_allow(mut response: LayerResponse, allow: &'static str) -> LayerResponse {

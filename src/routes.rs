@@ -12,10 +12,11 @@ use http::Method;
 use http::uri::PathAndQuery;
 
 use crate::error::LoginError;
-use crate::events::log_unreadable_session;
+use crate::events::{log_origin_elsewhere, log_unreadable_session};
 use crate::hooks::failure_page::Retry;
 use crate::paths::Route;
 use crate::percent::header_safe;
+use crate::request::caller::Caller;
 use crate::request::head::RequestHead;
 use crate::request::requester::{Purpose, Requester, preferred_language};
 use crate::respond::{logout_page, method_not_allowed};
@@ -32,6 +33,7 @@ mod failure;
 pub(crate) mod finish;
 mod login;
 mod logout;
+mod popup;
 mod require_login;
 mod run;
 mod user;
@@ -41,7 +43,10 @@ use self::{action::Action, context::RequestContext, failure::show_failure};
 /// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the
 /// layer.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
-    let requester = Requester::of(head.method, head.headers, site.origin());
+    let requester = Requester::of(head.method, head.headers, &site.origins);
+    if requester.caller == Caller::TrustedElsewhere {
+        log_origin_elsewhere(&site.log_limit);
+    }
     let current = match has_own_cookies {
         true => read_session(site, head),
         false => Ok(CurrentSession::NONE),
@@ -108,9 +113,10 @@ fn answer(
     // Only a few answers need it here: login, callback and logout read it themselves.
     let language = || preferred_language(head.headers);
     let page = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let page = site.paths.publish(page);
     if head.method == Method::GET && requester.purpose == Purpose::Prefetch {
         let error = LoginError::prefetch();
-        let page = header_safe(page).to_string();
+        let page = header_safe(&page).to_string();
         let retry = Retry::Page(&page);
         return Action::Respond(show_failure(site, requester, language(), &error, retry));
     }
@@ -121,11 +127,15 @@ fn answer(
         (Route::Callback, &Method::GET) => callback::finish_login(site, head, requester, current),
         (Route::Logout, &Method::POST) => logout::end_session(site, head, requester, current),
         (Route::Logout, &Method::GET | &Method::HEAD) if requester.wants_page() => {
-            Action::Respond(logout_page(page, language()))
+            Action::Respond(logout_page(&page, &site.paths.home(), language()))
         }
-        (Route::Logout, _) => Action::Respond(method_not_allowed("POST", requester, language())),
-        (Route::Login | Route::Callback, _) => {
-            Action::Respond(method_not_allowed("GET", requester, language()))
+        (route, _) => {
+            let allow = match route {
+                Route::Logout => "POST",
+                Route::Login | Route::Callback => "GET",
+            };
+            let home = site.paths.home();
+            Action::Respond(method_not_allowed(allow, requester, &home, language()))
         }
     }
 }

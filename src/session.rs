@@ -28,11 +28,12 @@
 //!    is removed, a `SignOut` as well.
 //! 6. The account says who the user is in the app, never what they may do: copies of an older
 //!    cookie hold the older account until they expire.
-//! 7. A request that another site may have caused cannot change the user. `begin`, `with_account`
-//!    and `with_user` set nothing, and are an error in the log, if its `Sec-Fetch-Site` is neither
-//!    `same-origin` nor `none`, or its `Origin` is not the site's (a request without both passes).
-//!    `Origin: null` counts as the site's only beside `Sec-Fetch-Site: same-origin`. A callback is
-//!    exempt, since its state proves that this browser started the login.
+//! 7. A request that another site may have caused cannot change the user: `begin`, `with_account`
+//!    and `with_user` set nothing, and are an error in the log. It passes with `Sec-Fetch-Site:
+//!    same-origin`; with one `Origin` that is the site's or
+//!    [trusted](crate::QqAuthLayerBuilder::trusted_origins), unless `Sec-Fetch-Site` is
+//!    `cross-site`; and without `Origin` if `Sec-Fetch-Site` is `none` or missing, since no page
+//!    has sent it then. A callback is exempt: its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.

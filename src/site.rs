@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use http::HeaderValue;
+use http::{HeaderValue, uri::PathAndQuery};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
@@ -13,8 +13,9 @@ use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
 use crate::log_limit::LogLimit;
-use crate::login_state::PendingLogins;
+use crate::login_state::{PendingLogin, PendingLogins};
 use crate::logins::Logins;
+use crate::origins::Origins;
 use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
@@ -32,6 +33,7 @@ use crate::session_check::Revocations;
 pub(crate) struct Site {
     pub(crate) client: QqClient,
     pub(crate) paths: Paths,
+    pub(crate) origins: Origins,
     pub(crate) sessions: Sessions,
     pub(crate) pending_logins: PendingLogins,
     pub(crate) revocations: Revocations,
@@ -52,28 +54,42 @@ impl Site {
         (self.clock)()
     }
 
-    pub(crate) fn origin(&self) -> &str {
-        self.client.app().redirect_uri.origin()
-    }
-
-    /// Returns the given path, or `/` if it is not one of the site.
+    /// Returns the page that this `return_to` names, or the home page if it is not allowed.
     pub(crate) fn return_to(&self, given: &str) -> ReturnTo {
-        ReturnTo::new(given, &self.paths).unwrap_or_else(ReturnTo::home)
+        ReturnTo::new(given, &self.paths, &self.origins).unwrap_or_else(|| self.home())
     }
 
-    /// Returns the URL that starts a login which ends at `return_to`.
-    pub(crate) fn login_url(&self, return_to: &ReturnTo, is_remembered: bool) -> String {
-        let login = &self.paths.login;
-        let return_to = match *return_to == ReturnTo::home() {
-            true => String::new(),
-            false => format!("return_to={}", encode_path(return_to.as_str())),
-        };
-        match (is_remembered, return_to.as_str()) {
-            (true, "") => login.clone(),
-            (true, return_to) => format!("{login}?{return_to}"),
-            (false, "") => format!("{login}?remember=0"),
-            (false, return_to) => format!("{login}?remember=0&{return_to}"),
-        }
+    /// Returns the page of a request, whose path has no public prefix.
+    pub(crate) fn requested_page(&self, page: &PathAndQuery) -> ReturnTo {
+        ReturnTo::requested(page.as_str(), &self.paths).unwrap_or_else(|| self.home())
+    }
+
+    /// Returns the page with this URL, as a header of the request names it.
+    pub(crate) fn page_of(&self, url: &HeaderValue) -> ReturnTo {
+        let url = url.to_str().unwrap_or_default();
+        ReturnTo::of_page(url, &self.paths, &self.origins).unwrap_or_else(|| self.home())
+    }
+
+    pub(crate) fn home(&self) -> ReturnTo {
+        ReturnTo::home(&self.paths)
+    }
+
+    /// Returns the URL that starts such a login. An intent is left out.
+    pub(crate) fn login_url(&self, login: &PendingLogin) -> String {
+        let return_to = (login.return_to != self.home())
+            .then(|| format!("return_to={}", encode_path(login.return_to.as_str())));
+        let parameters = [
+            login.is_popup.then(|| "popup=1".to_owned()),
+            (!login.is_remembered).then(|| "remember=0".to_owned()),
+            return_to,
+        ];
+        let query: Vec<String> = parameters.into_iter().flatten().collect();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!(
+            "{}{separator}{}",
+            self.paths.public_login(),
+            query.join("&")
+        )
     }
 
     /// Returns whether a `Set-Cookie` header sets or removes a cookie of the layer.

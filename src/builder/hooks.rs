@@ -143,7 +143,7 @@ impl QqAuthLayerBuilder {
     }
 
     /// Sets the hook that renders failures for browsers. Programs still get JSON. Prefetches,
-    /// frames, wrong methods and a GET of the logout path get the layer's short pages.
+    /// frames, popups, wrong methods and a GET of the logout path get the layer's short pages.
     ///
     /// The page can be any `IntoResponse`, such as `Html`; a plain `String` would be plain text. It
     /// cannot borrow from the failure. If it streams or redirects, or the hook panics, the browser

@@ -25,6 +25,10 @@ pub struct Failure<'a> {
     /// `true` if the request had any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
     pub(crate) retry: Retry<'a>,
+    /// The home page of the site.
+    pub(crate) home: &'a str,
+    /// `true` in the popup of a login.
+    pub(crate) is_popup: bool,
 }
 
 /// The target of the button.
@@ -76,7 +80,7 @@ impl<'a> Failure<'a> {
             (_, Retry::Login(_)) => labels.sign_in_again,
             (Kind::Prefetch, Retry::Page(_)) => labels.go_on,
             (Kind::SessionUnverified, Retry::Page(_)) => labels.retry,
-            (_, Retry::Page("/")) => labels.home,
+            (_, Retry::Page(page)) if page == self.home => labels.home,
             (_, Retry::Page(_)) => labels.back,
         }
     }
@@ -89,7 +93,7 @@ impl<'a> Failure<'a> {
     /// the requested page (`/` for a form or a program).
     pub fn url(&self) -> &'a str {
         match self.retry {
-            Retry::Login(_) if self.excludes_account() => "/",
+            Retry::Login(_) if self.excludes_account() => self.home,
             Retry::Login(url) | Retry::Page(url) => url,
         }
     }
@@ -109,7 +113,7 @@ impl<'a> Failure<'a> {
         let labels = Labels::new(self.language);
         match self.retry {
             Retry::Login(url) if self.excludes_account() => Some((labels.other_account, url)),
-            _ => (self.url() != "/").then_some((labels.home, "/")),
+            _ => (self.url() != self.home).then_some((labels.home, self.home)),
         }
     }
 

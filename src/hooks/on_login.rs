@@ -52,9 +52,11 @@ impl Verdict {
         }
     }
 
-    /// Sends the browser to this path of the site instead, whether the login is allowed or refused.
+    /// Sends the browser to this page instead, whether the login is allowed or refused: a path of
+    /// the site, or a URL of a [trusted origin](crate::QqAuthLayerBuilder::trusted_origins).
     ///
-    /// A path that leaves the site becomes `/`, and the log has an error.
+    /// A page elsewhere becomes `/`, and the log has an error. In a popup only the button of the
+    /// last page leads there.
     pub fn redirect_to(mut self, path: impl Into<String>) -> Self {
         self.redirect_to = Some(path.into());
         self

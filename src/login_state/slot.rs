@@ -26,7 +26,7 @@ impl Slot {
             let name = scope.full_name(&format!("login_{number}"));
             Self {
                 // Another layout of the content needs another number.
-                context: format!("login 1\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
+                context: format!("login 2\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
                 number,
                 name,
             }

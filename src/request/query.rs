@@ -14,6 +14,7 @@ pub(crate) struct Query<'q> {
     pub(crate) error_description: Param<'q>,
     pub(crate) intent: Param<'q>,
     pub(crate) msg: Param<'q>,
+    pub(crate) popup: Param<'q>,
     pub(crate) remember: Param<'q>,
     pub(crate) return_to: Param<'q>,
     pub(crate) state: Param<'q>,
@@ -36,7 +37,7 @@ impl<'q> Query<'q> {
     pub(crate) fn parse(query: &'q str) -> Self {
         let mut parsed = Self::default();
         for pair in query.as_bytes().split(|&byte| byte == b'&') {
-            if !matches!(pair, [first, _, _, ..] if b"ceimrsu%".contains(first)) {
+            if !matches!(pair, [first, _, _, ..] if b"ceimprsu%".contains(first)) {
                 continue;
             }
             let end = pair.iter().position(|&byte| byte == b'=');
@@ -71,6 +72,7 @@ impl<'q> Query<'q> {
             b"error_description" => &mut self.error_description,
             b"intent" => &mut self.intent,
             b"msg" => &mut self.msg,
+            b"popup" => &mut self.popup,
             b"remember" => &mut self.remember,
             b"return_to" => &mut self.return_to,
             b"state" => &mut self.state,

@@ -2,7 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use super::caller::{Caller, Single};
 use crate::language::Language;
+use crate::origins::Origins;
 
 /// The client that sent a request, classified once.
 #[derive(Clone, Copy)]
@@ -11,8 +13,10 @@ pub(crate) struct Requester {
     pub(crate) purpose: Purpose,
     /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
-    /// `true` if another site may have caused the request, by `Sec-Fetch-Site` or `Origin`.
-    pub(crate) is_foreign: bool,
+    /// The page that made the client send the request.
+    pub(crate) caller: Caller,
+    /// `true` if the script htmx sent it. `HX-Redirect` makes that navigate.
+    pub(crate) is_htmx: bool,
 }
 
 /// The kind of client, which decides how a request is answered.
@@ -47,31 +51,30 @@ impl Requester {
     /// Classifies a request. Fetch Metadata, or else `Accept: text/html`, marks a navigation.
     ///
     /// One pass over the headers is faster than a lookup for each.
-    pub(crate) fn of(method: &Method, headers: &HeaderMap, site_origin: &str) -> Self {
+    pub(crate) fn of(method: &Method, headers: &HeaderMap, origins: &Origins) -> Self {
         let (mut mode, mut destination, mut accepts_html) = (None, None, false);
-        let (mut sends_cookies, mut is_early, mut is_foreign) = (false, false, false);
-        let (mut is_same_origin, mut hides_origin) = (false, false);
+        let (mut sends_cookies, mut is_early, mut is_htmx) = (false, false, false);
+        let (mut site, mut origin) = (Single::default(), Single::default());
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
             } else if *name == header::ACCEPT {
                 accepts_html |= mode.is_none() && accepts(value, "text/html");
             } else if *name == header::ORIGIN {
-                // A form has `null` for its own site as well, if its page sends no `Referer`.
-                hides_origin |= value == "null";
-                is_foreign |= value != "null" && value != site_origin;
+                origin.push(value);
             } else if *name == SEC_FETCH_SITE {
-                is_same_origin = value == "same-origin";
-                is_foreign |= !is_same_origin && value != "none";
+                site.push(value);
             } else if *name == SEC_FETCH_MODE {
                 mode = Some(value.as_bytes());
             } else if *name == SEC_FETCH_DEST {
                 destination = Some(value.as_bytes());
             } else if PURPOSES.contains(name) {
                 is_early |= is_prefetch(value);
+            } else if *name == HX_REQUEST {
+                is_htmx |= value == "true";
             }
         }
-        let navigates = mode.map_or(accepts_html, |mode| mode == b"navigate");
+        let navigates = !is_htmx && mode.map_or(accepts_html, |mode| mode == b"navigate");
         let kind = if !navigates {
             RequesterKind::Program
         } else if destination.is_some_and(|destination| FRAMES.contains(&destination)) {
@@ -92,7 +95,8 @@ impl Requester {
             kind,
             purpose,
             sends_cookies,
-            is_foreign: is_foreign || hides_origin && !is_same_origin,
+            caller: Caller::new(site, origin, origins),
+            is_htmx,
         }
     }
 
@@ -197,4 +201,5 @@ const PURPOSES: [HeaderName; 5] = [
     HeaderName::from_static("x-moz"),
     HeaderName::from_static("x-sec-purpose"),
 ];
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");

@@ -2,14 +2,14 @@
 
 use std::sync::LazyLock;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
 use super::{
+    csp::csp_hash,
     headers::insert_common,
+    popup,
     response::{LayerResponse, with_type},
 };
 use crate::hooks::failure_page::Failure;
@@ -25,6 +25,8 @@ struct Page<'a> {
     /// The HTML below the text.
     content: String,
     has_form: bool,
+    /// The outcome that a popup broadcasts: `ok` or an error code.
+    outcome: Option<&'static str>,
     /// The value of `frame-ancestors`: `'none'`, or `'self'` for a frame of this site.
     frames: &'static str,
 }
@@ -41,7 +43,18 @@ pub(super) fn render_failure_page(failure: &Failure<'_>) -> LayerResponse {
         format!("<p class=\"code\">{label}<code>{code}</code></p>")
     });
     let content = format!("<p>{links}</p>{code}");
-    Page::new(language, failure.title(), failure.text(), content).render()
+    let page = Page::new(language, failure.title(), failure.text(), content);
+    let outcome = failure.is_popup.then(|| failure.code());
+    Page { outcome, ..page }.render()
+}
+
+/// Renders the page of a popup whose login succeeded.
+pub(super) fn render_popup(url: &str, language: Language) -> LayerResponse {
+    let Message { title, text } = Message::new(Topic::Popup, language);
+    let button = button(url, Labels::new(language).go_on);
+    let page = Page::new(language, title, text, format!("<p>{button}</p>"));
+    let outcome = Some(popup::OK);
+    Page { outcome, ..page }.render()
 }
 
 /// Renders the page of a frame that needs a login, which opens at the top: QQ allows no frames.
@@ -55,14 +68,14 @@ pub(super) fn render_frame(failure: &Failure<'_>) -> LayerResponse {
 }
 
 /// Renders a page with a button that posts to `action`.
-pub(super) fn render_logout(action: &str, language: Language) -> LayerResponse {
+pub(super) fn render_logout(action: &str, home: &str, language: Language) -> LayerResponse {
     let Message { title, text } = Message::new(Topic::Logout, language);
     let labels = Labels::new(language);
     let content = format!(
         "<form method=\"post\" action=\"{}\"><p><button class=\"button\">{}</button>{}</p></form>",
         escape(action),
         labels.sign_out,
-        link("/", labels.home)
+        link(home, labels.home)
     );
     let page = Page::new(language, title, text, content);
     let has_form = true;
@@ -70,9 +83,9 @@ pub(super) fn render_logout(action: &str, language: Language) -> LayerResponse {
 }
 
 /// Renders a page for a browser that used a wrong method.
-pub(super) fn render_wrong_method(language: Language) -> LayerResponse {
+pub(super) fn render_wrong_method(home: &str, language: Language) -> LayerResponse {
     let Message { title, text } = Message::new(Topic::WrongMethod, language);
-    let home = button("/", Labels::new(language).home);
+    let home = button(home, Labels::new(language).home);
     Page::new(language, title, text, format!("<p>{home}</p>")).render()
 }
 
@@ -102,6 +115,7 @@ impl<'a> Page<'a> {
             text,
             content,
             has_form: false,
+            outcome: None,
             frames: "'none'",
         }
     }
@@ -114,6 +128,14 @@ impl<'a> Page<'a> {
         } else {
             ("", "form-action 'none'; ")
         };
+        let (body, script, scripts) = match self.outcome {
+            Some(outcome) => (
+                format!("<body data-outcome=\"{outcome}\">"),
+                format!("<script>{}</script>", popup::SCRIPT),
+                format!("; script-src {}", popup::SCRIPT_HASH.as_str()),
+            ),
+            None => ("<body>".into(), String::new(), String::new()),
+        };
         let (content, frames) = (self.content, self.frames);
         let (title, text) = (escape(self.title), escape(self.text));
         let tag = Labels::new(self.language).tag;
@@ -122,13 +144,13 @@ impl<'a> Page<'a> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"color-scheme\" content=\"light dark\">{meta}\
              <title>{title}</title><style>{STYLE}</style></head>\n\
-             <body><main><h1>{title}</h1><p>{text}</p>{content}</main></body>\n</html>\n"
+             {body}<main><h1>{title}</h1><p>{text}</p>{content}</main>{script}</body>\n</html>\n"
         );
         let mut response = with_type(HTML, html);
         let hash = STYLE_HASH.as_str();
         let policy = format!(
             "default-src 'none'; frame-ancestors {frames}; base-uri 'none'; {forms}\
-             style-src 'sha256-{hash}'"
+             style-src {hash}{scripts}"
         );
         // The policy is ASCII; the fallback forbids more.
         let policy = HeaderValue::try_from(policy)
@@ -156,8 +178,7 @@ fn anchor(class: &str, url: &str, label: &str) -> String {
 
 const HTML: &str = "text/html; charset=utf-8";
 
-static STYLE_HASH: LazyLock<String> =
-    LazyLock::new(|| BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| csp_hash(STYLE));
 
 /// System colors follow the color scheme. Browsers of old apps know neither `min()` nor `gap`.
 const STYLE: &str = "\

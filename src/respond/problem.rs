@@ -1,6 +1,8 @@
 //! Failures as JSON for programs (RFC 9457).
 
 use crate::hooks::failure_page::Failure;
+use crate::language::Language;
+use crate::messages::{Message, Topic, wrong_method};
 
 pub(super) fn render_problem(failure: &Failure<'_>) -> String {
     let mut problem = serde_json::json!({
@@ -20,11 +22,12 @@ pub(super) fn render_problem(failure: &Failure<'_>) -> String {
 }
 
 /// Renders the problem of a program that used a wrong method.
-pub(super) fn render_wrong_method(allow: &str) -> String {
+pub(super) fn render_wrong_method(allow: &str, language: Language) -> String {
+    let Message { title, .. } = Message::new(Topic::WrongMethod, language);
     let problem = serde_json::json!({
         "type": "about:blank",
-        "title": "Method Not Allowed",
-        "detail": format!("this path answers {allow} only"),
+        "title": title,
+        "detail": wrong_method(allow, language),
         "status": 405,
         "code": "method_not_allowed",
     });

@@ -1,10 +1,12 @@
 //! The building blocks of the layer's own responses.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
 use super::headers::insert_common;
+
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 /// A response of the layer itself.
 pub(crate) type LayerResponse = Response<Full<Bytes>>;
@@ -27,6 +29,25 @@ pub(crate) fn redirect_to_qq(authorize_url: &str) -> LayerResponse {
     let mut response = see_other(authorize_url);
     if let Some(location) = response.headers_mut().get_mut(header::LOCATION) {
         location.set_sensitive(true);
+    }
+    response
+}
+
+/// Answers a program that needs no body.
+pub(crate) fn no_content() -> LayerResponse {
+    new(StatusCode::NO_CONTENT, String::new())
+}
+
+/// Makes htmx navigate, since its requests cannot follow a redirect to another page.
+pub(crate) fn htmx_redirect(location: &str) -> LayerResponse {
+    with_htmx_redirect(no_content(), location)
+}
+
+pub(crate) fn with_htmx_redirect(mut response: LayerResponse, location: &str) -> LayerResponse {
+    // Every location is percent-encoded ASCII.
+    if let Ok(mut location) = HeaderValue::try_from(location) {
+        location.set_sensitive(true);
+        response.headers_mut().insert(HX_REDIRECT, location);
     }
     response
 }

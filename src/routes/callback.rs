@@ -22,6 +22,7 @@ use super::{
     code::read_code,
     context::{CompletedLogin, RequestContext},
     failure::Reporter,
+    popup::end_popup,
     run::LoginRun,
     user::parts_for_hook,
 };
@@ -54,9 +55,13 @@ pub(super) fn finish_login(
     let query = Query::parse(head.query());
     let reporter = Reporter::new(head, requester);
     let opened = match &query.state {
-        Param::Missing => Err(UnknownState::new(StateCause::NoState)),
-        Param::Invalid => Err(UnknownState::new(StateCause::Forged)),
-        Param::Once(state) => site.pending_logins.open(head.headers, state, site.now()),
+        Param::Missing => Err(StateCause::NoState.into()),
+        Param::Invalid => Err(StateCause::Forged.into()),
+        Param::Once(state) => {
+            let resolve = |return_to: &str| site.return_to(return_to);
+            site.pending_logins
+                .open(head.headers, state, site.now(), resolve)
+        }
     };
     let is_signed_in = current.valid().is_some() || has_account(site, head, &current);
     let OpenedLogin {
@@ -65,7 +70,7 @@ pub(super) fn finish_login(
         key,
     } = match opened {
         Ok(opened) => opened,
-        Err(_) if is_signed_in => return Action::Respond(see_other("/")),
+        Err(_) if is_signed_in => return Action::Respond(see_other(&site.paths.home())),
         Err(unknown) => return Action::Respond(reject(site, &reporter, head, unknown)),
     };
     let mut callback = Callback {
@@ -132,9 +137,11 @@ fn reject(
         _ => "the state belongs to no login of this browser",
     };
     let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
-    let host = head.foreign_host(site.origin());
-    let url = site.login_url(&unknown.return_to, unknown.is_remembered);
-    reporter.report(site, host.as_deref(), error, Retry::Login(&url))
+    let host = head.foreign_host(site.origins.own());
+    let login = unknown.login;
+    let login = login.unwrap_or_else(|| PendingLogin::to(site.home()));
+    let url = site.login_url(&login);
+    reporter.report(site, host.as_deref(), error, &login, Retry::Login(&url))
 }
 
 /// One callback, and all that its answer depends on.
@@ -186,9 +193,12 @@ impl Callback {
                 outcome.fetch();
                 Action::Respond(self.answer(error.clone(), error.is_code_unused()))
             }
-            LoginResult::Refused(_, return_to) => {
+            LoginResult::Refused(error, return_to) => {
                 outcome.fetch();
-                let response = see_other(&return_to.to_location());
+                let response = match self.login.is_popup {
+                    true => self.show(error.clone()),
+                    false => see_other(&return_to.to_location()),
+                };
                 Action::Respond(self.remove_login_cookie(response))
             }
             LoginResult::Accepted(accepted) => match self.hand_out(&outcome, accepted).await {
@@ -217,7 +227,10 @@ impl Callback {
         let cookie = cookie
             .transpose()
             .map_err(|error| LoginError::new(Misconfigured, error.to_string()))?;
-        let response = see_other(&accepted.return_to.to_location());
+        let response = match self.login.is_popup {
+            true => end_popup(&self.login, &accepted.return_to, self.reporter.language),
+            false => see_other(&accepted.return_to.to_location()),
+        };
         let response = with_cookies(response, cookie);
         Ok(Action::Respond(self.remove_login_cookie(response)))
     }
@@ -269,7 +282,9 @@ impl Callback {
     /// Shows the error, or redirects a signed-in user to `/`.
     fn answer(&self, error: LoginError, keeps_cookie: bool) -> LayerResponse {
         let response = match error.kind() {
-            InvalidState | InvalidCallback | CodeRejected if self.is_harmless() => see_other("/"),
+            InvalidState | InvalidCallback | CodeRejected if self.is_harmless() => {
+                see_other(&self.site.paths.home())
+            }
             _ => self.show(error),
         };
         if keeps_cookie {
@@ -284,14 +299,13 @@ impl Callback {
 
     /// Offers a new login or, with an intent, the `return_to`.
     fn show(&self, error: LoginError) -> LayerResponse {
-        let return_to = &self.login.return_to;
-        if self.login.intent.is_some() {
-            let page = return_to.to_location();
-            self.reporter.show(&self.site, error, Retry::Page(&page))
-        } else {
-            let url = self.site.login_url(return_to, self.login.is_remembered);
-            self.reporter.show(&self.site, error, Retry::Login(&url))
-        }
+        let (site, login) = (&self.site, &self.login);
+        let (page, url) = (login.return_to.to_location(), site.login_url(login));
+        let retry = match login.intent {
+            Some(_) => Retry::Page(&page),
+            None => Retry::Login(&url),
+        };
+        self.reporter.show(site, error, login, retry)
     }
 
     fn remove_login_cookie(&self, response: LayerResponse) -> LayerResponse {

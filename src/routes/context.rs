@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderValue, header, uri::PathAndQuery};
+use http::{Extensions, HeaderName, HeaderValue, header, uri::PathAndQuery};
 
 use super::{failure::Reporter, user::set_user};
 use crate::language::Language;
 use crate::login::QqLogin;
+use crate::login_state::PendingLogin;
 use crate::logins::outcome::HandlerTurn;
 use crate::qq_session::QqSession;
 use crate::request::head::RequestHead;
-use crate::request::origin::path_on_site;
 use crate::request::requester::{Purpose, Requester, RequesterKind, preferred_language};
 use crate::return_to::ReturnTo;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
+
+const HX_CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
 
 /// The facts of a request that the layer keeps while the app handles it.
 pub(crate) struct RequestContext {
@@ -41,7 +43,8 @@ pub(super) struct CompletedLogin {
 pub(super) enum ReturnPage {
     Home,
     Requested(PathAndQuery),
-    Referer(HeaderValue),
+    /// By the header of a form or of htmx.
+    Url(HeaderValue),
 }
 
 impl RequestContext {
@@ -62,7 +65,11 @@ impl RequestContext {
             RequesterKind::Page | RequesterKind::Frame => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Form => {
                 let referer = head.headers.get(header::REFERER).cloned();
-                referer.map(ReturnPage::Referer)
+                referer.map(ReturnPage::Url)
+            }
+            RequesterKind::Program if requester.is_htmx => {
+                let page = head.headers.get(HX_CURRENT_URL).cloned();
+                page.map(ReturnPage::Url)
             }
             RequesterKind::Program if is_prefetch => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Program => None,
@@ -127,19 +134,18 @@ impl RequestContext {
     /// Returns the requested page, or `/` if the request is for no page.
     pub(super) fn requested_page(&self) -> ReturnTo {
         match &self.return_page {
-            ReturnPage::Requested(page) => self.site.return_to(page.as_str()),
-            ReturnPage::Referer(_) | ReturnPage::Home => ReturnTo::home(),
+            ReturnPage::Requested(page) => self.site.requested_page(page),
+            ReturnPage::Url(_) | ReturnPage::Home => self.site.home(),
         }
     }
 
     /// Returns the URL of a login that leads back to the page.
     pub(super) fn login_url(&self) -> String {
         let page = match &self.return_page {
-            ReturnPage::Home => None,
-            ReturnPage::Requested(page) => Some(page.as_str()),
-            ReturnPage::Referer(referer) => path_on_site(referer, self.site.origin()),
+            ReturnPage::Home => self.site.home(),
+            ReturnPage::Requested(page) => self.site.requested_page(page),
+            ReturnPage::Url(url) => self.site.page_of(url),
         };
-        let return_to = self.site.return_to(page.unwrap_or("/"));
-        self.site.login_url(&return_to, true)
+        self.site.login_url(&PendingLogin::to(page))
     }
 }

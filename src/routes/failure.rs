@@ -4,15 +4,17 @@ use std::time::Instant;
 
 use http::{HeaderValue, header};
 
+use super::popup;
 use crate::error::{LoginError, LoginErrorKind};
 use crate::events::log_stray;
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;
+use crate::login_state::PendingLogin;
 use crate::random::generate_support_code;
 use crate::request::head::RequestHead;
 use crate::request::requester::{Requester, preferred_language};
 use crate::respond::render_failure;
-use crate::respond::response::LayerResponse;
+use crate::respond::response::{LayerResponse, see_other};
 use crate::site::Site;
 
 /// The client of a request to one of the layer's own paths, and the time at which it arrived.
@@ -38,23 +40,48 @@ impl Reporter {
         site: &Site,
         host: Option<&str>,
         error: LoginError,
+        login: &PendingLogin,
         retry: Retry<'_>,
     ) -> LayerResponse {
         let error = error.with_support_code(generate_support_code());
         log_stray(&error, self.arrived_at.elapsed(), host, &site.log_limit);
-        self.show(site, error, retry)
+        self.show(site, error, login, retry)
     }
 
     /// Answers with a failure that is logged elsewhere. The response carries the error in its
     /// extensions.
-    pub(super) fn show(&self, site: &Site, error: LoginError, retry: Retry<'_>) -> LayerResponse {
-        let mut response = show_failure(site, self.requester, self.language, &error, retry);
+    pub(super) fn show(
+        &self,
+        site: &Site,
+        error: LoginError,
+        login: &PendingLogin,
+        retry: Retry<'_>,
+    ) -> LayerResponse {
+        let requester = self.requester;
+        let page = match requester.wants_page() {
+            true => popup::page_of_opener(login, error.kind().code()),
+            false => None,
+        };
+        let mut response = match page {
+            Some(page) => see_other(&page),
+            None => {
+                let failure = Failure {
+                    error: &error,
+                    language: self.language,
+                    sends_cookies: requester.sends_cookies,
+                    retry,
+                    home: &site.paths.home(),
+                    is_popup: login.is_popup,
+                };
+                render(site, requester, &failure)
+            }
+        };
         response.extensions_mut().insert(error);
         response
     }
 }
 
-/// Renders a failure, with a challenge if it asks for a login.
+/// Renders a failure that belongs to no login under way.
 pub(super) fn show_failure(
     site: &Site,
     requester: Requester,
@@ -67,9 +94,16 @@ pub(super) fn show_failure(
         language,
         sends_cookies: requester.sends_cookies,
         retry,
+        home: &site.paths.home(),
+        is_popup: false,
     };
-    let mut response = render_failure(&failure, requester, site.failure_page.as_ref());
-    if error.kind() == LoginErrorKind::LoginRequired {
+    render(site, requester, &failure)
+}
+
+/// Renders a failure, with a challenge if it asks for a login.
+fn render(site: &Site, requester: Requester, failure: &Failure<'_>) -> LayerResponse {
+    let mut response = render_failure(failure, requester, site.failure_page.as_ref());
+    if failure.kind() == LoginErrorKind::LoginRequired {
         let challenge = match failure.login_url() {
             Some(url) => HeaderValue::try_from(format!("QQ login_url=\"{url}\"")),
             None => HeaderValue::try_from("QQ"),

@@ -137,7 +137,7 @@ impl RequestContext {
         seen: Option<&Arc<Session>>,
         is_callback: bool,
     ) -> Option<QqSession> {
-        let is_foreign = self.requester.is_foreign && !is_callback;
+        let is_foreign = self.requester.caller.is_foreign() && !is_callback;
         let accepted = given.accept(&self.site, seen, is_foreign);
         accepted
             .inspect_err(|reason| tracing::error!("the app's QqSession is not set: {reason}"))

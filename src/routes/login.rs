@@ -1,12 +1,14 @@
 //! The login path: redirects the browser to QQ with a state that only this browser can return.
 //!
-//! 1. Only a navigation or a script of this site starts a login. An image, a frame or a script of
-//!    another site starts none. Without Fetch Metadata (old browsers, plain http) the login
+//! 1. Only a navigation, or a script of this site or of a trusted origin, starts a login. An image,
+//!    a frame or a script of another site starts none. Without Fetch Metadata (old browsers, plain http) the login
 //!    cookies, eight small ones at most, are the limit.
 //! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page
-//!    of this site can start it, and only for an account, of which its cookie holds a digest.
+//!    of this site or a script of a trusted origin can start it, and only for an account, of which
+//!    its cookie holds a digest.
 //! 3. With `?remember=0`, for shared computers, the session ends with the browser, after 2 hours
 //!    without a visit, and after 12 hours in all.
+//! 4. With `?popup=1` the login ends in its window: see `popup`.
 
 use std::sync::Arc;
 
@@ -22,11 +24,11 @@ use crate::hooks::failure_page::Retry;
 use crate::login_state::{Intent, PendingLogin};
 use crate::meter;
 use crate::qq::app::QqPage;
+use crate::request::caller::Caller;
 use crate::request::head::RequestHead;
-use crate::request::origin::{Origin, is_foreign_script};
 use crate::request::query::{Param, Query};
 use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
-use crate::respond::response::{LayerResponse, json, redirect_to_qq, with_cookies};
+use crate::respond::response::{LayerResponse, htmx_redirect, json, redirect_to_qq, with_cookies};
 use crate::session::current::CurrentSession;
 use crate::site::Site;
 
@@ -48,15 +50,18 @@ pub(super) fn start_login(
         // An odd value counts as 0, the choice that loses less.
         remember => remember.once() == Some("1"),
     };
-    let intent = read_intent(site, head, &query, current)
-        .and_then(|intent| check_start(site, head, requester).map(|()| intent));
-    let intent = match intent {
-        Ok(intent) => intent,
+    let mut login = PendingLogin {
+        return_to,
+        intent: None,
+        is_remembered,
+        // The app's own handler ends a forwarded login.
+        is_popup: query.popup.once() == Some("1") && !site.forwards_callback,
+    };
+    let intent = read_intent(site, head, requester, &query, current);
+    match intent.and_then(|intent| check_start(requester, head).map(|()| intent)) {
+        Ok(intent) => login.intent = intent,
         Err(error) => {
-            let (page, url) = (
-                return_to.to_location(),
-                site.login_url(&return_to, is_remembered),
-            );
+            let (page, url) = (login.return_to.to_location(), site.login_url(&login));
             let retry = match error.kind() {
                 LoginRequired | NotANavigation => Retry::Login(&url),
                 _ => Retry::Page(&page),
@@ -65,15 +70,11 @@ pub(super) fn start_login(
             if error.kind() == LoginRequired && requester.kind == RequesterKind::Frame {
                 return show_failure(site, requester, reporter.language, &error, retry);
             }
-            return reporter.report(site, None, error, retry);
+            return reporter.report(site, None, error, &login, retry);
         }
-    };
-    let login = PendingLogin {
-        return_to,
-        intent,
-        is_remembered,
-    };
-    let (state, cookie) = site.pending_logins.start(head.headers, login, site.now());
+    }
+    let now = site.now();
+    let (state, cookie) = site.pending_logins.start(head.headers, &login, now);
     let is_mobile = match site.client.app().options.page {
         QqPage::Detect => is_phone(head.headers),
         QqPage::Desktop => false,
@@ -82,7 +83,9 @@ pub(super) fn start_login(
     let url = site.client.authorize_url(&state, is_mobile);
     site.client.warm_up();
     meter::login_started();
-    let response = if !requester.wants_page() && accepts_json(head.headers) {
+    let response = if requester.is_htmx {
+        htmx_redirect(&url)
+    } else if is_json_start(requester, head) {
         json(&serde_json::json!({ "authorize_url": url }))
     } else {
         redirect_to_qq(&url)
@@ -90,8 +93,13 @@ pub(super) fn start_login(
     with_cookies(response, [cookie])
 }
 
-/// Fails unless the request is a navigation of the top, or a script of this site.
-fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Result<(), LoginError> {
+fn is_json_start(requester: Requester, head: RequestHead<'_>) -> bool {
+    !requester.wants_page() && accepts_json(head.headers)
+}
+
+/// Fails unless the request is a navigation of the top, or a script of this site or of a trusted
+/// origin.
+fn check_start(requester: Requester, head: RequestHead<'_>) -> Result<(), LoginError> {
     let error = |kind, detail| Err(LoginError::new(kind, detail));
     let navigates = match requester.purpose {
         Purpose::Navigate => true,
@@ -104,7 +112,7 @@ fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Resu
     if requester.kind == RequesterKind::Frame {
         return error(LoginRequired, "QQ's page does not open in a frame");
     }
-    if !navigates && is_foreign_script(head.headers, site.origin()) {
+    if !navigates && !requester.caller.may_act() {
         return error(CrossSite, "a script of another site asked for a login");
     }
     Ok(())
@@ -113,6 +121,7 @@ fn check_start(site: &Site, head: RequestHead<'_>, requester: Requester) -> Resu
 fn read_intent(
     site: &Arc<Site>,
     head: RequestHead<'_>,
+    requester: Requester,
     query: &Query<'_>,
     current: &CurrentSession,
 ) -> Result<Option<Intent>, LoginError> {
@@ -122,7 +131,13 @@ fn read_intent(
         Param::Once(name) if Intent::is_name(name) => name.to_string(),
         Param::Once(_) | Param::Invalid => return refused("the intent is not one word"),
     };
-    if Origin::of(head.headers, site.origin()) != Origin::ThisSite {
+    let may_start = match requester.caller {
+        Caller::Site => true,
+        // A link on such a page could be another visitor's.
+        Caller::Trusted => is_json_start(requester, head),
+        _ => false,
+    };
+    if !may_start {
         return refused("a login with an intent starts only from a page of this site");
     }
     let Some(account) = account_digest(site, head, current)? else {

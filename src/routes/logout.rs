@@ -1,4 +1,5 @@
-//! The logout path. It accepts only a POST, and none from another site.
+//! The logout path. It accepts only a POST, and only from a page of the site or of a trusted origin,
+//! or from a program.
 //!
 //! With a revocation list the session is also revoked. If that fails, the cookie is still removed
 //! and the failure is logged.
@@ -11,10 +12,9 @@ use crate::error::LoginErrorKind::CrossSite;
 use crate::events::log_logout;
 use crate::hooks::failure_page::Retry;
 use crate::request::head::RequestHead;
-use crate::request::origin::Origin;
 use crate::request::query::Query;
-use crate::request::requester::{Requester, preferred_language};
-use crate::respond::response::{see_other, with_cookies};
+use crate::request::requester::{Requester, RequesterKind, preferred_language};
+use crate::respond::response::{htmx_redirect, no_content, see_other, with_cookies};
 use crate::session::current::CurrentSession;
 use crate::site::Site;
 
@@ -24,14 +24,20 @@ pub(super) fn end_session(
     requester: Requester,
     current: CurrentSession,
 ) -> Action {
-    if Origin::of(head.headers, site.origin()) == Origin::Foreign {
+    if !requester.caller.may_act() {
         let error = LoginError::new(CrossSite, "another site asked for the logout");
-        let (language, retry) = (preferred_language(head.headers), Retry::Page("/"));
+        let (language, home) = (preferred_language(head.headers), site.paths.home());
+        let retry = Retry::Page(&home);
         return Action::Respond(show_failure(site, requester, language, &error, retry));
     }
     let query = Query::parse(head.query());
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
-    let response = see_other(&return_to.to_location());
+    let location = return_to.to_location();
+    let response = match requester.kind {
+        RequesterKind::Program if requester.is_htmx => htmx_redirect(&location),
+        RequesterKind::Program => no_content(),
+        RequesterKind::Page | RequesterKind::Frame | RequesterKind::Form => see_other(&location),
+    };
     let response = with_cookies(response, [site.sessions.remove()]);
     let Some(session) = current.unrevoked().cloned() else {
         return Action::Respond(response);

@@ -6,9 +6,9 @@ use http::{HeaderMap, header};
 use super::{context::RequestContext, failure::show_failure};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::hooks::failure_page::Retry;
-use crate::language::Language;
+use crate::request::caller::Caller;
 use crate::request::requester::{Purpose, RequesterKind};
-use crate::respond::response::{LayerResponse, see_other};
+use crate::respond::response::{LayerResponse, see_other, with_htmx_redirect};
 use crate::site::Site;
 
 impl RequestContext {
@@ -24,25 +24,39 @@ impl RequestContext {
         if self.requester.purpose == Purpose::Prefetch {
             let error = LoginError::prefetch();
             let page = self.requested_page().to_location();
-            return self.show(self.language, &error, Retry::Page(&page));
+            return self.show(&error, Retry::Page(&page));
         }
         if self.current.is_unverified() {
             let error = LoginError::unverified();
             let page = self.requested_page().to_location();
-            return self.show(self.language, &error, Retry::Page(&page));
+            return self.show(&error, Retry::Page(&page));
         }
-        let (language, url) = match self.requester.kind {
+        let url = match self.requester.kind {
             RequesterKind::Page => return see_other(&self.login_url()),
-            RequesterKind::Form | RequesterKind::Frame => (self.language, self.login_url()),
-            RequesterKind::Program => (Language::English, self.site.paths.login.clone()),
+            RequesterKind::Form | RequesterKind::Frame => self.login_url(),
+            RequesterKind::Program => self.login_url_for_program(),
         };
         let kind = LoginErrorKind::LoginRequired;
         let error = LoginError::new(kind, "the request needs a signed-in user");
-        self.show(language, &error, Retry::Login(&url))
+        let response = self.show(&error, Retry::Login(&url));
+        match self.requester.is_htmx {
+            true => with_htmx_redirect(response, &self.login_url()),
+            false => response,
+        }
     }
 
-    fn show(&self, language: Language, error: &LoginError, retry: Retry<'_>) -> LayerResponse {
-        show_failure(&self.site, self.requester, language, error, retry)
+    /// Returns the URL without a `return_to`, which the program adds. A page of another origin
+    /// cannot use a path.
+    fn login_url_for_program(&self) -> String {
+        let path = self.site.paths.public_login();
+        match self.requester.caller {
+            Caller::Trusted => format!("{}{path}", self.site.origins.own()),
+            _ => path,
+        }
+    }
+
+    fn show(&self, error: &LoginError, retry: Retry<'_>) -> LayerResponse {
+        show_failure(&self.site, self.requester, self.language, error, retry)
     }
 }
 

@@ -91,10 +91,10 @@ impl LoginRun {
     }
 }
 
-/// Returns the path that the hook chose, or `/` if it is not one of the site.
+/// Returns the page that the hook chose, or the home page if it is not one of the site.
 fn resolve_redirect(site: &Site, path: String) -> ReturnTo {
-    ReturnTo::new(path, &site.paths).unwrap_or_else(|| {
-        tracing::error!("the on_login hook redirects to a path that is not of this site");
-        ReturnTo::home()
+    ReturnTo::new(&path, &site.paths, &site.origins).unwrap_or_else(|| {
+        tracing::error!("the on_login hook redirects to a page that is not of this site");
+        site.home()
     })
 }

@@ -97,8 +97,9 @@ async fn a_login_with_an_intent_starts_only_from_the_same_origin() {
         (&[("sec-fetch-site", "none")], false),
         (&[("sec-fetch-site", "cross-site")], false),
         (&[("sec-fetch-site", "same-site")], false),
+        (&[("origin", origin), ("sec-fetch-site", "same-site")], true),
         (
-            &[("origin", origin), ("sec-fetch-site", "same-site")],
+            &[("origin", origin), ("sec-fetch-site", "cross-site")],
             false,
         ),
         (&[("origin", "null")], false),

@@ -19,7 +19,7 @@ use crate::{
 const SITE: &str = "https://site.example";
 
 /// `Sec-Fetch-Site` and `Origin`, and whether the request may change who the user is.
-const REQUESTS: [(Option<&str>, Option<&str>, bool); 18] = [
+const REQUESTS: [(Option<&str>, Option<&str>, bool); 19] = [
     // Programs, and browsers from before 2023.
     (None, None, true),
     (None, Some(SITE), true),
@@ -32,12 +32,14 @@ const REQUESTS: [(Option<&str>, Option<&str>, bool); 18] = [
     (Some("same-origin"), None, true),
     (Some("same-origin"), Some(SITE), true),
     (Some("same-origin"), Some("null"), true),
-    (Some("same-origin"), Some("https://evil.example"), false),
+    // Another name of the site, behind a proxy. No other site can make a browser send `same-origin`.
+    (Some("same-origin"), Some("https://www.site.example"), true),
     // The address bar, or a bookmark.
     (Some("none"), None, true),
     (Some("none"), Some("null"), false),
     (Some("same-site"), None, false),
-    (Some("same-site"), Some(SITE), false),
+    (Some("same-site"), Some(SITE), true),
+    (Some("same-site"), Some("https://www.site.example"), false),
     (Some("cross-site"), None, false),
     (Some("cross-site"), Some("null"), false),
     (Some("cross-site"), Some(SITE), false),

@@ -28,6 +28,7 @@ async fn plain_services_get_the_user_and_require_a_login_in_both_ways() {
         assert!(home.contains(openid) && home.contains("/auth/qq/logout"));
 
         let logout = browser.post(format!("{site}auth/qq/logout"));
+        let logout = logout.header("accept", "text/html");
         let logout = logout.header("sec-fetch-site", "same-origin");
         assert_eq!(logout.send().await.unwrap().url().as_str(), site);
         let home = text(page(&browser, &site).await).await;
