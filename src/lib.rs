@@ -421,6 +421,10 @@ mod readme {}
 mod sessions_page {}
 
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/front-ends.md")]
+mod front_ends_page {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../README.zh-CN.md")]
 mod readme_zh_cn {}
 
