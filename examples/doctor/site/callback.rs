@@ -84,10 +84,10 @@ async fn find_prefix(site: &Site, visitor: &Visitor, prefix: &str) -> Option<Str
     if !prefix.is_empty() && answers_at(&format!("{prefix}{path}")).await {
         return Some(say(
             format!(
-                "the site is below {prefix}: QQ_REDIRECT_URI needs the path {prefix}{path}, and the proxy must forward it unchanged"
+                "the site is below {prefix}: QQ_REDIRECT_URI needs the path {prefix}{path}; if the proxy strips the prefix, set `.public_prefix(\"{prefix}\")`"
             ),
             format!(
-                "网站在 {prefix} 下：QQ_REDIRECT_URI 的路径应为 {prefix}{path}，反向代理要原样转发"
+                "网站在 {prefix} 下：QQ_REDIRECT_URI 的路径应为 {prefix}{path}；如果反向代理会去掉这个前缀，请设置 `.public_prefix(\"{prefix}\")`"
             ),
         ));
     }
@@ -97,10 +97,10 @@ async fn find_prefix(site: &Site, visitor: &Visitor, prefix: &str) -> Option<Str
         if answers_at(&format!("{prefix}{path}")).await {
             return Some(say(
                 format!(
-                    "the proxy strips {prefix} from the path: let it forward paths unchanged (nginx: `proxy_pass` without a path)"
+                    "the proxy strips {prefix} from the path: set `.public_prefix(\"{prefix}\")`, or let it forward paths unchanged (nginx: `proxy_pass` without a path)"
                 ),
                 format!(
-                    "反向代理去掉了路径中的 {prefix}：请原样转发（nginx 的 `proxy_pass` 后不要带路径）"
+                    "反向代理去掉了路径中的 {prefix}：请设置 `.public_prefix(\"{prefix}\")`，或让反向代理原样转发（nginx 的 `proxy_pass` 后不要带路径）"
                 ),
             ));
         }
