@@ -40,23 +40,7 @@ pub(super) fn start_login(
 ) -> LayerResponse {
     let reporter = Reporter::new(head, requester);
     let query = Query::parse(head.query());
-    let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
-    let is_remembered = match &query.remember {
-        Param::Missing if query.intent.is_missing() => true,
-        // A login that changes the account of a session keeps its choice.
-        Param::Missing => current
-            .valid()
-            .is_none_or(|session| session.is_remembered()),
-        // An odd value counts as 0, the choice that loses less.
-        remember => remember.once() == Some("1"),
-    };
-    let mut login = PendingLogin {
-        return_to,
-        intent: None,
-        is_remembered,
-        // The app's own handler ends a forwarded login.
-        is_popup: query.popup.once() == Some("1") && !site.forwards_callback,
-    };
+    let mut login = read_login(site, &query, current);
     let intent = read_intent(site, head, requester, &query, current);
     match intent.and_then(|intent| check_start(requester, head).map(|()| intent)) {
         Ok(intent) => login.intent = intent,
@@ -91,6 +75,26 @@ pub(super) fn start_login(
         redirect_to_qq(&url)
     };
     with_cookies(response, [cookie])
+}
+
+/// Reads the wanted login, but for its intent.
+fn read_login(site: &Site, query: &Query<'_>, current: &CurrentSession) -> PendingLogin {
+    let is_remembered = match &query.remember {
+        Param::Missing if query.intent.is_missing() => true,
+        // A login that changes the account of a session keeps its choice.
+        Param::Missing => current
+            .valid()
+            .is_none_or(|session| session.is_remembered()),
+        // An odd value counts as 0, the choice that loses less.
+        remember => remember.once() == Some("1"),
+    };
+    PendingLogin {
+        return_to: site.return_to(query.return_to.once().unwrap_or("/")),
+        intent: None,
+        is_remembered,
+        // The app's own handler ends a forwarded login.
+        is_popup: query.popup.once() == Some("1") && !site.forwards_callback,
+    }
 }
 
 fn is_json_start(requester: Requester, head: RequestHead<'_>) -> bool {
