@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, header};
+
 use crate::clock::as_millis;
 use crate::error::LoginErrorKind::{
     AppFailed, AudienceMismatch, Cancelled, CrossSite, InvalidCallback, InvalidState,
@@ -78,10 +80,11 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
 }
 
 /// Logs a request from a trusted origin that belongs to another site.
-pub(crate) fn log_origin_elsewhere(limit: &LogLimit) {
+pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "origin_elsewhere") {
         tracing::warn!(
             left_out,
+            origin = ?headers.get(header::ORIGIN),
             "a trusted origin belongs to another site, so browsers do not send the session there: \
              use a subdomain of the same domain, or a proxy"
         );

@@ -27,7 +27,7 @@ impl Origins {
     }
 
     /// Returns whether the app trusts an origin, byte for byte.
-    pub(crate) fn trust(&self, origin: &[u8]) -> bool {
+    pub(crate) fn is_trusted(&self, origin: &[u8]) -> bool {
         self.trusted
             .iter()
             .any(|trusted| trusted.as_bytes() == origin)
@@ -35,11 +35,10 @@ impl Origins {
 
     /// Splits a URL of a trusted origin into the origin and the rest, which starts with a slash.
     pub(crate) fn split<'u>(&self, url: &'u str) -> Option<(&'u str, &'u str)> {
-        let ends = self.trusted.iter().filter(|origin| {
-            let rest = url.strip_prefix(origin.as_str());
-            rest.is_some_and(|rest| rest.starts_with('/'))
-        });
-        ends.map(|origin| url.split_at(origin.len())).next()
+        self.trusted.iter().find_map(|origin| {
+            let rest = url.strip_prefix(origin.as_str())?;
+            rest.starts_with('/').then(|| url.split_at(origin.len()))
+        })
     }
 
     /// Collects an error for each trusted origin that is none. `redirect_uri` decides about plain

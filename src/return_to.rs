@@ -46,14 +46,13 @@ impl ReturnTo {
 
     /// Returns the page with this URL, as browsers write it in `Referer`.
     pub(crate) fn of_page(url: &str, paths: &Paths, origins: &Origins) -> Option<Self> {
-        match url.strip_prefix(origins.own()) {
-            Some(path) if paths.has_prefix(path) => Self::new(path, paths, origins),
-            Some(_) => None,
-            None => {
-                let (origin, path) = origins.split(url)?;
-                Self::on_origin(origin, path, "/", paths)
-            }
+        if let Some((origin, path)) = origins.split(url) {
+            return Self::on_origin(origin, path, "/", paths);
         }
+        let path = url.strip_prefix(origins.own())?;
+        // Below another path is another app.
+        let path = Some(path).filter(|path| paths.has_prefix(path))?;
+        Self::on_origin("", path, &paths.home(), paths)
     }
 
     /// Returns the page at this path, which the app sees without the public prefix.

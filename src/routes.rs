@@ -45,7 +45,7 @@ use self::{action::Action, context::RequestContext, failure::show_failure};
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
     let requester = Requester::of(head.method, head.headers, &site.origins);
     if requester.caller == Caller::TrustedElsewhere {
-        log_origin_elsewhere(&site.log_limit);
+        log_origin_elsewhere(head.headers, &site.log_limit);
     }
     let current = match has_own_cookies {
         true => read_session(site, head),

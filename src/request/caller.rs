@@ -56,10 +56,12 @@ impl Caller {
         use Single::{Missing, Once};
         match (sec_fetch_site, origin) {
             (Once(b"same-origin"), _) => Self::Site,
-            (Once(b"cross-site"), Once(origin)) if origins.trust(origin) => Self::TrustedElsewhere,
+            (Once(b"cross-site"), Once(origin)) if origins.is_trusted(origin) => {
+                Self::TrustedElsewhere
+            }
             (Once(b"cross-site") | Single::Repeated, _) => Self::Foreign,
             (_, Once(origin)) if origin == origins.own().as_bytes() => Self::Site,
-            (_, Once(origin)) if origins.trust(origin) => Self::Trusted,
+            (_, Once(origin)) if origins.is_trusted(origin) => Self::Trusted,
             (Once(b"none"), Missing) => Self::User,
             (Missing, Missing) => Self::Program,
             _ => Self::Foreign,
