@@ -429,5 +429,9 @@ mod front_ends_page {}
 mod readme_zh_cn {}
 
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/front-ends.zh-CN.md")]
+mod front_ends_page_zh_cn {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../docs/sessions.zh-CN.md")]
 mod sessions_page_zh_cn {}
