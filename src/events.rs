@@ -82,9 +82,10 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
 /// Logs a request from a trusted origin that belongs to another site.
 pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "origin_elsewhere") {
+        let origin = headers.get(header::ORIGIN);
         tracing::warn!(
             left_out,
-            origin = ?headers.get(header::ORIGIN),
+            origin = origin.and_then(|origin| origin.to_str().ok()),
             "a trusted origin belongs to another site, so browsers do not send the session there: \
              use a subdomain of the same domain, or a proxy"
         );
