@@ -74,9 +74,9 @@ impl RequestContext {
             RequesterKind::Program if is_prefetch => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Program => None,
         };
-        // Only these requests can get a page of the layer.
-        let gets_page = matches!(requester.kind, RequesterKind::Form | RequesterKind::Frame);
-        let language = if gets_page || is_prefetch || !is_valid {
+        // A page gets words only if it is a prefetch or its session is not confirmed.
+        let is_page = requester.kind == RequesterKind::Page;
+        let language = if !is_page || is_prefetch || !is_valid {
             preferred_language(head.headers)
         } else {
             Language::default()
