@@ -1,6 +1,6 @@
 //! The settings of one layer, and the tables that its requests share.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, uri::PathAndQuery};
 use tokio::task::JoinHandle;
@@ -19,6 +19,7 @@ use crate::origins::Origins;
 use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
+use crate::request::caller::Caller;
 use crate::return_to::ReturnTo;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
@@ -90,6 +91,17 @@ impl Site {
             self.paths.public_login(),
             query.join("&")
         )
+    }
+
+    /// Returns the URL of a path of this site for the page that asked: absolute if that is of
+    /// another origin.
+    pub(crate) fn url_for<'u>(&self, caller: Caller, url: &'u str) -> Cow<'u, str> {
+        match caller {
+            Caller::Trusted if url.starts_with('/') => {
+                Cow::Owned(format!("{}{url}", self.origins.own()))
+            }
+            _ => Cow::Borrowed(url),
+        }
     }
 
     /// Returns whether a `Set-Cookie` header sets or removes a cookie of the layer.

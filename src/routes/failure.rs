@@ -73,7 +73,7 @@ impl Reporter {
                     home: &site.paths.home(),
                     is_popup: login.is_popup,
                 };
-                render(site, requester, &failure)
+                render(site, requester, failure)
             }
         };
         response.extensions_mut().insert(error);
@@ -97,12 +97,21 @@ pub(super) fn show_failure(
         home: &site.paths.home(),
         is_popup: false,
     };
-    render(site, requester, &failure)
+    render(site, requester, failure)
 }
 
 /// Renders a failure, with a challenge if it asks for a login.
-fn render(site: &Site, requester: Requester, failure: &Failure<'_>) -> LayerResponse {
-    let mut response = render_failure(failure, requester, site.failure_page.as_ref());
+fn render(site: &Site, requester: Requester, failure: Failure<'_>) -> LayerResponse {
+    let url;
+    let retry = match failure.retry {
+        Retry::Login(path) => {
+            url = site.url_for(requester.caller, path);
+            Retry::Login(&url)
+        }
+        Retry::Page(page) => Retry::Page(page),
+    };
+    let failure = Failure { retry, ..failure };
+    let mut response = render_failure(&failure, requester, site.failure_page.as_ref());
     if failure.kind() == LoginErrorKind::LoginRequired {
         let challenge = match failure.login_url() {
             Some(url) => HeaderValue::try_from(format!("QQ login_url=\"{url}\"")),

@@ -34,7 +34,9 @@ pub(super) fn end_session(
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
     let location = return_to.to_location();
     let response = match requester.kind {
-        RequesterKind::Program if requester.is_htmx => htmx_redirect(&location),
+        RequesterKind::Program if requester.is_htmx => {
+            htmx_redirect(&site.url_for(requester.caller, &location))
+        }
         RequesterKind::Program => no_content(),
         RequesterKind::Page | RequesterKind::Frame | RequesterKind::Form => see_other(&location),
     };

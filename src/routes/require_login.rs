@@ -6,7 +6,6 @@ use http::{HeaderMap, header};
 use super::{context::RequestContext, failure::show_failure};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::hooks::failure_page::Retry;
-use crate::request::caller::Caller;
 use crate::request::requester::{Purpose, RequesterKind};
 use crate::respond::response::{LayerResponse, see_other, with_htmx_redirect};
 use crate::site::Site;
@@ -34,24 +33,18 @@ impl RequestContext {
         let url = match self.requester.kind {
             RequesterKind::Page => return see_other(&self.login_url()),
             RequesterKind::Form | RequesterKind::Frame => self.login_url(),
-            RequesterKind::Program => self.login_url_for_program(),
+            // The program adds a `return_to`.
+            RequesterKind::Program => self.site.paths.public_login(),
         };
         let kind = LoginErrorKind::LoginRequired;
         let error = LoginError::new(kind, "the request needs a signed-in user");
         let response = self.show(&error, Retry::Login(&url));
         match self.requester.is_htmx {
-            true => with_htmx_redirect(response, &self.login_url()),
+            true => {
+                let url = self.login_url();
+                with_htmx_redirect(response, &self.site.url_for(self.requester.caller, &url))
+            }
             false => response,
-        }
-    }
-
-    /// Returns the URL without a `return_to`, which the program adds. A page of another origin
-    /// cannot use a path.
-    fn login_url_for_program(&self) -> String {
-        let path = self.site.paths.public_login();
-        match self.requester.caller {
-            Caller::Trusted => format!("{}{path}", self.site.origins.own()),
-            _ => path,
         }
     }
 
