@@ -20,6 +20,7 @@ use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, service::
 
 const APP_ID: &str = "101905280";
 pub const CALLBACK: &str = "https://site.example/auth/qq/callback";
+pub const TRUSTED: &str = "https://www.site.example";
 pub const SESSION: &str = "__Host-qq_session";
 const SESSION_KEY: &[u8] = b"session-key \x1b Q7xW2mVz9rT4pLk8nB";
 pub const LOGIN: &str = "__Host-qq_login_";
@@ -63,12 +64,21 @@ pub struct Reply {
 }
 
 thread_local! {
-    static HARNESS: Harness = Harness::new();
+    static HARNESS: Harness = Harness::new(CALLBACK, "");
+    static PREFIXED: Harness = Harness::new("https://site.example/club/auth/qq/callback", "/club");
 }
 
 /// Runs a test case with the harness of this thread.
 pub fn with_harness(test: impl FnOnce(&Harness)) {
     HARNESS.with(|harness| {
+        harness.set_replies([TOKEN, ME, PROFILE].map(ok));
+        test(harness);
+    });
+}
+
+/// Runs a test case with the harness of this thread whose site is at `/club`.
+pub fn with_prefixed_harness(test: impl FnOnce(&Harness)) {
+    PREFIXED.with(|harness| {
         harness.set_replies([TOKEN, ME, PROFILE].map(ok));
         test(harness);
     });
@@ -106,7 +116,8 @@ pub fn seal_session(content: &[u8]) -> String {
 }
 
 impl Harness {
-    fn new() -> Self {
+    /// Creates a site that trusts the pages of [`TRUSTED`].
+    fn new(redirect_uri: &str, prefix: &str) -> Self {
         let qq = Arc::new(Mutex::new(Qq::default()));
         let upstream_qq = Arc::clone(&qq);
         let upstream = service_fn(move |request: Request<Full<Bytes>>| {
@@ -121,9 +132,11 @@ impl Harness {
             *response.status_mut() = status;
             async { Ok::<_, Infallible>(response) }
         });
-        let app = QqApp::new(APP_ID, "app-key", CALLBACK).unwrap();
+        let app = QqApp::new(APP_ID, "app-key", redirect_uri).unwrap();
         let keys = SessionKeys::new(SESSION_KEY).unwrap();
-        let layer = QqAuthLayer::new(QqClient::with_service(app, upstream), keys);
+        let layer = QqAuthLayer::builder(QqClient::with_service(app, upstream), keys);
+        let layer = layer.public_prefix(prefix).trusted_origins([TRUSTED]);
+        let layer = layer.build().unwrap();
         let pages = service_fn(async |request: Request<Full<Bytes>>| {
             let mut response = Response::new(Full::default());
             if let Some(user) = request.extensions().get::<QqUser>() {
