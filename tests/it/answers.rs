@@ -398,3 +398,54 @@ async fn a_wrong_method_gets_a_page_or_a_problem() {
     assert_eq!(reply.header("allow"), "POST");
     assert_eq!(reply.problem()["code"], "method_not_allowed");
 }
+
+#[tokio::test]
+async fn pages_and_json_follow_one_rule_for_their_language() {
+    let site = Site::new();
+    for (accepted, is_english) in [
+        (None, false),
+        (Some(""), false),
+        (Some("zh-CN,zh;q=0.9,en;q=0.8"), false),
+        (Some("en-US,en;q=0.9,zh-CN;q=0.8"), true),
+        (Some("EN"), true),
+        (Some("en;q=0"), false),
+        (Some("en;q=0.5, zh;q=0.5"), false),
+        (Some("fr, en;q=0.3"), true),
+        (Some("fr"), false),
+        (Some("*"), false),
+    ] {
+        let mut browser = site.browser();
+        if let Some(accepted) = accepted {
+            browser = browser.header("accept-language", accepted);
+        }
+        let title = |reply: &Reply| match reply.header("content-type") {
+            "application/problem+json" => reply.problem()["title"].as_str().unwrap().to_owned(),
+            _ => {
+                let page = reply.body.split_once("<title>").unwrap().1;
+                page.split_once("</title>").unwrap().0.to_owned()
+            }
+        };
+        let foreign = |browser: &Browser| browser.clone().header("sec-fetch-site", "cross-site");
+        let requests = [
+            (Method::POST, "/form", browser.clone(), 401),
+            (
+                Method::GET,
+                "/auth/qq/callback?state=1",
+                browser.clone(),
+                400,
+            ),
+            (Method::PUT, "/auth/qq/login", browser.clone(), 405),
+            (Method::POST, "/auth/qq/logout", foreign(&browser), 403),
+        ];
+        for (method, uri, mut browser, status) in requests {
+            let page = browser.send(method.clone(), uri).await;
+            let json = browser.program().send(method, uri).await;
+            for reply in [&page, &json] {
+                assert_eq!(reply.status.as_u16(), status, "{reply:?}");
+                let is_ascii = title(reply).is_ascii();
+                assert_eq!(is_ascii, is_english, "{accepted:?}: {reply:?}");
+            }
+            assert_eq!(title(&page), title(&json), "{accepted:?}, {uri}");
+        }
+    }
+}

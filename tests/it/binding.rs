@@ -79,58 +79,6 @@ async fn the_intent_reaches_the_callback_handler() {
 }
 
 #[tokio::test]
-async fn a_login_with_an_intent_starts_only_from_the_same_origin() {
-    let origin = "https://site.example";
-    let cases: [(&[(&str, &str)], bool); 13] = [
-        (&[("sec-fetch-site", "same-origin")], true),
-        (&[("origin", origin)], true),
-        (
-            &[("origin", origin), ("sec-fetch-site", "same-origin")],
-            true,
-        ),
-        (
-            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
-            true,
-        ),
-        (&[], false),
-        (&[("referer", "https://site.example/settings")], false),
-        (&[("sec-fetch-site", "none")], false),
-        (&[("sec-fetch-site", "cross-site")], false),
-        (&[("sec-fetch-site", "same-site")], false),
-        (&[("origin", origin), ("sec-fetch-site", "same-site")], true),
-        (
-            &[("origin", origin), ("sec-fetch-site", "cross-site")],
-            false,
-        ),
-        (&[("origin", "null")], false),
-        (&[("origin", "https://evil.example")], false),
-        (&[("origin", "http://site.example")], false),
-    ];
-    for (headers, allowed) in cases {
-        let site = site();
-        let mut browser = site.browser();
-        browser.sign_in(&site.qq, "/auth/qq/login").await;
-        for (name, value) in headers {
-            browser.headers.insert(
-                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                value.parse().unwrap(),
-            );
-        }
-        let start = browser.get(BIND).await;
-        if allowed {
-            assert!(start.location().starts_with("https://graph.qq.com/"));
-            continue;
-        }
-        assert_eq!(start.status, StatusCode::FORBIDDEN, "{headers:?}");
-        assert_eq!(browser.pending_logins(), 0, "no login starts: {headers:?}");
-        let reply = browser.program().get(BIND).await;
-        reply.assert_failed(403, "refused");
-        assert_eq!(reply.problem().get("login_url"), None);
-        assert!(reply.cookies().is_empty());
-    }
-}
-
-#[tokio::test]
 async fn rejects_intents_that_are_not_one_word() {
     let site = site();
     let long = "a".repeat(33);

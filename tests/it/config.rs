@@ -303,7 +303,7 @@ proptest! {
     #[test]
     fn building_never_panics(
         (id, key, uri, url, scope) in any::<(String, String, String, String, String)>(),
-        (login, logout, prefix) in any::<(String, String, String)>(),
+        (login, logout, prefix, origin) in any::<(String, String, String, String)>(),
         (timeout, idle, lifetime) in (durations(), durations(), durations()),
         limit in any::<usize>(),
         is_valid_app in any::<bool>(),
@@ -317,6 +317,7 @@ proptest! {
         let layer = site::builder(&site::qq())
             .login_path(login)
             .logout_path(logout)
+            .trusted_origins([origin])
             .cookie_prefix(&prefix)
             .session_idle(idle)
             .session_lifetime(lifetime)
