@@ -186,7 +186,7 @@ fn assert_trusted(location: &str) {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(500))]
 
     #[test]
     fn browsers_end_at_the_site_or_at_a_trusted_origin(
