@@ -17,13 +17,15 @@ use crate::{
 };
 
 mod avatars;
+mod browser;
 mod driver;
 mod frames;
 mod looks;
 mod own_site;
 mod requests;
 
-use driver::{CHINESE, ENGLISH, Settings, Window};
+use browser::{CHINESE, ENGLISH, Settings};
+use driver::Window;
 
 const SIGN_IN: &str = "a[href^=\"/auth/qq/login\"]";
 const SIGN_OUT: &str = "form button";

@@ -1,19 +1,12 @@
 //! A window of a real Chromium, driven through chromedriver.
 
-use std::{
-    env, fs,
-    io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions},
     key::Key,
-    wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle},
+    wd::{WebDriverCompatibleCommand, WindowHandle},
 };
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,29 +14,9 @@ use serde_json::{Value, json};
 use tokio::{runtime::Handle, task::block_in_place, time::timeout};
 use url::{ParseError, Url};
 
-use super::avatars;
-
-/// The ways in which browsers differ from each other.
-#[derive(Clone, Copy)]
-pub(super) struct Settings {
-    /// The languages in `Accept-Language`.
-    pub(super) languages: &'static str,
-    pub(super) is_phone: bool,
-    pub(super) blocks_cookies: bool,
-    /// Commands wait until the page has loaded.
-    pub(super) waits_for_pages: bool,
-}
-
-pub(super) const CHINESE: Settings = Settings {
-    languages: "zh-CN,zh",
-    is_phone: false,
-    blocks_cookies: false,
-    waits_for_pages: true,
-};
-
-pub(super) const ENGLISH: Settings = Settings {
-    languages: "en-US,en",
-    ..CHINESE
+use super::{
+    avatars,
+    browser::{Driver, Settings, capabilities, find_program},
 };
 
 /// A window of a new browser, which exits when the window is dropped.
@@ -89,6 +62,18 @@ impl Window {
     pub(super) async fn text(&self) -> String {
         let text = self.run("return document.body.innerText").await;
         text.as_str().unwrap().to_owned()
+    }
+
+    /// Clicks an element of a page that stays.
+    pub(super) async fn tap(&self, selector: &str) {
+        let element = self.client.find(Locator::Css(selector)).await.unwrap();
+        element.click().await.unwrap();
+    }
+
+    /// Clicks an element by a script, for clicks that may close the window.
+    pub(super) async fn click_by_script(&self, selector: &str) {
+        let click = format!("document.querySelector('{selector}').click()");
+        self.run(&click).await;
     }
 
     /// Clicks an element and waits until its page has been left.
@@ -152,9 +137,32 @@ impl Window {
     /// Switches to the tab that a page has just opened.
     pub(super) async fn switch_to_new_tab(&self) {
         let current = self.current_tab().await;
-        let tabs = self.client.windows().await.unwrap();
+        let tabs = self.wait_for_tabs(2).await;
         let new = tabs.into_iter().find(|tab| *tab != current);
         self.switch_to(new.expect("the page opens a tab")).await;
+    }
+
+    /// Waits until so many tabs and popups are open.
+    pub(super) async fn wait_for_tabs(&self, number: usize) -> Vec<WindowHandle> {
+        let open = async {
+            loop {
+                let tabs = self.tabs().await;
+                if tabs.len() == number {
+                    return tabs;
+                }
+            }
+        };
+        let waited = timeout(Duration::from_secs(20), open).await;
+        waited.unwrap_or_else(|_| panic!("there are not {number} tabs"))
+    }
+
+    pub(super) async fn tabs(&self) -> Vec<WindowHandle> {
+        self.client.windows().await.unwrap()
+    }
+
+    /// Closes the tab, as the user does.
+    pub(super) async fn close_tab(&self) {
+        self.client.close_window().await.unwrap();
     }
 
     pub(super) async fn switch_to(&self, tab: WindowHandle) {
@@ -220,111 +228,4 @@ impl WebDriverCompatibleCommand for DevTools {
         let body = json!({ "cmd": self.method, "params": self.params });
         (Method::POST, Some(body.to_string()))
     }
-}
-
-/// A running chromedriver; fantoccini starts none.
-struct Driver {
-    process: Child,
-    /// The directory of the browser's profile.
-    files: PathBuf,
-}
-
-impl Driver {
-    /// Starts chromedriver on a free port and returns it with its URL.
-    ///
-    /// It exits if the port that it picks for IPv6 is taken for IPv4, so that another start is due.
-    fn start(program: &Path) -> (Self, String) {
-        let started = (0..20).find_map(|_| Self::start_once(program));
-        started.expect("chromedriver finds a free port and prints it")
-    }
-
-    fn start_once(program: &Path) -> Option<(Self, String)> {
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let files = env::temp_dir().join(format!("chromium-{}-{number}", process::id()));
-        fs::create_dir_all(&files).unwrap();
-        let process = Command::new(program)
-            .arg("--port=0")
-            .env("TMPDIR", &files)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut driver = Self { process, files };
-        let stdout = BufReader::new(driver.process.stdout.take().unwrap());
-        let mut ports = stdout.lines().map_while(Result::ok).filter_map(|line| {
-            let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = ports.next()?;
-        Some((driver, format!("http://127.0.0.1:{port}")))
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        // Processes of the browser may still write to its profile for a moment.
-        let is_in_use = |error: io::Error| error.kind() == io::ErrorKind::DirectoryNotEmpty;
-        while fs::remove_dir_all(&self.files).is_err_and(is_in_use) {}
-    }
-}
-
-fn capabilities(settings: Settings, chromium: &Path, avatars: u16) -> Capabilities {
-    let hosts = format!(
-        "MAP thirdqq.qlogo.cn:443 127.0.0.1:{avatars}, MAP * ~NOTFOUND, \
-         EXCLUDE 127.0.0.1, EXCLUDE localhost"
-    );
-    let language = settings.languages.split(',').next().unwrap();
-    let mut options = json!({
-        "binary": chromium,
-        "args": [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage", "--hide-scrollbars", "--no-proxy-server",
-            "--ignore-certificate-errors",
-            format!("--lang={language}"), format!("--host-resolver-rules={hosts}"),
-        ],
-        "prefs": {
-            "intl.accept_languages": settings.languages,
-            // 1 allows, 2 blocks.
-            "profile.default_content_setting_values.cookies": if settings.blocks_cookies { 2 } else { 1 },
-        },
-    });
-    if settings.is_phone {
-        options["mobileEmulation"] = json!({
-            "deviceMetrics": { "width": 360, "height": 740, "pixelRatio": 2, "mobile": true, "touch": true },
-            "clientHints": { "platform": "Android", "mobile": true },
-        });
-    }
-    let strategy = if settings.waits_for_pages {
-        "normal"
-    } else {
-        "none"
-    };
-    Capabilities::from_iter([
-        ("browserName".to_owned(), json!("chrome")),
-        ("pageLoadStrategy".to_owned(), json!(strategy)),
-        ("goog:chromeOptions".to_owned(), options),
-    ])
-}
-
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|program| program.exists());
-    if found.is_none() {
-        skip(&format!(
-            "{name} is not installed (apt-get install chromium chromium-driver)"
-        ));
-    }
-    found
-}
-
-/// Prints why a test is skipped. In CI, where no test may be skipped, panics.
-pub(super) fn skip(reason: &str) {
-    assert!(env::var_os("CI").is_none(), "{reason}");
-    eprintln!("SKIPPED: {reason}");
 }

@@ -14,8 +14,8 @@ use tower_qq_auth::mock;
 use crate::process::Running;
 
 use super::{
-    CANCEL, CHINESE, ENGLISH, Endpoint, FIRST, Quickstart, SIGN_IN, SIGN_OUT, Window, driver::skip,
-    visit,
+    CANCEL, CHINESE, ENGLISH, Endpoint, FIRST, Quickstart, SIGN_IN, SIGN_OUT, Window,
+    browser::skip, visit,
 };
 
 /// Shows every kind of page, one after the other.
