@@ -20,9 +20,14 @@ mod avatars;
 mod browser;
 mod driver;
 mod frames;
+mod front_end;
 mod looks;
 mod own_site;
+mod popup;
 mod requests;
+mod servers;
+mod strangers;
+mod subdomains;
 
 use browser::{CHINESE, ENGLISH, Settings};
 use driver::Window;
