@@ -21,6 +21,7 @@ mod browser;
 mod driver;
 mod frames;
 mod front_end;
+mod htmx;
 mod looks;
 mod own_site;
 mod popup;
