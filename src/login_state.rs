@@ -90,6 +90,12 @@ pub(crate) struct UnknownState {
     pub(crate) login: Option<PendingLogin>,
 }
 
+impl UnknownState {
+    pub(crate) fn is_popup(&self) -> bool {
+        self.login.as_ref().is_some_and(|login| login.is_popup)
+    }
+}
+
 impl From<StateCause> for UnknownState {
     fn from(cause: StateCause) -> Self {
         let login = None;

@@ -56,7 +56,7 @@ impl Verdict {
     /// the site, or a URL of a [trusted origin](crate::QqAuthLayerBuilder::trusted_origins).
     ///
     /// A page elsewhere becomes `/`, and the log has an error. In a popup only the button of the
-    /// last page leads there.
+    /// last page leads there, and a refusal shows the usual page.
     pub fn redirect_to(mut self, path: impl Into<String>) -> Self {
         self.redirect_to = Some(path.into());
         self

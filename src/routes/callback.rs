@@ -9,7 +9,8 @@
 //!    seconds after its end as well, and get the same session.
 //! 5. Every outcome uses up the login, unless its code never left this process.
 //! 6. A stale callback (reload, Back, a second tab) redirects a signed-in user to `/` instead of
-//!    showing an error, unless the login has an intent. It starts no session.
+//!    showing an error, unless the login has an intent or runs in a popup, whose opener waits for the
+//!    outcome. It starts no session.
 
 use std::sync::Arc;
 
@@ -70,7 +71,9 @@ pub(super) fn finish_login(
         key,
     } = match opened {
         Ok(opened) => opened,
-        Err(_) if is_signed_in => return Action::Respond(see_other(&site.paths.home())),
+        Err(unknown) if is_signed_in && !unknown.is_popup() => {
+            return Action::Respond(see_other(&site.paths.home()));
+        }
         Err(unknown) => return Action::Respond(reject(site, &reporter, head, unknown)),
     };
     let mut callback = Callback {
@@ -294,7 +297,7 @@ impl Callback {
     }
 
     fn is_harmless(&self) -> bool {
-        self.is_signed_in && self.login.intent.is_none()
+        self.is_signed_in && self.login.intent.is_none() && !self.login.is_popup
     }
 
     /// Offers a new login or, with an intent, the `return_to`.

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Method, Response, StatusCode};
 use tower_qq_auth::{
     Verdict,
@@ -22,7 +24,7 @@ const LOGIN: &str = "/auth/qq/login?return_to=/x";
 
 /// Returns label and target of the page's links, all of which must leave a frame.
 #[track_caller]
-fn links(page: &Reply) -> Vec<(&str, &str)> {
+pub(crate) fn links(page: &Reply) -> Vec<(&str, &str)> {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     let links = page.body.split("<a ").skip(1).map(|link| {
         let link = link.split_once("</a>").unwrap().0;
@@ -42,18 +44,34 @@ fn attribute<'h>(html: &'h str, name: &str) -> &'h str {
     html.unwrap().1.split_once('"').unwrap().0
 }
 
-/// Fails unless the page loads and frames nothing.
+/// Fails unless the page loads and frames nothing, and has no style or script but those that its
+/// policy names.
 #[track_caller]
-fn assert_strict(page: &Reply) {
-    let policy = page.header("content-security-policy");
-    let style = policy.split_once("style-src 'sha256-").unwrap();
+pub(crate) fn assert_strict(page: &Reply) {
+    let style = hash(page, "style").expect("a style");
+    let script = hash(page, "script").map(|hash| format!("; script-src {hash}"));
     assert_eq!(
-        style.0,
-        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+        page.header("content-security-policy"),
+        format!(
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; \
+             style-src {style}{}",
+            script.unwrap_or_default()
+        )
     );
-    assert!(!style.1.contains(';'), "{policy}");
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
+}
+
+/// Returns the hash of the only element of this name, if there is one.
+#[track_caller]
+fn hash(page: &Reply, element: &str) -> Option<String> {
+    let start = format!("<{element}");
+    let mut parts = page.body.split(&*start).skip(1);
+    let text = parts.next()?.strip_prefix('>').expect("no attributes");
+    assert_eq!(parts.next(), None, "{}", page.body);
+    let text = text.split_once("</").unwrap().0;
+    let hash = BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes()));
+    Some(format!("'sha256-{hash}'"))
 }
 
 /// Returns the same browser, which loads the next page in a frame.

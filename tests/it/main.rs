@@ -46,6 +46,7 @@ mod other_layers;
 mod pages;
 mod payloads;
 mod plain_tower;
+mod popup;
 mod properties;
 mod proxy;
 mod qq_session;
