@@ -87,10 +87,10 @@ impl Paths {
             return Ok(());
         } else if !is_plain(prefix) || prefix.ends_with('/') {
             "must be a plain path such as /club, without a slash at the end"
+        } else if prefix == redirect_path || self.callback == "/" {
+            "must be shorter than the path of the redirect URI"
         } else if self.callback == redirect_path {
             "must start the path of the redirect URI"
-        } else if self.callback == "/" {
-            "must be shorter than the path of the redirect URI"
         } else {
             return Ok(());
         };

@@ -47,6 +47,7 @@ mod pages;
 mod payloads;
 mod plain_tower;
 mod popup;
+mod prefix;
 mod properties;
 mod proxy;
 mod qq_session;

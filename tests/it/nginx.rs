@@ -15,6 +15,8 @@ use crate::{
     support::nginx::{ASKED, Nginx},
 };
 
+mod prefix;
+
 /// Asks the other machine after each status that nginx can take for a failure, and then, by
 /// default, leaves the first one alone for ten seconds.
 const RETRY: &str =

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -35,14 +36,33 @@ impl Nginx {
     /// Serves each machine on a port and puts nginx with its defaults and these `settings` in front
     /// of them. Returns `None` if nginx is not installed.
     pub(crate) async fn start(machines: [Router; 2], settings: &str) -> Option<Self> {
+        let locations = |_: &[SocketAddr]| {
+            format!(
+                "location / {{
+                    proxy_pass http://machines;
+                    add_header {ASKED} $upstream_addr always;
+                    {settings}
+                }}"
+            )
+        };
+        Self::with_locations(machines, locations).await
+    }
+
+    /// Like [`start`](Self::start), with these locations for the addresses of the machines.
+    pub(crate) async fn with_locations(
+        machines: [Router; 2],
+        locations: impl FnOnce(&[SocketAddr]) -> String,
+    ) -> Option<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let program = installed("nginx", "nginx")?;
-        let mut upstream = String::new();
+        let mut addresses = Vec::new();
         for machine in machines {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            upstream += &format!("server {};", listener.local_addr().unwrap());
+            addresses.push(listener.local_addr().unwrap());
             serve(listener, machine);
         }
+        let servers = addresses.iter().map(|address| format!("server {address};"));
+        let (upstream, locations) = (servers.collect::<String>(), locations(&addresses));
         let (id, number) = (process::id(), STARTED.fetch_add(1, Relaxed));
         let folder = std::env::temp_dir().join(format!("tower-qq-auth-nginx-{id}-{number}"));
         fs::create_dir(&folder).unwrap();
@@ -58,11 +78,7 @@ impl Nginx {
                 upstream machines {{ {upstream} }}
                 server {{
                     listen unix:{socket};
-                    location / {{
-                        proxy_pass http://machines;
-                        add_header {ASKED} $upstream_addr always;
-                        {settings}
-                    }}
+                    {locations}
                 }}
             }}"
         );
