@@ -48,10 +48,13 @@ impl AbsoluteUrl {
         format!("{scheme}://{authority}")
     }
 
+    /// Returns whether the host is this machine, such as `localhost` and the names under it
+    /// (RFC 6761).
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.authority.host();
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost")
+        let top = host.rsplit('.').next().unwrap_or_default();
+        top.eq_ignore_ascii_case("localhost")
             || host
                 .parse()
                 .is_ok_and(|address: IpAddr| address.is_loopback())

@@ -28,6 +28,7 @@ mod forward;
 mod goaway;
 mod guards;
 mod hooks;
+mod hosts;
 mod htmx;
 mod joining;
 mod keys;
