@@ -284,6 +284,8 @@ impl fmt::Debug for QqAuthLayerBuilder {
             .field("client", &self.client)
             .field("login_path", &self.login_path)
             .field("logout_path", &self.logout_path)
+            .field("public_prefix", &self.public_prefix)
+            .field("trusted_origins", &self.trusted_origins)
             .field("cookie_prefix", &self.cookie_prefix)
             .finish_non_exhaustive()
     }
