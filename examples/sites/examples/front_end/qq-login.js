@@ -5,56 +5,75 @@
 //     onQqLogin(async (outcome) => show(await whoIsSignedIn(), outcome));
 //     button.onclick = () => openQqLogin("https://api.example.com/auth/qq/login");
 //
-// A login from another origin ends at `returnTo`, by default this page: import the file there too.
-// It tells the outcome to the page that opened the popup, and closes the window.
+// A login from another origin ends at `returnTo`, by default this page. Import this file there too,
+// before a router that reads the fragment: it tells the outcome to the page that opened the popup,
+// and closes the window.
 
 const SOURCE = "qq_login";
 const channel = new BroadcastChannel(SOURCE);
-let popup = null;
 let report = () => {};
+// The login that this page waits for.
+let waiting = null;
+// In a popup that has just ended, its outcome, which the layer puts into the fragment.
+let ending = /^#qq_login=(\w+)$/.exec(location.hash)?.[1];
 
-// Calls `callback` with the outcome of each login in a popup: "ok", the code of an error,
-// "blocked" or "closed". Any page of this origin can send such a message, and a browser may call a
-// window closed that is still open. So take an outcome as a hint, and ask the site who is signed in.
+// Calls `callback` with each outcome of a login in a popup: "ok" in all open pages of this origin;
+// an error code, "blocked", "closed" or "unreachable" in the page that opened the popup. Any page of
+// this origin can send an outcome, and a browser may call a window closed that is still open. So take
+// it as a hint, and ask the site who is signed in.
 export function onQqLogin(callback) {
   report = callback;
 }
 
 // Opens a login in a popup. Call it in the handler of a click, or the browser blocks the popup.
 export async function openQqLogin(loginUrl, { intent, remember = true, returnTo = pageUrl() } = {}) {
-  // An empty window first: later it would no longer belong to the click.
-  popup = window.open("", SOURCE, "popup,width=760,height=600");
+  // An empty window first: after the request it would no longer belong to the click. A second click
+  // gets the window of the first, and starts over in it.
+  const popup = window.open("", SOURCE, "popup,width=760,height=600");
   if (!popup) return report("blocked");
+  popup.focus();
+  const login = (waiting = {});
   const url = new URL(loginUrl, location.href);
-  const isOwn = url.origin === location.origin;
+  const page = new URL(returnTo, location.href);
+  // The layer takes its own pages by their path.
+  const isOwn = url.origin === page.origin;
   url.searchParams.set("popup", "1");
-  url.searchParams.set("return_to", isOwn ? returnTo.slice(location.origin.length) : returnTo);
+  url.searchParams.set("return_to", isOwn ? page.pathname + page.search + page.hash : page.href);
   if (intent) url.searchParams.set("intent", intent);
   if (!remember) url.searchParams.set("remember", "0");
+  const { authorize_url, code = "unreachable" } = await start(url);
+  if (waiting !== login) {
+    // Another tab has signed in meanwhile, or a second click uses the window.
+    if (!waiting) popup.close();
+  } else if (authorize_url) {
+    popup.location.replace(authorize_url);
+    watch(popup, login);
+  } else {
+    popup.close();
+    waiting = null;
+    report(code);
+  }
+}
+
+// Returns the URL of QQ's page or an error code, and neither if the network or CORS fails.
+async function start(url) {
   try {
     const headers = { Accept: "application/json" };
-    const reply = await fetch(url, { headers, credentials: "include" });
-    const { authorize_url, code } = await reply.json();
-    if (!reply.ok) return fail(code);
-    popup.location.replace(authorize_url);
+    const signal = AbortSignal.timeout(15_000);
+    const reply = await fetch(url, { headers, signal, credentials: "include" });
+    return await reply.json();
   } catch {
-    return fail("unreachable");
+    return {};
   }
-  watch(popup);
 }
 
-function fail(code) {
-  popup.close();
-  report(code);
-}
-
-// Reports that the user has closed the popup. QQ's page may separate it from this one, and then it
-// counts as closed while it is open, so the outcome can still follow.
-function watch(opened) {
+// Reports that the user has closed the popup. A page that is cut off from its popups, by its own
+// Cross-Origin-Opener-Policy or QQ's, sees them closed at once, so it goes on waiting.
+function watch(popup, login) {
   const timer = setInterval(() => {
-    if (!opened.closed) return;
+    if (waiting === login && !popup.closed) return;
     clearInterval(timer);
-    if (popup === opened) report("closed");
+    if (waiting === login) report("closed");
   }, 500);
 }
 
@@ -63,24 +82,28 @@ function pageUrl() {
 }
 
 channel.onmessage = ({ data }) => {
-  if (data?.source !== SOURCE || typeof data.outcome !== "string") return;
-  if (popup) {
+  if (data?.source !== SOURCE) return;
+  if (ending && data.seen === ending) return window.close();
+  if (typeof data.outcome !== "string") return;
+  if (waiting) {
+    waiting = null;
     // The popup closes.
     channel.postMessage({ source: SOURCE, seen: data.outcome });
-    popup = null;
+  } else if (data.outcome !== "ok") {
+    return;
   }
   report(data.outcome);
 };
 
-// In the popup at its end: the layer has sent it here with the outcome.
-const outcome = /^#qq_login=(\w+)$/.exec(location.hash)?.[1];
-if (outcome) {
-  history.replaceState(null, "", location.pathname + location.search);
-  channel.onmessage = ({ data }) => {
-    if (data?.source === SOURCE && data.seen === outcome) window.close();
-  };
-  channel.postMessage({ source: SOURCE, outcome });
-  if (outcome === "ok" && !hasForeignOpener()) setTimeout(() => window.close(), 1000);
+if (ending) {
+  history.replaceState(history.state, "", location.pathname + location.search);
+  channel.postMessage({ source: SOURCE, outcome: ending });
+  setTimeout(() => {
+    if (ending === "ok" && !hasForeignOpener()) window.close();
+    // If this window is still open, it is a page like any other from now on.
+    report(ending);
+    ending = null;
+  }, 1000);
 }
 
 // A page of another origin that has opened this window could see it close.
