@@ -5,6 +5,7 @@ use reqwest::{Client, Response};
 
 use crate::process::{Running, choose, page, recorded_browser};
 
+mod front_end;
 #[cfg(feature = "revocation")]
 mod sqlite_users;
 #[cfg(feature = "redis")]

@@ -6,4 +6,4 @@ mod server;
 
 #[cfg(feature = "axum")]
 pub use page::{page, user_card, with_style};
-pub use server::Server;
+pub use server::{Server, listen};

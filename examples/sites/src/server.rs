@@ -16,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// The URL that users open, if it is not the listener's.
+    page: Option<String>,
     redirect_uri: String,
     client: QqClient,
     keys: SessionKeys,
@@ -30,16 +32,21 @@ impl Server {
     ///
     /// Returns an error if a variable is missing or wrong, or the address is not available.
     pub async fn from_env() -> Result<Self, Box<dyn Error>> {
+        Self::with_listener(listen("LISTEN", "127.0.0.1:3000").await?)
+    }
+
+    /// Does the same with a listener from [`listen`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a variable is missing or wrong.
+    pub fn with_listener(listener: TcpListener) -> Result<Self, Box<dyn Error>> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .init();
-        let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
-        let listener = TcpListener::bind(&listen)
-            .await
-            .map_err(|error| format!("cannot listen on LISTEN={listen}: {error}"))?;
         let address = listener.local_addr()?;
         if !is_configured() {
             return Self::with_mock(listener, address);
@@ -48,6 +55,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            page: None,
             redirect_uri: app.redirect_uri().into(),
             client: QqClient::new(app),
             keys: SessionKeys::from_env()?,
@@ -70,6 +78,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            page: None,
             redirect_uri,
             client: QqClient::with_service(app, mock.clone()),
             keys: SessionKeys::generate(),
@@ -104,10 +113,19 @@ impl Server {
         self.address.ip()
     }
 
+    /// Sets the URL that users open, for a site whose page is elsewhere.
+    #[must_use]
+    pub fn with_page(mut self, url: String) -> Self {
+        self.page = Some(url);
+        self
+    }
+
     /// Prints the URLs, and returns the listener for the site and the mock to serve at `/mock-qq`.
     pub fn announce(self) -> (TcpListener, Option<MockQq>) {
         if self.mock.is_some() {
-            println!("open          http://{}/", self.address);
+            let page = self.page;
+            let page = page.unwrap_or_else(|| format!("http://{}/", self.address));
+            println!("open          {page}");
             println!("callback      {}", self.redirect_uri);
             println!(
                 "QQ            a mock inside this program; set QQ_APP_ID etc. for the real one"
@@ -118,6 +136,18 @@ impl Server {
         }
         (self.listener, self.mock)
     }
+}
+
+/// Listens at the address in a variable, or else at `default`.
+///
+/// # Errors
+///
+/// Returns an error if the address is not available.
+pub async fn listen(variable: &str, default: &str) -> Result<TcpListener, String> {
+    let address = env::var(variable).unwrap_or_else(|_| default.into());
+    TcpListener::bind(&address)
+        .await
+        .map_err(|error| format!("cannot listen on {variable}={address}: {error}"))
 }
 
 fn is_configured() -> bool {
