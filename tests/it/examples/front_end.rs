@@ -6,7 +6,23 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use serde_json::{Value, json};
 
 use super::{USERS, assert_shows};
-use crate::process::{Running, browser, choose, page};
+use crate::process::{Running, choose, page};
+
+/// Returns a browser that stops in front of a home page, whose fragment it would drop.
+fn browser() -> Client {
+    let policy = Policy::custom(|attempt| match attempt.url().path() {
+        "/" => attempt.stop(),
+        _ => attempt.follow(),
+    });
+    let client = Client::builder().no_proxy().cookie_store(true);
+    client.redirect(policy).build().unwrap()
+}
+
+#[track_caller]
+fn assert_leads_to(response: &Response, url: &str) {
+    assert_eq!(response.status(), StatusCode::SEE_OTHER, "{response:?}");
+    assert_eq!(response.headers()["location"], *url);
+}
 
 /// The two origins, without a slash at the end.
 struct FrontEnd {
@@ -60,7 +76,8 @@ impl FrontEnd {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), status, "{response:?}");
         self.assert_readable(&response);
-        response.json().await.unwrap()
+        let body = response.bytes().await.unwrap();
+        serde_json::from_slice(&body).unwrap()
     }
 
     #[track_caller]
@@ -90,63 +107,61 @@ impl FrontEnd {
 #[tokio::test]
 async fn a_login_by_redirect_ends_at_the_page_and_the_script_reads_who_signed_in() {
     let site = FrontEnd::start().await;
-    let browser = browser();
-    assert_eq!(site.get(&browser, "/api/me").await, Value::Null);
-    let problem = site.save(&browser, StatusCode::UNAUTHORIZED).await;
+    let ann = browser();
+    assert_eq!(site.get(&ann, "/api/me").await, Value::Null);
+    let problem = site.save(&ann, StatusCode::UNAUTHORIZED).await;
     let login = problem["login_url"].as_str().unwrap();
     assert_eq!(login, format!("{}/auth/qq/login", site.api));
 
     let login = format!("{login}?return_to={}%2F", site.page);
-    let end = choose(&browser, page(&browser, &login).await, 0).await;
-    assert_eq!(end.url().as_str(), format!("{}/", site.page));
-    assert_eq!(site.get(&browser, "/api/me").await["nickname"], USERS[0].0);
-    let note = site.save(&browser, StatusCode::OK).await;
+    let end = choose(&ann, page(&ann, &login).await, 0).await;
+    assert_leads_to(&end, &format!("{}/", site.page));
+    assert_eq!(site.get(&ann, "/api/me").await["nickname"], USERS[0].0);
+    let note = site.save(&ann, StatusCode::OK).await;
     assert_eq!(note, json!({"text": "a note"}));
 
-    let logout = site.fetch(&browser, Method::POST, "/auth/qq/logout");
+    let logout = site.fetch(&ann, Method::POST, "/auth/qq/logout");
     let logout = logout.send().await.unwrap();
     assert_eq!(logout.status(), StatusCode::NO_CONTENT);
     site.assert_readable(&logout);
-    assert_eq!(site.get(&browser, "/api/me").await, Value::Null);
+    assert_eq!(site.get(&ann, "/api/me").await, Value::Null);
 }
 
 #[tokio::test]
 async fn a_popup_ends_at_the_page_with_its_outcome_whatever_that_is() {
     let site = FrontEnd::start().await;
-    let browser = browser();
-    site.save(&browser, StatusCode::UNAUTHORIZED).await;
-    let end = site.sign_in(&browser, "", 0).await;
-    assert_eq!(end.url().as_str(), format!("{}/#qq_login=ok", site.page));
-    assert_shows(&end.text().await.unwrap(), &["src=\"/app.js\""]);
-    site.save(&browser, StatusCode::OK).await;
+    let ann = browser();
+    site.save(&ann, StatusCode::UNAUTHORIZED).await;
+    let end = site.sign_in(&ann, "", 0).await;
+    assert_leads_to(&end, &format!("{}/#qq_login=ok", site.page));
+    site.save(&ann, StatusCode::OK).await;
 
     // The second user has another account already, and keeps it.
-    let other = crate::process::browser();
-    site.sign_in(&other, "", 1).await;
-    let end = site.sign_in(&browser, "&intent=bind", 1).await;
-    let refused = format!("{}/#qq_login=refused", site.page);
-    assert_eq!(end.url().as_str(), refused);
-    assert_eq!(site.get(&browser, "/api/me").await["nickname"], USERS[0].0);
-    assert_eq!(site.get(&other, "/api/account").await["id"], "2");
+    let bob = browser();
+    site.sign_in(&bob, "", 1).await;
+    let end = site.sign_in(&ann, "&intent=bind", 1).await;
+    assert_leads_to(&end, &format!("{}/#qq_login=refused", site.page));
+    assert_eq!(site.get(&ann, "/api/me").await["nickname"], USERS[0].0);
+    assert_eq!(site.get(&bob, "/api/account").await["id"], "2");
 }
 
 #[tokio::test]
 async fn a_bound_qq_user_signs_in_to_the_account() {
     let site = FrontEnd::start().await;
-    let browser = browser();
-    site.sign_in(&browser, "", 0).await;
-    let end = site.sign_in(&browser, "&intent=bind", 1).await;
-    assert_eq!(end.url().fragment(), Some("qq_login=ok"));
-    let account = json!({"id": "1", "users": [USERS[0].0, USERS[1].0]});
-    assert_eq!(site.get(&browser, "/api/account").await, account);
+    let ann = browser();
+    site.sign_in(&ann, "", 0).await;
+    let end = site.sign_in(&ann, "&intent=bind", 1).await;
+    assert_leads_to(&end, &format!("{}/#qq_login=ok", site.page));
+    let account = json!({"id": "1", "users": [USERS[1].0, USERS[0].0]});
+    assert_eq!(site.get(&ann, "/api/account").await, account);
 
-    let elsewhere = crate::process::browser();
+    let elsewhere = browser();
     site.sign_in(&elsewhere, "", 1).await;
     assert_eq!(site.get(&elsewhere, "/api/account").await, account);
 
     // A visitor without an account has nothing to bind to.
     let path = format!("/auth/qq/login?intent=bind&return_to={}%2F", site.page);
-    let start = site.fetch(&crate::process::browser(), Method::GET, &path);
+    let start = site.fetch(&browser(), Method::GET, &path);
     let start = start.header("accept", "application/json");
     let problem = site.read(start, StatusCode::UNAUTHORIZED).await;
     assert_eq!(problem["code"], "login_required");
@@ -155,8 +170,8 @@ async fn a_bound_qq_user_signs_in_to_the_account() {
 #[tokio::test]
 async fn a_foreign_origin_starts_ends_and_reads_nothing() {
     let site = FrontEnd::start().await;
-    let browser = browser();
-    site.sign_in(&browser, "", 0).await;
+    let ann = browser();
+    site.sign_in(&ann, "", 0).await;
     // As browsers send them for another port of the host, which is the same site.
     let foreign = "http://127.0.0.1:1";
     for (method, path) in [
@@ -164,7 +179,7 @@ async fn a_foreign_origin_starts_ends_and_reads_nothing() {
         (Method::GET, "/auth/qq/login"),
         (Method::GET, "/auth/qq/login?intent=bind"),
     ] {
-        let request = site.fetch_from(foreign, &browser, method, path);
+        let request = site.fetch_from(foreign, &ann, method, path);
         let request = request.header("accept", "application/json");
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
@@ -173,19 +188,11 @@ async fn a_foreign_origin_starts_ends_and_reads_nothing() {
             *site.page
         );
     }
-    assert_eq!(site.get(&browser, "/api/me").await["nickname"], USERS[0].0);
+    assert_eq!(site.get(&ann, "/api/me").await["nickname"], USERS[0].0);
     // Its page is no place for a login to end.
     let login = format!("{}/auth/qq/login?return_to={foreign}%2F", site.api);
-    let client = Client::builder().no_proxy().cookie_store(true);
-    let client = client.redirect(Policy::custom(|attempt| {
-        match attempt.url().path() == "/" {
-            true => attempt.stop(),
-            false => attempt.follow(),
-        }
-    }));
-    let client = client.build().unwrap();
-    let end = choose(&client, page(&client, &login).await, 0).await;
-    assert_eq!(end.headers()["location"], "/");
+    let end = choose(&ann, page(&ann, &login).await, 0).await;
+    assert_leads_to(&end, "/");
 }
 
 #[tokio::test]
@@ -207,8 +214,8 @@ async fn a_preflight_allows_the_page_to_send_notes() {
 #[tokio::test]
 async fn the_page_has_a_strict_policy_and_no_scripts_of_its_own() {
     let site = FrontEnd::start().await;
-    let browser = browser();
-    let home = page(&browser, &format!("{}/", site.page)).await;
+    let ann = browser();
+    let home = page(&ann, &format!("{}/", site.page)).await;
     let policy = home.headers()["content-security-policy"].to_str().unwrap();
     let connect = format!("connect-src {};", site.api);
     assert_shows(
@@ -224,7 +231,7 @@ async fn the_page_has_a_strict_policy_and_no_scripts_of_its_own() {
         ("qq-login.js", "text/javascript"),
         ("style.css", "text/css"),
     ] {
-        let file = page(&browser, &format!("{}/{file}", site.page)).await;
+        let file = page(&ann, &format!("{}/{file}", site.page)).await;
         let found = file.headers()["content-type"].to_str().unwrap();
         assert!(found.starts_with(kind), "{found}");
     }

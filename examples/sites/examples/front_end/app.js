@@ -8,6 +8,8 @@ const element = (id) => document.getElementById(id);
 const draft = element("draft");
 // Whether a note waits for a login.
 let isSaving = false;
+// Only the latest answer counts, whichever arrives last.
+let refreshes = 0;
 
 const MESSAGES = {
   blocked: "浏览器拦截了登录窗口，请允许弹出窗口或使用“跳转登录”。",
@@ -22,8 +24,10 @@ function request(path, options) {
   return fetch(api + path, { credentials: "include", cache: "no-store", ...options });
 }
 
+// Returns the JSON of a response, or `null` for a user who is signed out.
 async function load(path) {
   const response = await request(path);
+  if (response.status === 401) return null;
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response.json();
 }
@@ -32,21 +36,27 @@ function showStatus(text) {
   element("status").textContent = text;
 }
 
-// Asks the API who is signed in, and shows it. Returns the user, if any.
+// Asks the API who is signed in, and shows it. Returns whether a user is.
 async function refresh() {
+  const turn = ++refreshes;
   try {
     const user = await load("/api/me");
-    if (user) {
-      const { id, users } = await load("/api/account");
-      element("name").textContent = user.nickname || "QQ 用户";
-      element("account").textContent = `账号 ${id} · 已绑定 QQ：${users.join("、")}`;
-    }
-    element("signed-in").hidden = !user;
-    element("signed-out").hidden = Boolean(user);
-    return user;
+    // The user may have signed out meanwhile.
+    const account = user && (await load("/api/account"));
+    if (turn === refreshes) showUser(user, account);
+    return Boolean(account);
   } catch {
     showStatus(MESSAGES.unreachable);
+    return false;
   }
+}
+
+function showUser(user, account) {
+  element("signed-in").hidden = !account;
+  element("signed-out").hidden = Boolean(account);
+  if (!account) return;
+  element("name").textContent = user.nickname || "QQ 用户";
+  element("account").textContent = `账号 ${account.id} · 已绑定 QQ：${account.users.join("、")}`;
 }
 
 // The draft survives a login by redirect as well, for which the browser leaves the page.
@@ -83,25 +93,26 @@ async function signOut() {
   await refresh();
 }
 
-// Returns a handler that shows a network failure.
-function handler(action) {
-  return (event) => {
-    event.preventDefault();
-    showStatus("");
-    action().catch(() => showStatus(MESSAGES.unreachable));
-  };
+// Runs an action, and shows a failure of the network.
+async function run(action) {
+  showStatus("");
+  await action().catch(() => showStatus(MESSAGES.unreachable));
 }
 
-element("redirect").href = `${loginUrl}?return_to=${encodeURIComponent(location.origin + location.pathname)}`;
-element("popup").onclick = handler(() => openQqLogin(loginUrl));
-element("bind").onclick = handler(() => openQqLogin(loginUrl, { intent: "bind" }));
-element("sign-out").onclick = handler(signOut);
-element("form").onsubmit = handler(save);
+const here = encodeURIComponent(location.origin + location.pathname);
+element("redirect").href = `${loginUrl}?return_to=${here}`;
+element("popup").onclick = () => run(() => openQqLogin(loginUrl));
+element("bind").onclick = () => run(() => openQqLogin(loginUrl, { intent: "bind" }));
+element("sign-out").onclick = () => run(signOut);
+element("form").onsubmit = (event) => {
+  event.preventDefault();
+  run(save);
+};
 
 // An outcome is a hint: the API knows who is signed in.
 onQqLogin(async (outcome) => {
-  const user = await refresh();
-  if (user && isSaving) return handler(save)(new Event("retry"));
+  const isSignedIn = await refresh();
+  if (isSignedIn && isSaving) return run(save);
   if (outcome === "ok") showStatus("");
   else if (outcome !== "closed") showStatus(MESSAGES[outcome] ?? `登录未完成（${outcome}），请重试。`);
 });
