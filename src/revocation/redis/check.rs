@@ -37,8 +37,8 @@ impl RedisRevocations {
     ///
     /// Returns an error if the server cannot be used, with the cause and what to do.
     pub async fn check(&self) -> Result<(), ConfigError> {
-        let use_once = tokio::time::timeout(TIMEOUT, self.use_once()).await;
-        match use_once.unwrap_or_else(|_| Err(Failure::NoAnswer.into())) {
+        let used = tokio::time::timeout(TIMEOUT, self.use_until_answer()).await;
+        match used.unwrap_or_else(|_| Err(Failure::NoAnswer.into())) {
             Ok(Some(true)) => tracing::warn!(
                 "Redis may evict revocations, which brings revoked sessions back: set its \
                  maxmemory-policy to noeviction"
@@ -63,6 +63,17 @@ impl RedisRevocations {
             Some(Failure::NoAnswer) if self.server.speaks_no_tls().await => Failure::NoTls,
             Some(failure) => *failure,
             None => Failure::NotRedis,
+        }
+    }
+
+    /// Tries again while there is no answer: when a site starts, a handshake of TLS can take longer
+    /// than a call may.
+    async fn use_until_answer(&self) -> Result<Option<bool>, BoxError> {
+        loop {
+            match self.use_once().await {
+                Err(error) if matches!(error.downcast_ref(), Some(Failure::NoAnswer)) => {}
+                result => return result,
+            }
         }
     }
 

@@ -241,7 +241,7 @@ pub(super) async fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Waits up to ten seconds until the condition holds.
+/// Waits up to half a minute until the condition holds.
 pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let mut ticks = interval(Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -250,7 +250,7 @@ pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
             ticks.tick().await;
         }
     };
-    timeout(Duration::from_secs(10), until)
+    timeout(Duration::from_secs(30), until)
         .await
         .unwrap_or_else(|_| panic!("timed out: {what}"));
 }
