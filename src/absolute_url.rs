@@ -48,6 +48,11 @@ impl AbsoluteUrl {
         format!("{scheme}://{authority}")
     }
 
+    /// Returns whether the URL is plain http on a host that others can reach.
+    pub(crate) fn is_exposed(&self) -> bool {
+        !self.is_secure && !self.is_loopback()
+    }
+
     /// Returns whether the host is this machine, such as `localhost` and the names under it
     /// (RFC 6761).
     pub(crate) fn is_loopback(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::log_limit::LogLimit;
 use crate::login_state::PendingLogins;
 use crate::logins::Logins;
 use crate::origins::Origins;
-use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths};
+use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths, strip_prefix};
 use crate::qq::client::QqClient;
 use crate::session::cookie::CookieScope;
 use crate::session::keys::SessionKeys;
@@ -135,9 +135,9 @@ impl QqAuthLayerBuilder {
     ///
     /// Logins may end at URLs of a trusted origin, and its scripts may start logins, sign out and
     /// change the session. Name origins as browsers write them, without a path. They must be https,
-    /// except on loopback, and belong to the same site, which means the same registered domain:
-    /// cookies are `SameSite=Lax`, so browsers send them nowhere else. The app's CORS layer must
-    /// allow the origins as well, and credentials.
+    /// except on loopback, and belong to the same site, which means the same scheme and registered
+    /// domain: cookies are `SameSite=Lax`, so browsers send none from elsewhere. The app's CORS
+    /// layer must allow the origins as well, and credentials.
     ///
     /// ```
     /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys};
@@ -189,10 +189,10 @@ impl QqAuthLayerBuilder {
         let mut errors = ConfigErrors::default();
         let paths = self.paths();
         let redirect_uri = &self.client.app().redirect_uri;
-        errors.collect(paths.check_prefix(redirect_uri.path()));
+        errors.collect(strip_prefix(&self.public_prefix, redirect_uri.path()));
         errors.collect(paths.check_login());
         errors.collect(paths.check_logout());
-        Origins::check(&self.trusted_origins, redirect_uri.as_str(), &mut errors);
+        Origins::check(redirect_uri, &self.trusted_origins, &mut errors);
         errors.collect(check_cookie_prefix(&self.cookie_prefix));
         errors.collect(check_time("session idle time", self.session.limits.idle));
         errors.collect(check_time("session lifetime", self.session.limits.lifetime));
@@ -214,7 +214,7 @@ impl QqAuthLayerBuilder {
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
         QqAuthLayer::from_site(Site {
             paths: self.paths(),
-            origins: Origins::new(app.redirect_uri.origin(), &self.trusted_origins),
+            origins: Origins::new(&app.redirect_uri, &self.trusted_origins),
             sessions: Sessions::new(
                 &self.keys,
                 scope.clone(),
@@ -238,8 +238,7 @@ impl QqAuthLayerBuilder {
 
     fn paths(&self) -> Paths {
         let callback = self.client.app().redirect_uri.path();
-        let inner = callback.strip_prefix(self.public_prefix.as_str());
-        let inner = inner.filter(|path| path.starts_with('/'));
+        let inner = strip_prefix(&self.public_prefix, callback);
         Paths {
             prefix: self.public_prefix.clone(),
             login: self.login_path.clone(),

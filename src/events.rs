@@ -86,8 +86,8 @@ pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
         tracing::warn!(
             left_out,
             origin = origin.and_then(|origin| origin.to_str().ok()),
-            "a trusted origin belongs to another site, so browsers do not send the session there: \
-             use a subdomain of the same domain, or a proxy"
+            "a trusted origin belongs to another site, so browsers send no session cookie from its \
+             pages: serve them from a subdomain of the redirect URI's domain, or through a proxy"
         );
     }
 }

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::config::ConfigError;
 #[cfg(feature = "revocation")]
 use crate::events::log_user_revoked;
-use crate::login_state::{Intent, PendingLogin};
+use crate::login_state::pending::{Intent, PendingLogin};
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
 #[cfg(feature = "revocation")]
@@ -55,8 +55,8 @@ impl QqAuthLayer {
     }
 
     /// Returns the login URL that leads back to `return_to`, a path of the site or a URL of a
-    /// [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). Anything else becomes `/`, and
-    /// so does a path of the layer.
+    /// [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). Anything else becomes the home
+    /// page, and so does a path of the layer.
     ///
     /// A login keeps at least 280 bytes of it, where an escaped byte such as `%E4` counts as one. A
     /// longer one loses its query, and becomes the home page if its path alone is too long.
@@ -68,8 +68,8 @@ impl QqAuthLayer {
     /// Returns the URL of a login with an intent, such as `bind`: see
     /// [`account_of`](crate::QqAuthLayerBuilder::account_of).
     ///
-    /// Link to it from a page of the site: the layer refuses such a login from anywhere else, and
-    /// for a signed-out user.
+    /// Link to it from a page of the site. A script of a trusted origin can start it as JSON; the
+    /// layer refuses it from anywhere else, and for a signed-out user.
     ///
     /// # Errors
     ///

@@ -27,7 +27,8 @@
 //! ids, CORS, HSTS, compression, timeouts. See [Mounting](#mounting).
 //!
 //! The rest of this page builds a small site, a club, step by step. It needs no app id before the
-//! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more.
+//! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more,
+//! and `docs/front-ends.md` is about pages on other origins, popups, htmx and path prefixes.
 //!
 //! # 1. A public page
 //!
@@ -57,7 +58,7 @@
 //! |---|---|---|
 //! | `/auth/qq/login?return_to=/x` | GET | redirect to QQ, with one cookie for the login under way |
 //! | the path of the redirect URI | GET | exchanges the code, starts a session, redirects to `/x` |
-//! | `/auth/qq/logout` | POST from a page of this site | ends the session, redirects to `return_to` or `/` |
+//! | `/auth/qq/logout` | POST, from no other site | ends the session, redirects to `return_to` or `/` |
 //!
 //! # 2. A page for users, and the answer to an API
 //!
@@ -245,7 +246,8 @@
 //! 2. Set `QQ_SESSION_KEY` to the output of `openssl rand -hex 32`, and keep it. To change it, put
 //!    the new key in front (`new,old`) and drop the old one after 7 days; with several machines,
 //!    first set `old,new` everywhere.
-//! 3. Serve the site over https, behind a proxy that forwards paths unchanged and keeps the query
+//! 3. Serve the site over https, behind a proxy that forwards paths unchanged (or set
+//!    [`public_prefix`](QqAuthLayerBuilder::public_prefix)) and keeps the query
 //!    of the callback out of its log.
 //! 4. Several machines need the same keys and nothing else: no sticky sessions, no shared store. A
 //!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster` in the
@@ -305,7 +307,8 @@
 //! 1. A callback is accepted only in the browser that started the login, for 10 minutes, and runs
 //!    it once on each machine. Any other is refused before QQ is called.
 //! 2. A token counts only if QQ issued it for this app.
-//! 3. A login ends at a path of this site, whatever `return_to` says.
+//! 3. A login ends at a path of this site or a URL of a
+//!    [trusted origin](QqAuthLayerBuilder::trusted_origins), whatever `return_to` says.
 //! 4. Cookies are sealed, `HttpOnly`, `SameSite=Lax`, and on https `Secure` and `__Host-`.
 //! 5. Nothing depends on `Host`, `X-Forwarded-*` or `Forwarded`: the redirect URI names the site.
 //! 6. No error, log line or page contains the app key, a code, a token, a state, a URL or a reply

@@ -19,15 +19,19 @@ use memchr::memmem::Finder;
 
 use crate::clock::{CLOCK_SKEW, unix_millis};
 use crate::error::StateCause;
-use crate::random::{is_url_safe, random_bytes, url_safe};
+use crate::random::{random_bytes, url_safe};
 use crate::return_to::ReturnTo;
 use crate::session::cookie;
 use crate::session::cookie::CookieScope;
 use crate::session::keys::SessionKeys;
 use crate::session::seal::Seal;
 
+mod content;
+pub(crate) mod pending;
 mod slot;
 
+use self::content::LoginCookie;
+use self::pending::PendingLogin;
 use self::slot::{MAX_LOGINS, Slot};
 
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -42,37 +46,6 @@ pub(crate) struct PendingLogins {
     /// The start of the names, ready to be searched for.
     start: Finder<'static>,
     slots: [Slot; MAX_LOGINS],
-}
-
-/// The destination and the purpose of a login.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingLogin {
-    pub(crate) return_to: ReturnTo,
-    pub(crate) intent: Option<Intent>,
-    /// `false` if the session is to end with the browser.
-    pub(crate) is_remembered: bool,
-    /// `true` if it ends in a window of its own.
-    pub(crate) is_popup: bool,
-}
-
-impl PendingLogin {
-    /// Creates a remembered login without an intent that ends at `return_to`.
-    pub(crate) fn to(return_to: ReturnTo) -> Self {
-        Self {
-            return_to,
-            intent: None,
-            is_remembered: true,
-            is_popup: false,
-        }
-    }
-}
-
-/// The purpose of a login that changes an account, such as `bind`.
-#[derive(Clone, Debug)]
-pub(crate) struct Intent {
-    pub(crate) name: String,
-    /// A digest of the account for which the login was started.
-    pub(crate) account: [u8; 16],
 }
 
 /// A login that came back to the browser that started it.
@@ -222,62 +195,7 @@ fn state_key(value: &[u8]) -> StateKey {
     key
 }
 
-/// Beside the length of the intent, which is at most 32.
-const NOT_REMEMBERED: u8 = 0x80;
-const POPUP: u8 = 0x40;
-
-/// The content of a login cookie: the time of the start, the length of the intent with two flags,
-/// the intent, and then `return_to`.
-struct LoginCookie {
-    /// In tenths of a second.
-    started_at: u32,
-    intent: Option<Intent>,
-    is_remembered: bool,
-    is_popup: bool,
-    /// As [`ReturnTo::to_bytes`] packs it.
-    return_to: Vec<u8>,
-}
-
 impl LoginCookie {
-    /// Returns at most `room` bytes.
-    fn write(started_at: u32, login: &PendingLogin, room: usize) -> Vec<u8> {
-        let mut bytes = started_at.to_be_bytes().to_vec();
-        let intent = login.intent.as_ref();
-        let mut first = intent.map_or(0, |intent| intent.name.len() as u8);
-        if !login.is_remembered {
-            first |= NOT_REMEMBERED;
-        }
-        if login.is_popup {
-            first |= POPUP;
-        }
-        bytes.push(first);
-        if let Some(intent) = intent {
-            intent.write(&mut bytes);
-        }
-        let room = room.saturating_sub(bytes.len());
-        bytes.extend(login.return_to.to_bytes(room));
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (started_at, bytes) = bytes.split_first_chunk()?;
-        let (&first, bytes) = bytes.split_first()?;
-        let (intent, bytes) = match first & !(NOT_REMEMBERED | POPUP) {
-            0 => (None, bytes),
-            length => {
-                let (intent, bytes) = Intent::read(length, bytes)?;
-                (Some(intent), bytes)
-            }
-        };
-        Some(Self {
-            started_at: u32::from_be_bytes(*started_at),
-            intent,
-            is_remembered: first & NOT_REMEMBERED == 0,
-            is_popup: first & POPUP != 0,
-            return_to: bytes.to_vec(),
-        })
-    }
-
     /// Returns the time since the start plus `SKEW`, or `None` if the login has expired or starts
     /// later than in `SKEW`.
     fn age(&self, now: u32) -> Option<u32> {
@@ -291,26 +209,4 @@ const SKEW: u32 = 10 * CLOCK_SKEW.as_secs() as u32;
 /// Returns the tenths of a second since the epoch. They wrap after 13 years.
 fn tenths(time: SystemTime) -> u32 {
     (unix_millis(time) / 100) as u32
-}
-
-impl Intent {
-    /// Returns whether a text can name an intent.
-    pub(crate) fn is_name(text: &str) -> bool {
-        (1..=32).contains(&text.len()) && is_url_safe(text.as_bytes())
-    }
-
-    /// Four characters of the name take three bytes, so that a long `return_to` still fits.
-    fn write(&self, bytes: &mut Vec<u8>) {
-        let padded = format!("{:A<32}", self.name);
-        let name = BASE64_URL_SAFE_NO_PAD.decode(padded);
-        bytes.extend(name.expect("an intent is a word of up to 32 characters"));
-        bytes.extend(self.account);
-    }
-
-    fn read(length: u8, bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let (name, bytes) = bytes.split_first_chunk::<24>()?;
-        let (&account, bytes) = bytes.split_first_chunk()?;
-        let name = url_safe(name).get(..length.into())?.to_owned();
-        Some((Self { name, account }, bytes))
-    }
 }

@@ -2,8 +2,7 @@
 
 use crate::absolute_url::AbsoluteUrl;
 use crate::config::{ConfigError, ConfigErrors};
-
-const SETTING: &str = "trusted origin";
+use crate::redirect_uri::RedirectUri;
 
 /// The origins whose pages belong to the site, as browsers write them in `Origin`.
 #[derive(Debug)]
@@ -13,11 +12,19 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    pub(crate) fn new(own: &str, trusted: &[String]) -> Self {
-        let trusted = trusted.iter().filter_map(|given| normalize(given));
+    /// Leaves out invalid origins, which [`check`](Self::check) finds.
+    pub(crate) fn new(redirect_uri: &RedirectUri, trusted: &[String]) -> Self {
+        let trusted = trusted.iter().map(|given| parse(given, redirect_uri));
         Self {
-            own: own.to_owned(),
-            trusted: trusted.collect(),
+            own: redirect_uri.origin().to_owned(),
+            trusted: trusted.filter_map(Result::ok).collect(),
+        }
+    }
+
+    /// Collects an error for each invalid origin.
+    pub(crate) fn check(redirect_uri: &RedirectUri, trusted: &[String], errors: &mut ConfigErrors) {
+        for given in trusted {
+            errors.collect(parse(given, redirect_uri));
         }
     }
 
@@ -40,39 +47,31 @@ impl Origins {
             rest.starts_with('/').then(|| url.split_at(origin.len()))
         })
     }
-
-    /// Collects an error for each trusted origin that is none. `redirect_uri` decides about plain
-    /// http.
-    pub(crate) fn check(trusted: &[String], redirect_uri: &str, errors: &mut ConfigErrors) {
-        for given in trusted {
-            errors.collect(check(given, redirect_uri));
-        }
-    }
 }
 
-fn check(given: &str, redirect_uri: &str) -> Result<(), ConfigError> {
-    let wrong = |problem| Err(ConfigError::with_value(SETTING, problem, given));
+/// Returns an origin as browsers write it. Plain http on a public host needs a redirect URI of that
+/// kind.
+fn parse(given: &str, redirect_uri: &RedirectUri) -> Result<String, ConfigError> {
+    let wrong = |problem| Err(ConfigError::with_value("trusted origin", problem, given));
     if given.contains('*') {
         return wrong("must be one origin, without wildcards: list each");
     }
     if !given.is_ascii() {
         return wrong("must be ASCII: write a Chinese domain in its xn-- form");
     }
-    let Some(url) = AbsoluteUrl::parse(given).filter(|_| normalize(given).is_some()) else {
+    let Some(url) = AbsoluteUrl::parse(given).filter(|url| is_origin(given, url)) else {
         return wrong("must be an origin such as https://www.example.com, without a path");
     };
-    let is_exposed = |url: &AbsoluteUrl| !url.is_secure && !url.is_loopback();
-    if is_exposed(&url) && !AbsoluteUrl::parse(redirect_uri).is_some_and(|url| is_exposed(&url)) {
+    if url.is_exposed() && !redirect_uri.is_exposed() {
         return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
     }
-    Ok(())
+    Ok(url.origin())
 }
 
-/// Returns an origin as browsers write it, or `None` if the text is not just an origin.
-fn normalize(given: &str) -> Option<String> {
-    let url = AbsoluteUrl::parse(given)?;
+/// Returns whether a URL is nothing but an origin.
+fn is_origin(text: &str, url: &AbsoluteUrl) -> bool {
     let is_part_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
     let authority = url.authority.as_str();
-    let (_, rest) = given.split_once("://")?;
-    (rest == authority && authority.bytes().all(is_part_of_host)).then(|| url.origin())
+    let rest = text.split_once("://").map(|(_, rest)| rest);
+    rest == Some(authority) && authority.bytes().all(is_part_of_host)
 }

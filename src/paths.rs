@@ -52,8 +52,8 @@ impl Paths {
         self.find(path).or_else(|| self.find(inner?))
     }
 
-    /// Returns the path as the public sees it.
-    pub(crate) fn publish(&self, path: &str) -> String {
+    /// Returns a path of a request as the public sees it.
+    pub(crate) fn add_prefix(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }
 
@@ -64,37 +64,21 @@ impl Paths {
     }
 
     /// Returns a path with the prefix. It may have it already.
-    pub(crate) fn with_prefix<'p>(&self, path: &'p str) -> Cow<'p, str> {
+    pub(crate) fn ensure_prefix<'p>(&self, path: &'p str) -> Cow<'p, str> {
         match self.has_prefix(path) {
             true => Cow::Borrowed(path),
-            false => Cow::Owned(self.publish(path)),
+            false => Cow::Owned(self.add_prefix(path)),
         }
     }
 
     /// Returns the public path of the home page.
     pub(crate) fn home(&self) -> String {
-        self.publish("/")
+        self.add_prefix("/")
     }
 
     /// Returns the public path that starts a login.
     pub(crate) fn public_login(&self) -> String {
-        self.publish(&self.login)
-    }
-
-    pub(crate) fn check_prefix(&self, redirect_path: &str) -> Result<(), ConfigError> {
-        let prefix = &self.prefix;
-        let problem = if prefix.is_empty() {
-            return Ok(());
-        } else if !is_plain(prefix) || prefix.ends_with('/') {
-            "must be a plain path such as /club, without a slash at the end"
-        } else if prefix == redirect_path || self.callback == "/" {
-            "must be shorter than the path of the redirect URI"
-        } else if self.callback == redirect_path {
-            "must start the path of the redirect URI"
-        } else {
-            return Ok(());
-        };
-        Err(ConfigError::with_value("public prefix", problem, prefix))
+        self.add_prefix(&self.login)
     }
 
     pub(crate) fn check_login(&self) -> Result<(), ConfigError> {
@@ -121,6 +105,25 @@ impl Paths {
             return Ok(());
         };
         Err(ConfigError::with_value(setting, problem, path))
+    }
+}
+
+/// Returns the path of the redirect URI without the public prefix.
+pub(crate) fn strip_prefix<'p>(
+    prefix: &str,
+    redirect_path: &'p str,
+) -> Result<&'p str, ConfigError> {
+    let wrong = |problem| Err(ConfigError::with_value("public prefix", problem, prefix));
+    if prefix.is_empty() {
+        return Ok(redirect_path);
+    }
+    if !is_plain(prefix) || prefix.ends_with('/') {
+        return wrong("must be a plain path such as /club, without a slash at the end");
+    }
+    match redirect_path.strip_prefix(prefix) {
+        Some("" | "/") => wrong("must be shorter than the path of the redirect URI"),
+        Some(path) if path.starts_with('/') => Ok(path),
+        _ => wrong("must start the path of the redirect URI"),
     }
 }
 

@@ -242,18 +242,18 @@ impl QqSession {
     }
 
     /// Checks whether the response to a request with the session `of_request` may set this one. The
-    /// error is the reason against it. `is_foreign` is `true` if another site may have caused the
-    /// request.
+    /// error is the reason against it. `may_change_user` is `false` if another
+    /// site may have caused the request.
     pub(crate) fn accept(
         self,
         site: &Arc<Site>,
         of_request: Option<&Arc<Session>>,
-        is_foreign: bool,
+        may_change_user: bool,
     ) -> Result<Self, &'static str> {
         if !Arc::ptr_eq(site, &self.site) {
             return Err("it belongs to another layer");
         }
-        if is_foreign && self.changes_user() {
+        if !may_change_user && self.changes_user() {
             return Err(
                 "another site may have caused the request (see its Sec-Fetch-Site and Origin)",
             );

@@ -27,6 +27,7 @@ const QQ_PARAMETERS: [&str; 6] = [
 pub(crate) struct RedirectUri {
     text: String,
     is_secure: bool,
+    is_exposed: bool,
     has_port: bool,
     /// As browsers write it in the `Origin` header.
     origin: String,
@@ -57,7 +58,7 @@ impl RedirectUri {
         let Some(url) = AbsoluteUrl::parse(&text) else {
             return wrong("must be a URL such as https://example.com/auth/qq/callback");
         };
-        if !url.is_secure && !allow_plain_http && !url.is_loopback() {
+        if url.is_exposed() && !allow_plain_http {
             return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
         }
         let uri = &url.uri;
@@ -87,6 +88,7 @@ impl RedirectUri {
         }
         Ok(Self {
             is_secure: url.is_secure,
+            is_exposed: url.is_exposed(),
             has_port: url.authority.port().is_some(),
             origin: url.origin(),
             path: uri.path().to_owned(),
@@ -100,6 +102,11 @@ impl RedirectUri {
 
     pub(crate) fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// Returns whether the URI is plain http on a host that others can reach.
+    pub(crate) fn is_exposed(&self) -> bool {
+        self.is_exposed
     }
 
     /// Returns whether the URI names a port, even the default one.

@@ -1,6 +1,6 @@
-//! Reading a request: its head, its client, the page that caused it, its query.
+//! Reading a request: its head, its client, its initiator, its query.
 
-pub(crate) mod caller;
 pub(crate) mod head;
+pub(crate) mod initiator;
 pub(crate) mod query;
 pub(crate) mod requester;

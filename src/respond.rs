@@ -10,7 +10,7 @@ use crate::request::requester::{Requester, RequesterKind};
 mod csp;
 pub(crate) mod headers;
 mod page;
-pub(crate) mod popup;
+pub(crate) mod popup_script;
 mod problem;
 pub(crate) mod response;
 
@@ -29,7 +29,9 @@ pub(crate) fn render_failure(
         (LoginErrorKind::LoginRequired, RequesterKind::Frame) => page::render_frame(failure),
         // A prefetch seldom accepts HTML by name, and it is no failure that an app would count.
         (LoginErrorKind::Prefetch, _) => page::render_failure_page(failure),
-        (_, RequesterKind::Program) => with_type(PROBLEM, problem::render_problem(failure)),
+        (_, RequesterKind::Htmx | RequesterKind::Program) => {
+            with_type(PROBLEM, problem::render_problem(failure))
+        }
         // The app's page would not tell the outcome to the page that opened the popup.
         _ if failure.is_popup => page::render_failure_page(failure),
         _ => match app_page.and_then(|page| page.render(failure)) {

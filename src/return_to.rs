@@ -38,14 +38,14 @@ impl ReturnTo {
         match origins.split(given) {
             Some((origin, url)) => Self::on_origin(origin, url, "/", paths),
             None if given.starts_with('/') => {
-                Self::on_origin("", &paths.with_prefix(given), &paths.home(), paths)
+                Self::on_origin("", &paths.ensure_prefix(given), &paths.home(), paths)
             }
             None => None,
         }
     }
 
     /// Returns the page with this URL, as browsers write it in `Referer`.
-    pub(crate) fn of_page(url: &str, paths: &Paths, origins: &Origins) -> Option<Self> {
+    pub(crate) fn by_url(url: &str, paths: &Paths, origins: &Origins) -> Option<Self> {
         if let Some((origin, path)) = origins.split(url) {
             return Self::on_origin(origin, path, "/", paths);
         }
@@ -57,7 +57,7 @@ impl ReturnTo {
 
     /// Returns the page at this path, which the app sees without the public prefix.
     pub(crate) fn requested(path: &str, paths: &Paths) -> Option<Self> {
-        Self::on_origin("", &paths.publish(path), &paths.home(), paths)
+        Self::on_origin("", &paths.add_prefix(path), &paths.home(), paths)
     }
 
     fn on_origin(origin: &str, url: &str, home: &str, paths: &Paths) -> Option<Self> {

@@ -16,8 +16,8 @@ use crate::events::{log_origin_elsewhere, log_unreadable_session};
 use crate::hooks::failure_page::Retry;
 use crate::paths::Route;
 use crate::percent::header_safe;
-use crate::request::caller::Caller;
 use crate::request::head::RequestHead;
+use crate::request::initiator::Initiator;
 use crate::request::requester::{Purpose, Requester, preferred_language};
 use crate::respond::{logout_page, method_not_allowed};
 use crate::session::Session;
@@ -44,7 +44,7 @@ use self::{action::Action, context::RequestContext, failure::show_failure};
 /// layer.
 pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
     let requester = Requester::of(head.method, head.headers, &site.origins);
-    if requester.caller == Caller::TrustedElsewhere {
+    if requester.initiator == Initiator::TrustedElsewhere {
         log_origin_elsewhere(head.headers, &site.log_limit);
     }
     let current = match has_own_cookies {
@@ -113,7 +113,7 @@ fn answer(
     // Only a few answers need it here: login, callback and logout read it themselves.
     let language = || preferred_language(head.headers);
     let page = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let page = site.paths.publish(page);
+    let page = site.paths.add_prefix(page);
     if head.method == Method::GET && requester.purpose == Purpose::Prefetch {
         let error = LoginError::prefetch();
         let page = header_safe(&page).to_string();

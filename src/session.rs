@@ -32,8 +32,9 @@
 //!    and `with_user` set nothing, and are an error in the log. It passes with `Sec-Fetch-Site:
 //!    same-origin`; with one `Origin` that is the site's or
 //!    [trusted](crate::QqAuthLayerBuilder::trusted_origins), unless `Sec-Fetch-Site` is
-//!    `cross-site`; and without `Origin` if `Sec-Fetch-Site` is `none` or missing, since no page
-//!    has sent it then. A callback is exempt: its state proves that this browser started the login.
+//!    `cross-site`; and without `Origin` if `Sec-Fetch-Site` is `none` or missing, since that is
+//!    the user, a program, or a `GET` of a browser from before 2023: change the user in a `POST`.
+//!    A callback is exempt: its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.

@@ -13,13 +13,14 @@ use crate::hooks::account_of::AccountOf;
 use crate::hooks::failure_page::FailurePage;
 use crate::hooks::on_login::OnLogin;
 use crate::log_limit::LogLimit;
-use crate::login_state::{PendingLogin, PendingLogins};
+use crate::login_state::PendingLogins;
+use crate::login_state::pending::PendingLogin;
 use crate::logins::Logins;
 use crate::origins::Origins;
 use crate::paths::Paths;
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
-use crate::request::caller::Caller;
+use crate::request::initiator::Initiator;
 use crate::return_to::ReturnTo;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
@@ -66,9 +67,9 @@ impl Site {
     }
 
     /// Returns the page with this URL, as a header of the request names it.
-    pub(crate) fn page_of(&self, url: &HeaderValue) -> ReturnTo {
+    pub(crate) fn page_by_url(&self, url: &HeaderValue) -> ReturnTo {
         let url = url.to_str().unwrap_or_default();
-        ReturnTo::of_page(url, &self.paths, &self.origins).unwrap_or_else(|| self.home())
+        ReturnTo::by_url(url, &self.paths, &self.origins).unwrap_or_else(|| self.home())
     }
 
     pub(crate) fn home(&self) -> ReturnTo {
@@ -93,11 +94,11 @@ impl Site {
         )
     }
 
-    /// Returns the URL of a path of this site for the page that asked: absolute if that is of
-    /// another origin.
-    pub(crate) fn url_for<'u>(&self, caller: Caller, url: &'u str) -> Cow<'u, str> {
-        match caller {
-            Caller::Trusted if url.starts_with('/') => {
+    /// Makes a path of the site absolute for a page of a trusted origin, which would resolve it
+    /// against its own.
+    pub(crate) fn url_for<'u>(&self, initiator: Initiator, url: &'u str) -> Cow<'u, str> {
+        match initiator {
+            Initiator::Trusted if url.starts_with('/') => {
                 Cow::Owned(format!("{}{url}", self.origins.own()))
             }
             _ => Cow::Borrowed(url),

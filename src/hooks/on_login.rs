@@ -55,10 +55,11 @@ impl Verdict {
     /// Sends the browser to this page instead, whether the login is allowed or refused: a path of
     /// the site, or a URL of a [trusted origin](crate::QqAuthLayerBuilder::trusted_origins).
     ///
-    /// A page elsewhere becomes `/`, and the log has an error. In a popup only the button of the
-    /// last page leads there, and a refusal shows the usual page.
-    pub fn redirect_to(mut self, path: impl Into<String>) -> Self {
-        self.redirect_to = Some(path.into());
+    /// Any other becomes the home page, and the log has an error. A popup does not follow it: the
+    /// page of a success links to it, a refusal shows the usual page, and the popup of a trusted
+    /// origin ends at its `return_to`.
+    pub fn redirect_to(mut self, page: impl Into<String>) -> Self {
+        self.redirect_to = Some(page.into());
         self
     }
 

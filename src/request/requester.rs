@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::caller::{Caller, Single};
+use super::initiator::{Initiator, Single};
 use crate::language::Language;
 use crate::origins::Origins;
 
@@ -13,10 +13,7 @@ pub(crate) struct Requester {
     pub(crate) purpose: Purpose,
     /// `true` if the request has any cookie, of the layer or not.
     pub(crate) sends_cookies: bool,
-    /// The page that made the client send the request.
-    pub(crate) caller: Caller,
-    /// `true` if the script htmx sent it. `HX-Redirect` makes that navigate.
-    pub(crate) is_htmx: bool,
+    pub(crate) initiator: Initiator,
 }
 
 /// The kind of client, which decides how a request is answered.
@@ -28,7 +25,9 @@ pub(crate) enum RequesterKind {
     Frame,
     /// A browser that submits a form. It gets a page: a redirect would lose the input.
     Form,
-    /// A program or script. It gets JSON.
+    /// The script htmx. It gets JSON, and `HX-Redirect` makes it navigate.
+    Htmx,
+    /// A program or another script. It gets JSON.
     Program,
 }
 
@@ -74,8 +73,10 @@ impl Requester {
                 is_htmx |= value == "true";
             }
         }
-        let navigates = !is_htmx && mode.map_or(accepts_html, |mode| mode == b"navigate");
-        let kind = if !navigates {
+        let navigates = mode.map_or(accepts_html, |mode| mode == b"navigate");
+        let kind = if is_htmx {
+            RequesterKind::Htmx
+        } else if !navigates {
             RequesterKind::Program
         } else if destination.is_some_and(|destination| FRAMES.contains(&destination)) {
             RequesterKind::Frame
@@ -95,13 +96,12 @@ impl Requester {
             kind,
             purpose,
             sends_cookies,
-            caller: Caller::new(site, origin, origins),
-            is_htmx,
+            initiator: Initiator::new(site, origin, origins),
         }
     }
 
     pub(crate) fn wants_page(self) -> bool {
-        self.kind != RequesterKind::Program
+        !matches!(self.kind, RequesterKind::Htmx | RequesterKind::Program)
     }
 }
 

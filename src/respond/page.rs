@@ -9,7 +9,7 @@ use http_body_util::Full;
 use super::{
     csp::csp_hash,
     headers::insert_common,
-    popup,
+    popup_script,
     response::{LayerResponse, with_type},
 };
 use crate::hooks::failure_page::Failure;
@@ -53,7 +53,7 @@ pub(super) fn render_popup(url: &str, language: Language) -> LayerResponse {
     let Message { title, text } = Message::new(Topic::Popup, language);
     let button = button(url, Labels::new(language).go_on);
     let page = Page::new(language, title, text, format!("<p>{button}</p>"));
-    let outcome = Some(popup::OK);
+    let outcome = Some(popup_script::OUTCOME_OK);
     Page { outcome, ..page }.render()
 }
 
@@ -131,8 +131,8 @@ impl<'a> Page<'a> {
         let (body, script, scripts) = match self.outcome {
             Some(outcome) => (
                 format!("<body data-outcome=\"{outcome}\">"),
-                format!("<script>{}</script>", popup::SCRIPT),
-                format!("; script-src {}", popup::SCRIPT_HASH.as_str()),
+                format!("<script>{}</script>", popup_script::SCRIPT),
+                format!("; script-src {}", popup_script::SCRIPT_HASH.as_str()),
             ),
             None => ("<body>".into(), String::new(), String::new()),
         };

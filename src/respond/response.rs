@@ -18,7 +18,7 @@ pub(crate) fn json(body: &serde_json::Value) -> LayerResponse {
 /// Redirects with 303, so that the browser continues with a GET.
 pub(crate) fn see_other(location: &str) -> LayerResponse {
     let mut response = new(StatusCode::SEE_OTHER, String::new());
-    // Every location is percent-encoded ASCII; the fallback is that of an invalid return_to.
+    // Every location is percent-encoded ASCII, so the fallback is never used.
     let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
     response.headers_mut().insert(header::LOCATION, location);
     response

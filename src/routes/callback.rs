@@ -23,7 +23,8 @@ use super::{
 use crate::error::LoginErrorKind::InvalidState;
 use crate::error::{LoginError, StateCause};
 use crate::hooks::failure_page::Retry;
-use crate::login_state::{OpenedLogin, PendingLogin, UnknownState};
+use crate::login_state::pending::PendingLogin;
+use crate::login_state::{OpenedLogin, UnknownState};
 use crate::logins::Entry;
 use crate::request::head::RequestHead;
 use crate::request::query::{Param, Query};

@@ -7,7 +7,7 @@ use http::{Extensions, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use super::{failure::Reporter, user::set_user};
 use crate::language::Language;
 use crate::login::QqLogin;
-use crate::login_state::PendingLogin;
+use crate::login_state::pending::PendingLogin;
 use crate::logins::outcome::HandlerTurn;
 use crate::qq_session::QqSession;
 use crate::request::head::RequestHead;
@@ -43,7 +43,7 @@ pub(super) struct CompletedLogin {
 pub(super) enum ReturnPage {
     Home,
     Requested(PathAndQuery),
-    /// By the header of a form or of htmx.
+    /// The URL in `Referer` (a form) or `HX-Current-URL` (htmx).
     Url(HeaderValue),
 }
 
@@ -67,7 +67,7 @@ impl RequestContext {
                 let referer = head.headers.get(header::REFERER).cloned();
                 referer.map(ReturnPage::Url)
             }
-            RequesterKind::Program if requester.is_htmx => {
+            RequesterKind::Htmx => {
                 let page = head.headers.get(HX_CURRENT_URL).cloned();
                 page.map(ReturnPage::Url)
             }
@@ -144,7 +144,7 @@ impl RequestContext {
         let page = match &self.return_page {
             ReturnPage::Home => self.site.home(),
             ReturnPage::Requested(page) => self.site.requested_page(page),
-            ReturnPage::Url(url) => self.site.page_of(url),
+            ReturnPage::Url(url) => self.site.page_by_url(url),
         };
         self.site.login_url(&PendingLogin::to(page))
     }

@@ -9,7 +9,7 @@ use crate::error::{LoginError, LoginErrorKind};
 use crate::events::log_stray;
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;
-use crate::login_state::PendingLogin;
+use crate::login_state::pending::PendingLogin;
 use crate::random::generate_support_code;
 use crate::request::head::RequestHead;
 use crate::request::requester::{Requester, preferred_language};
@@ -59,21 +59,23 @@ impl Reporter {
     ) -> LayerResponse {
         let requester = self.requester;
         let page = match requester.wants_page() {
-            true => popup::page_of_opener(login, error.kind().code()),
+            true => popup::outcome_url(login, error.kind().code()),
             false => None,
         };
         let mut response = match page {
             Some(page) => see_other(&page),
             None => {
-                let failure = Failure {
-                    error: &error,
-                    language: self.language,
-                    sends_cookies: requester.sends_cookies,
-                    retry,
-                    home: &site.paths.home(),
-                    is_popup: login.is_popup,
-                };
-                render(site, requester, failure)
+                let home = site.paths.home();
+                let failure = failure(&error, requester, self.language, retry, &home);
+                let is_popup = login.is_popup;
+                render(
+                    site,
+                    requester,
+                    Failure {
+                        is_popup,
+                        ..failure
+                    },
+                )
             }
         };
         response.extensions_mut().insert(error);
@@ -89,15 +91,26 @@ pub(super) fn show_failure(
     error: &LoginError,
     retry: Retry<'_>,
 ) -> LayerResponse {
-    let failure = Failure {
+    let home = site.paths.home();
+    let failure = failure(error, requester, language, retry, &home);
+    render(site, requester, failure)
+}
+
+fn failure<'a>(
+    error: &'a LoginError,
+    requester: Requester,
+    language: Language,
+    retry: Retry<'a>,
+    home: &'a str,
+) -> Failure<'a> {
+    Failure {
         error,
         language,
         sends_cookies: requester.sends_cookies,
         retry,
-        home: &site.paths.home(),
+        home,
         is_popup: false,
-    };
-    render(site, requester, failure)
+    }
 }
 
 /// Renders a failure, with a challenge if it asks for a login.
@@ -105,7 +118,7 @@ fn render(site: &Site, requester: Requester, failure: Failure<'_>) -> LayerRespo
     let url;
     let retry = match failure.retry {
         Retry::Login(path) => {
-            url = site.url_for(requester.caller, path);
+            url = site.url_for(requester.initiator, path);
             Retry::Login(&url)
         }
         Retry::Page(page) => Retry::Page(page),

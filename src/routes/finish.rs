@@ -137,8 +137,8 @@ impl RequestContext {
         seen: Option<&Arc<Session>>,
         is_callback: bool,
     ) -> Option<QqSession> {
-        let is_foreign = self.requester.caller.is_foreign() && !is_callback;
-        let accepted = given.accept(&self.site, seen, is_foreign);
+        let may_change_user = is_callback || self.requester.initiator.may_change_user();
+        let accepted = given.accept(&self.site, seen, may_change_user);
         accepted
             .inspect_err(|reason| tracing::error!("the app's QqSession is not set: {reason}"))
             .ok()

@@ -1,14 +1,14 @@
 //! The login path: redirects the browser to QQ with a state that only this browser can return.
 //!
-//! 1. Only a navigation, or a script of this site or of a trusted origin, starts a login. An image,
-//!    a frame or a script of another site starts none. Without Fetch Metadata (old browsers, plain http) the login
+//! 1. Only a navigation, a program, or a script of this site or of a trusted origin starts a login.
+//!    An image, a frame or a script of another site starts none. Without Fetch Metadata (old browsers, plain http) the login
 //!    cookies, eight small ones at most, are the limit.
 //! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page
 //!    of this site or a script of a trusted origin can start it, and only for an account, of which
 //!    its cookie holds a digest.
 //! 3. With `?remember=0`, for shared computers, the session ends with the browser, after 2 hours
 //!    without a visit, and after 12 hours in all.
-//! 4. With `?popup=1` the login ends in its window: see `popup`.
+//! 4. With `?popup=1` the login ends in a popup, which tells its outcome: see `routes::popup`.
 
 use std::sync::Arc;
 
@@ -21,10 +21,9 @@ use super::{
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
 use crate::hooks::failure_page::Retry;
-use crate::login_state::{Intent, PendingLogin};
+use crate::login_state::pending::{Intent, PendingLogin};
 use crate::meter;
 use crate::qq::app::QqPage;
-use crate::request::caller::Caller;
 use crate::request::head::RequestHead;
 use crate::request::query::{Param, Query};
 use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
@@ -67,7 +66,7 @@ pub(super) fn start_login(
     let url = site.client.authorize_url(&state, is_mobile);
     site.client.warm_up();
     meter::login_started();
-    let response = if requester.is_htmx {
+    let response = if requester.kind == RequesterKind::Htmx {
         htmx_redirect(&url)
     } else if is_json_start(requester, head) {
         json(&serde_json::json!({ "authorize_url": url }))
@@ -101,8 +100,8 @@ fn is_json_start(requester: Requester, head: RequestHead<'_>) -> bool {
     !requester.wants_page() && accepts_json(head.headers)
 }
 
-/// Fails unless the request is a navigation of the top, or a script of this site or of a trusted
-/// origin.
+/// Fails unless the request is a navigation of the top, a program, or a script of this site or of a
+/// trusted origin.
 fn check_start(requester: Requester, head: RequestHead<'_>) -> Result<(), LoginError> {
     let error = |kind, detail| Err(LoginError::new(kind, detail));
     let navigates = match requester.purpose {
@@ -116,7 +115,7 @@ fn check_start(requester: Requester, head: RequestHead<'_>) -> Result<(), LoginE
     if requester.kind == RequesterKind::Frame {
         return error(LoginRequired, "QQ's page does not open in a frame");
     }
-    if !navigates && !requester.caller.may_act() {
+    if !navigates && !requester.initiator.may_start_by_script() {
         return error(CrossSite, "a script of another site asked for a login");
     }
     Ok(())
@@ -135,14 +134,12 @@ fn read_intent(
         Param::Once(name) if Intent::is_name(name) => name.to_string(),
         Param::Once(_) | Param::Invalid => return refused("the intent is not one word"),
     };
-    let may_start = match requester.caller {
-        Caller::Site => true,
-        // A link on such a page could be another visitor's.
-        Caller::Trusted => is_json_start(requester, head),
-        _ => false,
-    };
-    if !may_start {
-        return refused("a login with an intent starts only from a page of this site");
+    let is_json = is_json_start(requester, head);
+    if !requester.initiator.may_start_intent(is_json) {
+        return refused(
+            "a login with an intent starts only from a page of this site, or as JSON from a script \
+             of a trusted origin",
+        );
     }
     let Some(account) = account_digest(site, head, current)? else {
         let detail = "a login with an intent needs an account: if the user has one, check \

@@ -1,5 +1,5 @@
-//! The logout path. It accepts only a POST, and only from a page of the site or of a trusted origin,
-//! or from a program.
+//! The logout path. It accepts only a POST, and only from a page of the site or of a trusted
+//! origin, or from a program.
 //!
 //! With a revocation list the session is also revoked. If that fails, the cookie is still removed
 //! and the failure is logged.
@@ -24,7 +24,7 @@ pub(super) fn end_session(
     requester: Requester,
     current: CurrentSession,
 ) -> Action {
-    if !requester.caller.may_act() {
+    if !requester.initiator.may_sign_out() {
         let error = LoginError::new(CrossSite, "another site asked for the logout");
         let (language, home) = (preferred_language(head.headers), site.paths.home());
         let retry = Retry::Page(&home);
@@ -34,9 +34,7 @@ pub(super) fn end_session(
     let return_to = site.return_to(query.return_to.once().unwrap_or("/"));
     let location = return_to.to_location();
     let response = match requester.kind {
-        RequesterKind::Program if requester.is_htmx => {
-            htmx_redirect(&site.url_for(requester.caller, &location))
-        }
+        RequesterKind::Htmx => htmx_redirect(&site.url_for(requester.initiator, &location)),
         RequesterKind::Program => no_content(),
         RequesterKind::Page | RequesterKind::Frame | RequesterKind::Form => see_other(&location),
     };

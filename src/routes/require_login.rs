@@ -34,18 +34,17 @@ impl RequestContext {
             RequesterKind::Page => return see_other(&self.login_url()),
             RequesterKind::Form | RequesterKind::Frame => self.login_url(),
             // The program adds a `return_to`.
-            RequesterKind::Program => self.site.paths.public_login(),
+            RequesterKind::Htmx | RequesterKind::Program => self.site.paths.public_login(),
         };
         let kind = LoginErrorKind::LoginRequired;
         let error = LoginError::new(kind, "the request needs a signed-in user");
         let response = self.show(&error, Retry::Login(&url));
-        match self.requester.is_htmx {
-            true => {
-                let url = self.login_url();
-                with_htmx_redirect(response, &self.site.url_for(self.requester.caller, &url))
-            }
-            false => response,
+        if self.requester.kind == RequesterKind::Htmx {
+            let url = self.login_url();
+            let url = self.site.url_for(self.requester.initiator, &url);
+            return with_htmx_redirect(response, &url);
         }
+        response
     }
 
     fn show(&self, error: &LoginError, retry: Retry<'_>) -> LayerResponse {

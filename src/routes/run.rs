@@ -11,7 +11,7 @@ use tokio::time;
 
 use crate::admission::{Admission, Admitted, ConfirmedLogin};
 use crate::error::LoginError;
-use crate::login_state::PendingLogin;
+use crate::login_state::pending::PendingLogin;
 use crate::logins::outcome::{Accepted, LoginResult, Outcome};
 use crate::random::generate_support_code;
 use crate::return_to::ReturnTo;

@@ -10,7 +10,7 @@ use axum::{
 use tower_qq_auth::{QqAuthLayer, QqAuthLayerBuilder, QqLogin, QqSession, QqTokens, SignOut};
 
 use crate::{
-    callers::{ORIGINS, REQUESTS, sending},
+    initiators::{ORIGINS, REQUESTS, sending},
     log::Log,
     shown::{self, session},
     site::{SESSION, Site},

@@ -15,7 +15,6 @@ mod axum_login;
 mod begin;
 mod binding;
 mod callback;
-mod callers;
 mod chromium;
 mod config;
 mod cross_site;
@@ -30,6 +29,7 @@ mod guards;
 mod hooks;
 mod hosts;
 mod htmx;
+mod initiators;
 mod joining;
 mod keys;
 #[cfg(feature = "revocation")]

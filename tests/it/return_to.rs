@@ -1,4 +1,4 @@
-//! `return_to`: a login always ends at a path of this site.
+//! `return_to`: without trusted origins, a login always ends at a path of this site.
 
 use axum::Router;
 use http::{HeaderName, HeaderValue, StatusCode};

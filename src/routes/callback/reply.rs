@@ -12,7 +12,7 @@ use crate::error::LoginErrorKind::{
 use crate::events::log_stray;
 use crate::hooks::failure_page::Retry;
 use crate::login::QqLogin;
-use crate::login_state::PendingLogin;
+use crate::login_state::pending::PendingLogin;
 use crate::logins::outcome::{Accepted, HandlerTurn, LoginResult, Outcome};
 use crate::logins::shared::OutcomeReceiver;
 use crate::random::generate_support_code;

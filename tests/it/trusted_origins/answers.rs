@@ -6,7 +6,7 @@ use tower_http::cors::CorsLayer;
 
 use super::{ORIGINS, WWW, script, site};
 use crate::{
-    callers::sending,
+    initiators::sending,
     site::{Browser, Reply, Site, path},
 };
 

@@ -10,7 +10,8 @@
 // and closes the window.
 
 const SOURCE = "qq_login";
-const channel = new BroadcastChannel(SOURCE);
+// Browsers from before 2022 may have no channel, and then no popup works.
+const channel = window.BroadcastChannel ? new BroadcastChannel(SOURCE) : null;
 let report = () => {};
 // The login that this page waits for.
 let waiting = null;
@@ -29,7 +30,7 @@ export function onQqLogin(callback) {
 export async function openQqLogin(loginUrl, { intent, remember = true, returnTo = pageUrl() } = {}) {
   // An empty window first: after the request it would no longer belong to the click. A second click
   // gets the window of the first, and starts over in it.
-  const popup = window.open("", SOURCE, "popup,width=760,height=600");
+  const popup = channel && window.open("", SOURCE, "popup,width=760,height=600");
   if (!popup) return report("blocked");
   popup.focus();
   const login = (waiting = {});
@@ -57,11 +58,12 @@ export async function openQqLogin(loginUrl, { intent, remember = true, returnTo 
 
 // Returns the URL of QQ's page or an error code, and neither if the network or CORS fails.
 async function start(url) {
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 15_000);
   try {
     const headers = { Accept: "application/json" };
-    const signal = AbortSignal.timeout(15_000);
-    const reply = await fetch(url, { headers, signal, credentials: "include" });
-    return await reply.json();
+    const reply = await fetch(url, { headers, signal: abort.signal, credentials: "include" });
+    return (await reply.json()) ?? {};
   } catch {
     return {};
   }
@@ -81,7 +83,7 @@ function pageUrl() {
   return location.origin + location.pathname + location.search;
 }
 
-channel.onmessage = ({ data }) => {
+if (channel) channel.onmessage = ({ data }) => {
   if (data?.source !== SOURCE) return;
   if (ending && data.seen === ending) return window.close();
   if (typeof data.outcome !== "string") return;
@@ -95,7 +97,7 @@ channel.onmessage = ({ data }) => {
   report(data.outcome);
 };
 
-if (ending) {
+if (ending && channel) {
   history.replaceState(history.state, "", location.pathname + location.search);
   channel.postMessage({ source: SOURCE, outcome: ending });
   setTimeout(() => {
@@ -109,7 +111,8 @@ if (ending) {
 // A page of another origin that has opened this window could see it close.
 function hasForeignOpener() {
   try {
-    return Boolean(window.opener) && !window.opener.location.href;
+    void window.opener?.location.href;
+    return false;
   } catch {
     return true;
   }
