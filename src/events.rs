@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::clock::as_millis;
 use crate::error::LoginErrorKind::{
@@ -88,6 +88,31 @@ pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
             origin = origin.and_then(|origin| origin.to_str().ok()),
             "a trusted origin belongs to another site, so browsers send no session cookie from its \
              pages: serve them from a subdomain of the redirect URI's domain, or through a proxy"
+        );
+    }
+}
+
+/// Logs a request for a path of the layer that has the public prefix.
+pub(crate) fn log_unstripped_prefix(limit: &LogLimit) {
+    if let Some(left_out) = admit(limit, "unstripped_prefix") {
+        tracing::warn!(
+            left_out,
+            "a request for the layer has the public prefix, so the app gets it: let the proxy strip \
+             the prefix, or remove `public_prefix`"
+        );
+    }
+}
+
+/// Logs a logout or a start of a login that is refused since a foreign page may have caused it.
+pub(crate) fn log_foreign(headers: &HeaderMap, limit: &LogLimit) {
+    if let Some(left_out) = admit(limit, "foreign") {
+        let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+        let origin = origin.map(|origin| origin[..origin.len().min(100)].escape_ascii());
+        tracing::info!(
+            left_out,
+            origin = origin.map(tracing::field::display),
+            "refused a request that another site may have caused: if the origin is yours, add it to \
+             `trusted_origins`"
         );
     }
 }

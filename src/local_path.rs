@@ -44,6 +44,15 @@ pub(crate) fn is_local_path(path: &str) -> bool {
     false
 }
 
+/// Unescapes a path until nothing is escaped, but at most as often as [`is_local_path`] does.
+pub(crate) fn unescape(path: &[u8]) -> Vec<u8> {
+    let mut path = path.to_vec();
+    for _ in 0..MAX_DEPTH {
+        path = percent_decode(&path).collect();
+    }
+    path
+}
+
 fn has_plain_segments(path: &[u8]) -> bool {
     let Some(path) = path.strip_prefix(b"/") else {
         return false;

@@ -171,7 +171,7 @@ fn english(topic: Topic) -> Texts {
         Topic::Failure(Kind::SessionUnverified) => ("Your login cannot be checked", "The login service of this site has a problem right now. You are not signed out. Please try again later."),
         Topic::Frame => ("Please sign in", "You need to sign in to see this. The login opens in the whole window."),
         Topic::Logout => ("Sign out", "Press the button to sign out of this site."),
-        Topic::Popup => ("Done", "You can close this window. If the page that opened it has not changed, press the button to go on."),
+        Topic::Popup => ("QQ login is done", "You can close this window. If the page that opened it has not changed, press the button to go on."),
         Topic::WrongMethod => ("This page cannot be opened", "This address does not work this way; a button or form of the site may be wrong. Please go back to the site."),
     }
 }

@@ -52,7 +52,7 @@ impl Origins {
 /// Returns an origin as browsers write it. Plain http on a public host needs a redirect URI of that
 /// kind.
 fn parse(given: &str, redirect_uri: &RedirectUri) -> Result<String, ConfigError> {
-    let wrong = |problem| Err(ConfigError::with_value("trusted origin", problem, given));
+    let wrong = |problem: &str| Err(ConfigError::with_value("trusted origin", problem, given));
     if given.contains('*') {
         return wrong("must be one origin, without wildcards: list each");
     }
@@ -62,10 +62,29 @@ fn parse(given: &str, redirect_uri: &RedirectUri) -> Result<String, ConfigError>
     let Some(url) = AbsoluteUrl::parse(given).filter(|url| is_origin(given, url)) else {
         return wrong("must be an origin such as https://www.example.com, without a path");
     };
+    let origin = url.origin();
+    if let Some(written) = as_browsers_write(&origin) {
+        return wrong(&format!("must be written as browsers do, {written}"));
+    }
     if url.is_exposed() && !redirect_uri.is_exposed() {
         return wrong("must be https, except on localhost, 127.0.0.1 and [::1]");
     }
-    Ok(url.origin())
+    Ok(origin)
+}
+
+/// Returns the origin that browsers write for this one, if they write another, such as
+/// `https://127.0.0.1` for `https://127.1`.
+#[cfg(feature = "reqwest")]
+fn as_browsers_write(origin: &str) -> Option<String> {
+    let url = reqwest::Url::parse(origin).ok()?;
+    let written = url.origin().ascii_serialization();
+    (written != origin).then_some(written)
+}
+
+/// Without reqwest no dependency can tell.
+#[cfg(not(feature = "reqwest"))]
+fn as_browsers_write(_: &str) -> Option<String> {
+    None
 }
 
 /// Returns whether a URL is nothing but an origin.

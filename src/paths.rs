@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::ConfigError;
-use crate::local_path::{REWRITTEN, is_local_path};
+use crate::local_path::{REWRITTEN, is_local_path, unescape};
 
 /// Defaults of the layer's own paths. No redirect URI may have them, so that a layer with default
 /// settings can always be built.
@@ -46,10 +46,31 @@ impl Paths {
         }
     }
 
-    /// Finds the route with this path, with the prefix or without it.
-    pub(crate) fn find_public(&self, path: &str) -> Option<Route> {
+    /// Returns whether a request has a path of the layer with the prefix, which the proxy should
+    /// have stripped.
+    pub(crate) fn has_unstripped_prefix(&self, path: &str) -> bool {
         let inner = path.strip_prefix(self.prefix.as_str());
-        self.find(path).or_else(|| self.find(inner?))
+        !self.prefix.is_empty() && inner.is_some_and(|inner| self.find(inner).is_some())
+    }
+
+    /// Returns whether the path leads to a route, with the prefix or without it, in a spelling that
+    /// a proxy may change into the route's own: with needless escapes, or a slash at the end.
+    pub(crate) fn leads_to_route(&self, path: &str) -> bool {
+        let path = unescape(path.as_bytes());
+        let path = String::from_utf8_lossy(&path);
+        let path = path.trim_end_matches('/');
+        let inner = path.strip_prefix(self.prefix.as_str());
+        let routes = [
+            Some(&self.login),
+            Some(&self.callback),
+            self.logout.as_ref(),
+        ];
+        routes.into_iter().flatten().any(|route| {
+            let route = unescape(route.as_bytes());
+            let route = String::from_utf8_lossy(&route);
+            let route = route.trim_end_matches('/');
+            route == path || Some(route) == inner
+        })
     }
 
     /// Returns a path of a request as the public sees it.

@@ -63,7 +63,7 @@ impl ReturnTo {
     fn on_origin(origin: &str, url: &str, home: &str, paths: &Paths) -> Option<Self> {
         let path = without_query(url);
         let is_short = path.len() <= MAX_LOCATION;
-        if is_short && !(is_local_url(url) && paths.find_public(path).is_none()) {
+        if is_short && (!is_local_url(url) || paths.leads_to_route(path)) {
             return None;
         }
         let fits = |url: &&str| {
@@ -85,6 +85,14 @@ impl ReturnTo {
     /// Returns whether it is on a trusted origin.
     pub(crate) fn is_absolute(&self) -> bool {
         self.origin_len > 0
+    }
+
+    /// Returns the home page of its origin.
+    pub(crate) fn home_url(&self, paths: &Paths) -> String {
+        match self.is_absolute() {
+            true => format!("{}/", &self.url[..self.origin_len]),
+            false => paths.home(),
+        }
     }
 
     /// Returns it percent-encoded for a `Location` header.

@@ -12,7 +12,7 @@ use http::Method;
 use http::uri::PathAndQuery;
 
 use crate::error::LoginError;
-use crate::events::{log_origin_elsewhere, log_unreadable_session};
+use crate::events::{log_origin_elsewhere, log_unreadable_session, log_unstripped_prefix};
 use crate::hooks::failure_page::Retry;
 use crate::paths::Route;
 use crate::percent::header_safe;
@@ -53,6 +53,9 @@ pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bo
     };
     let site = Arc::clone(site);
     let Some(route) = site.paths.find(head.uri.path()) else {
+        if site.paths.has_unstripped_prefix(head.uri.path()) {
+            log_unstripped_prefix(&site.log_limit);
+        }
         let is_valid = current
             .as_ref()
             .is_ok_and(|current| !current.is_unverified());

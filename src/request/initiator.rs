@@ -73,9 +73,14 @@ impl Initiator {
 
     /// Returns whether the response may change who the user of the session is.
     pub(crate) fn may_change_user(self) -> bool {
+        !self.is_foreign()
+    }
+
+    /// Returns whether a page of another site may have caused the request.
+    pub(crate) fn is_foreign(self) -> bool {
         match self {
-            Self::Site | Self::Trusted | Self::User | Self::Unknown => true,
-            Self::TrustedElsewhere | Self::Foreign => false,
+            Self::TrustedElsewhere | Self::Foreign => true,
+            Self::Site | Self::Trusted | Self::User | Self::Unknown => false,
         }
     }
 }

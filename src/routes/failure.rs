@@ -65,7 +65,7 @@ impl Reporter {
         let mut response = match page {
             Some(page) => see_other(&page),
             None => {
-                let home = site.paths.home();
+                let home = login.return_to.home_url(&site.paths);
                 let failure = failure(&error, requester, self.language, retry, &home);
                 let is_popup = login.is_popup;
                 render(

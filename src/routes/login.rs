@@ -20,6 +20,7 @@ use super::{
 };
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
+use crate::events::log_foreign;
 use crate::hooks::failure_page::Retry;
 use crate::login_state::pending::{Intent, PendingLogin};
 use crate::meter;
@@ -44,7 +45,15 @@ pub(super) fn start_login(
     match intent.and_then(|intent| check_start(requester, head).map(|()| intent)) {
         Ok(intent) => login.intent = intent,
         Err(error) => {
-            let (page, url) = (login.return_to.to_location(), site.login_url(&login));
+            if error.kind() == CrossSite {
+                log_foreign(head.headers, &site.log_limit);
+            }
+            // A button of this page would make a stranger's link one of the site's own.
+            let page = match requester.initiator.is_foreign() {
+                true => site.paths.home(),
+                false => login.return_to.to_location(),
+            };
+            let url = site.login_url(&login);
             let retry = match error.kind() {
                 LoginRequired | NotANavigation => Retry::Login(&url),
                 _ => Retry::Page(&page),

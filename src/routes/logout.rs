@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{action::Action, failure::show_failure};
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::CrossSite;
-use crate::events::log_logout;
+use crate::events::{log_foreign, log_logout};
 use crate::hooks::failure_page::Retry;
 use crate::request::head::RequestHead;
 use crate::request::query::Query;
@@ -25,6 +25,7 @@ pub(super) fn end_session(
     current: CurrentSession,
 ) -> Action {
     if !requester.initiator.may_sign_out() {
+        log_foreign(head.headers, &site.log_limit);
         let error = LoginError::new(CrossSite, "another site asked for the logout");
         let (language, home) = (preferred_language(head.headers), site.paths.home());
         let retry = Retry::Page(&home);

@@ -12,7 +12,7 @@ use url::Url;
 use crate::site::{Reply, Site, block_on, path as path_of};
 
 /// Paths that a login keeps.
-pub(crate) const LOCAL: [&str; 19] = [
+pub(crate) const LOCAL: [&str; 18] = [
     "/",
     "/x",
     "/docs/",
@@ -29,13 +29,12 @@ pub(crate) const LOCAL: [&str; 19] = [
     "/@evil.example",
     "/:80",
     "/a;b=c,d",
-    "/auth/qq/login/",
     "/auth/qq",
     "/a?x=100%",
 ];
 
 /// Values of which a login keeps nothing.
-pub(crate) const UNSAFE: [&str; 66] = [
+pub(crate) const UNSAFE: [&str; 72] = [
     "",
     "x",
     " /x",
@@ -102,6 +101,13 @@ pub(crate) const UNSAFE: [&str; 66] = [
     "/auth/qq/logout",
     "/auth/qq/login?return_to=/x",
     "/auth/qq/callback?code=1#x",
+    // Proxies and layers may make the layer's own paths of these.
+    "/auth/qq/login/",
+    "/auth/qq/log%69n",
+    "/auth/qq/log%69n?intent=bind",
+    "/auth/qq/%6cogout/",
+    "/auth/qq/log%2569n",
+    "/%61uth/qq/callback#x",
 ];
 
 /// Completes a login with this query and returns where it redirects to.

@@ -10,13 +10,15 @@
 // and closes the window.
 
 const SOURCE = "qq_login";
+// A second click finds the window by its name, which no other page can guess and take for itself.
+const WINDOW = SOURCE + Math.random();
 // Browsers from before 2022 may have no channel, and then no popup works.
 const channel = window.BroadcastChannel ? new BroadcastChannel(SOURCE) : null;
 let report = () => {};
 // The login that this page waits for.
 let waiting = null;
 // In a popup that has just ended, its outcome, which the layer puts into the fragment.
-let ending = /^#qq_login=(\w+)$/.exec(location.hash)?.[1];
+let ending = /^#qq_login=([a-z_]{1,32})$/.exec(location.hash)?.[1];
 
 // Calls `callback` with each outcome of a login in a popup: "ok" in all open pages of this origin;
 // an error code, "blocked", "closed" or "unreachable" in the page that opened the popup. Any page of
@@ -30,7 +32,7 @@ export function onQqLogin(callback) {
 export async function openQqLogin(loginUrl, { intent, remember = true, returnTo = pageUrl() } = {}) {
   // An empty window first: after the request it would no longer belong to the click. A second click
   // gets the window of the first, and starts over in it.
-  const popup = channel && window.open("", SOURCE, "popup,width=760,height=600");
+  const popup = channel && window.open("", WINDOW, "popup,width=760,height=600");
   if (!popup) return report("blocked");
   popup.focus();
   const login = (waiting = {});
