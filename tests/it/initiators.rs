@@ -5,6 +5,7 @@ use serde_json::Value;
 use tower_qq_auth::QqSession;
 
 use crate::{
+    answers::links,
     log::Log,
     shown::{self, account},
     site::{Browser, SESSION, Site},
@@ -256,6 +257,49 @@ async fn the_log_names_a_trusted_origin_of_another_site() {
     // Five in a second.
     let lines = log.warnings().len();
     assert!(lines < 100, "{lines} lines");
+}
+
+#[tokio::test]
+async fn the_log_names_the_origin_of_a_refused_request() {
+    let text = "refused a request that another site may have caused";
+    let site = site();
+    let log = Log::start();
+    let mut stranger = sending(
+        &site.browser(),
+        &["same-site"],
+        &["https://shop.site.example"],
+    );
+    stranger.post("/auth/qq/logout").await;
+    stranger.clone().program().get("/auth/qq/login").await;
+    let lines = log.text();
+    let lines: Vec<_> = lines.lines().filter(|line| line.contains(text)).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let has_origin = |line: &&str| line.contains("https://shop.site.example");
+    assert!(lines.iter().all(has_origin), "{lines:?}");
+
+    let long = format!("https://{}\u{e4}", "x".repeat(1_000));
+    let mut stranger = sending(&site.browser(), &[], &[&long]);
+    stranger.post("/auth/qq/logout").await;
+    let log = log.text();
+    let line = log.lines().last().unwrap();
+    assert!(line.contains(text) && line.len() < 600, "{line}");
+}
+
+/// A button of the layer's page would turn a stranger's link into one of the site's own.
+#[tokio::test]
+async fn a_refused_link_of_another_site_leads_to_the_home_page() {
+    const BIND: &str = "/auth/qq/login?intent=bind&return_to=/settings";
+    let site = site();
+    for (from, page) in [
+        ("cross-site", "/"),
+        ("same-site", "/"),
+        ("none", "/settings"),
+    ] {
+        let browser = sending(&site.browser(), &[from], &[]);
+        let refused = from_page(&browser, "navigate", "document").get(BIND).await;
+        assert_eq!(refused.status, 403);
+        assert_eq!(links(&refused)[0].1, page, "{from}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tower_qq_auth::{
 
 use crate::{
     answers::links,
+    log::Log,
     site::{
         APP_ID, APP_KEY, Browser, Clock, LOGIN, Reply, SESSION, Site, keys, pages, param, path,
     },
@@ -216,6 +217,29 @@ async fn headers_of_a_proxy_name_no_prefix() {
         let page = browser.get(&format!("{prefix}/me")).await;
         assert_eq!(page.location(), login(prefix));
     }
+}
+
+#[tokio::test]
+async fn the_log_names_a_prefix_that_the_proxy_does_not_strip() {
+    let text = "a request for the layer has the public prefix";
+    let layer = builder(&MockQq::new(APP_ID, APP_KEY, CALLBACK), CALLBACK, "/club");
+    let router = pages().layer(layer.build().unwrap());
+    let (site, _) = site_with(|layer| layer);
+    let mut unstripped = Browser {
+        router,
+        ..site.browser()
+    };
+    let log = Log::start();
+    for path in ["/auth/qq/login", "/club/me", "/club", "/clubauth/qq/login"] {
+        unstripped.get(path).await;
+    }
+    assert!(!log.text().contains(text), "{}", log.text());
+    for path in ["/club/auth/qq/login?return_to=/x", "/club/auth/qq/callback"] {
+        assert_eq!(unstripped.get(path).await.status, StatusCode::NOT_FOUND);
+    }
+    let warnings = log.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings.iter().all(|line| line.contains(text)));
 }
 
 #[test]

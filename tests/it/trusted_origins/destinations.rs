@@ -12,6 +12,7 @@ use tower_qq_auth::{
 
 use super::{ORIGINS, WWW, return_to::HOSTILE, site};
 use crate::{
+    answers::links,
     log::Log,
     return_to::{LOCAL, UNSAFE},
     site::{Site, builder},
@@ -86,6 +87,8 @@ async fn the_button_of_a_failed_login_keeps_the_page() {
         let failed = browser.sign_in(&site.qq, &login).await;
         let button = format!("href=\"{}\"", again.replace('&', "&amp;"));
         assert!(failed.body.contains(&button), "{}", failed.body);
+        let home = ("返回首页", "https://www.site.example/");
+        assert_eq!(links(&failed)[1], home);
         let end = browser.sign_in(&site.qq, again).await;
         assert_eq!(end.location(), "https://www.site.example/x?a=1");
         let session = end.cookies().concat();

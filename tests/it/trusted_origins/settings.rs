@@ -66,6 +66,22 @@ fn build_rejects_what_is_not_one_origin() {
         let text = error.unwrap_err().to_string();
         assert_eq!(text, format!("trusted origin {problem}: {origin:?}"));
     }
+    // Browsers write these in another way, so they would match nothing.
+    for (origin, written) in [
+        ("https://127.1", "https://127.0.0.1"),
+        ("https://0x7f.1:8443", "https://127.0.0.1:8443"),
+        ("https://[0:0:0:0:0:0:0:1]", "https://[::1]"),
+        (
+            "https://www.site.example:08443",
+            "https://www.site.example:8443",
+        ),
+        ("https://www.site.example:0443", "https://www.site.example"),
+    ] {
+        let error = builder(&qq()).trusted_origins([origin]).build();
+        let text = error.unwrap_err().to_string();
+        let problem = format!("must be written as browsers do, {written}");
+        assert_eq!(text, format!("trusted origin {problem}: {origin:?}"));
+    }
     // It may be a password.
     let user_info = builder(&qq()).trusted_origins(["https://canary@www.site.example"]);
     let text = user_info.build().unwrap_err().to_string();
