@@ -66,16 +66,9 @@ impl Reporter {
             Some(page) => see_other(&page),
             None => {
                 let home = login.return_to.home_url(&site.paths);
-                let failure = failure(&error, requester, self.language, retry, &home);
-                let is_popup = login.is_popup;
-                render(
-                    site,
-                    requester,
-                    Failure {
-                        is_popup,
-                        ..failure
-                    },
-                )
+                let mut failure = failure(&error, requester, self.language, retry, &home);
+                failure.is_popup = login.is_popup;
+                render(site, requester, failure)
             }
         };
         response.extensions_mut().insert(error);
