@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, StatusCode, header, uri::Authority};
+use http::{HeaderValue, Request, StatusCode, header};
 use reqwest::Client;
 use serde_json::Value;
 use tower::{ServiceExt, service_fn, steer::Steer};
@@ -17,31 +17,10 @@ use crate::{
     site::{APP_KEY, Browser, Site, keys, pages, param},
 };
 
+#[path = "../../examples/sites/examples/hosts/pick.rs"]
+mod pick;
+
 const HOSTS: [&str; 2] = ["a.example", "b.example"];
-
-/// Picks one of three routers in the way of the example.
-fn pick(request: &Request<Body>, _: &[Router]) -> usize {
-    let host = host(request);
-    let site = HOSTS
-        .iter()
-        .position(|known| Some(*known) == host.as_deref());
-    site.unwrap_or(HOSTS.len())
-}
-
-fn host(request: &Request<Body>) -> Option<String> {
-    let authority = match request.uri().authority() {
-        Some(authority) => authority.clone(),
-        None => {
-            let mut hosts = request.headers().get_all(header::HOST).iter();
-            let (Some(host), None) = (hosts.next(), hosts.next()) else {
-                return None;
-            };
-            Authority::try_from(host.as_bytes()).ok()?
-        }
-    };
-    let host = authority.host();
-    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
-}
 
 /// Returns the site at this host, and its QQ, whose only user is named like the host.
 fn app(host: &str, id: &str) -> (Router, MockQq) {
@@ -57,6 +36,7 @@ fn app(host: &str, id: &str) -> (Router, MockQq) {
 fn start() -> (Browser, [MockQq; 2]) {
     let ((a, at_a), (b, at_b)) = (app(HOSTS[0], "101"), app(HOSTS[1], "102"));
     let sites = [a, b, pages()];
+    let pick = |request: &Request<Body>, _: &[Router]| pick::pick(request, &HOSTS);
     let by_host =
         service_fn(move |request: Request<Body>| Steer::new(sites.clone(), pick).oneshot(request));
     let router = Router::new().fallback_service(by_host);
@@ -175,14 +155,16 @@ async fn the_example_serves_two_sites() {
     let end = choose(&browser, page(&browser, &format!("{a}me")).await, 0).await;
     assert_eq!(end.url().as_str(), format!("{a}me"));
     assert!(text(&a).await.contains("小明"));
-    assert!(text(&b).await.contains("href=\"/me\""));
+    assert!(text(&b).await.contains("href=\"/auth/qq/login\""));
     let end = choose(&browser, page(&browser, &format!("{b}me")).await, 1).await;
     assert_eq!(end.url().as_str(), format!("{b}me"));
     assert!(text(&b).await.contains("企鹅"));
     assert!(text(&a).await.contains("小明"));
 
     let other = format!("http://{address}/");
-    assert!(text(&other).await.contains("href=\"/me\""));
+    let home = text(&other).await;
+    assert!(home.contains("No site here"), "{home}");
+    assert!(!home.contains("href=\"/auth"), "{home}");
     let login = page(&browser, &format!("{other}auth/qq/login")).await;
     assert_eq!(login.status(), StatusCode::NOT_FOUND);
     for (host, is_site) in [

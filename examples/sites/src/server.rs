@@ -65,9 +65,7 @@ impl Server {
 
     fn with_mock(listener: TcpListener, address: SocketAddr) -> Result<Self, Box<dyn Error>> {
         if !address.ip().is_loopback() {
-            return Err(
-                "anyone can sign in with the mock: set LISTEN to a loopback address".into(),
-            );
+            return Err("anyone can sign in with the mock: listen on a loopback address".into());
         }
         let (id, key) = ("101905280", "made-up-app-key");
         let redirect_uri = format!("http://{address}/auth/qq/callback");
