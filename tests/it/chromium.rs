@@ -25,6 +25,7 @@ mod htmx;
 mod looks;
 mod own_site;
 mod popup;
+mod popup_snippet;
 mod requests;
 mod servers;
 mod strangers;

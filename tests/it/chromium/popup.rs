@@ -14,14 +14,17 @@ pub(super) async fn open_popup(window: &Window, page: &str) -> WindowHandle {
     window.goto(page).await;
     window.wait_for("user: nobody").await;
     let opener = window.current_tab().await;
+    let before = window.tabs().await;
     window.tap(POPUP).await;
-    window.switch_to_new_tab().await;
+    let mut tabs = window.wait_for_tabs(before.len() + 1).await;
+    tabs.retain(|tab| !before.contains(tab));
+    window.switch_to(tabs.remove(0)).await;
     window.wait_for("模拟 QQ 登录").await;
     opener
 }
 
 /// Waits until the popup has closed, and switches to its opener.
-async fn return_to(window: &Window, opener: WindowHandle) {
+pub(super) async fn return_to(window: &Window, opener: WindowHandle) {
     window.wait_for_tabs(1).await;
     window.switch_to(opener).await;
 }

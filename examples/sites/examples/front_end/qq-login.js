@@ -13,29 +13,44 @@ const SOURCE = "qq_login";
 // A second click finds the window by its name, which no other page can guess and take for itself.
 const WINDOW = SOURCE + Math.random();
 // Browsers from before 2022 may have no channel, and then no popup works.
-const channel = window.BroadcastChannel ? new BroadcastChannel(SOURCE) : null;
-let report = () => {};
-// The login that this page waits for.
+const channel = "BroadcastChannel" in window ? new BroadcastChannel(SOURCE) : null;
+/** @type {Set<(outcome: string) => unknown>} */
+const callbacks = new Set();
+// The login that this page waits for. `grace` is the number of looks at the window for which an
+// acknowledged failure explains that it is closed.
+/** @type {{ grace: number } | null} */
 let waiting = null;
 // In a popup that has just ended, its outcome, which the layer puts into the fragment.
 let ending = /^#qq_login=([a-z_]{1,32})$/.exec(location.hash)?.[1];
 
-// Calls `callback` with each outcome of a login in a popup: "ok" in all open pages of this origin;
-// an error code, "blocked", "closed" or "unreachable" in the page that opened the popup. Any page of
-// this origin can send an outcome, and a browser may call a window closed that is still open. So take
-// it as a hint, and ask the site who is signed in.
+/**
+ * Calls `callback` with each outcome of a login in a popup: "ok" in all open pages of this origin;
+ * an error code, "blocked", "closed" or "unreachable" in pages that wait for a popup. Take it as a
+ * hint, and ask the site who is signed in: any page of this origin can send one, a failure may be
+ * another tab's, and a browser may call a window closed that is still open.
+ *
+ * The popup of a failure closes, unless a callback returns `false` or a promise of it. Then the page
+ * with the reason and the support code stays.
+ * @param {(outcome: string) => unknown} callback
+ * @returns {() => void} a function that removes the callback
+ */
 export function onQqLogin(callback) {
-  report = callback;
+  callbacks.add(callback);
+  return () => void callbacks.delete(callback);
 }
 
-// Opens a login in a popup. Call it in the handler of a click, or the browser blocks the popup.
+/**
+ * Opens a login in a popup. Call it in the handler of a click, or the browser blocks the popup.
+ * @param {string | URL} loginUrl
+ * @param {{ intent?: string, remember?: boolean, returnTo?: string | URL }} [options]
+ */
 export async function openQqLogin(loginUrl, { intent, remember = true, returnTo = pageUrl() } = {}) {
   // An empty window first: after the request it would no longer belong to the click. A second click
   // gets the window of the first, and starts over in it.
   const popup = channel && window.open("", WINDOW, "popup,width=760,height=600");
-  if (!popup) return report("blocked");
+  if (!popup) return void report("blocked");
   popup.focus();
-  const login = (waiting = {});
+  const login = (waiting = { grace: 0 });
   const url = new URL(loginUrl, location.href);
   const page = new URL(returnTo, location.href);
   // The layer takes its own pages by their path.
@@ -59,6 +74,7 @@ export async function openQqLogin(loginUrl, { intent, remember = true, returnTo 
 }
 
 // Returns the URL of QQ's page or an error code, and neither if the network or CORS fails.
+/** @param {URL} url @returns {Promise<{ authorize_url?: string, code?: string }>} */
 async function start(url) {
   const abort = new AbortController();
   setTimeout(() => abort.abort(), 15_000);
@@ -73,41 +89,56 @@ async function start(url) {
 
 // Reports that the user has closed the popup. A page that is cut off from its popups, by its own
 // Cross-Origin-Opener-Policy or QQ's, sees them closed at once, so it goes on waiting.
+/** @param {Window} popup @param {{ grace: number }} login */
 function watch(popup, login) {
   const timer = setInterval(() => {
-    if (waiting === login && !popup.closed) return;
+    if (waiting === login && !popup.closed) return void login.grace--;
     clearInterval(timer);
-    if (waiting === login) report("closed");
+    if (waiting !== login) return;
+    if (login.grace > 0) waiting = null;
+    else report("closed");
   }, 500);
+}
+
+// Returns whether the popup may close.
+/** @param {string} outcome */
+async function report(outcome) {
+  // A callback that throws does not stop the others.
+  const answers = await Promise.all([...callbacks].map(async (callback) => callback(outcome)));
+  return !answers.includes(false);
 }
 
 function pageUrl() {
   return location.origin + location.pathname + location.search;
 }
 
-if (channel) channel.onmessage = ({ data }) => {
+if (channel) channel.onmessage = async ({ data }) => {
   if (data?.source !== SOURCE) return;
   if (ending && data.seen === ending) return window.close();
-  if (typeof data.outcome !== "string") return;
-  if (waiting) {
-    waiting = null;
-    // The popup closes.
-    channel.postMessage({ source: SOURCE, seen: data.outcome });
-  } else if (data.outcome !== "ok") {
-    return;
-  }
-  report(data.outcome);
+  const { outcome } = data;
+  const login = waiting;
+  if (typeof outcome !== "string" || (outcome !== "ok" && !login)) return;
+  const reported = report(outcome);
+  // A failure may be another tab's, so it does not end the waiting.
+  if (outcome === "ok") waiting = null;
+  else if (!(await reported)) return;
+  if (!login) return;
+  login.grace = 2;
+  // The popup closes.
+  channel.postMessage({ source: SOURCE, seen: outcome });
 };
 
-if (ending && channel) {
+if (channel && ending) {
+  const outcome = ending;
   history.replaceState(history.state, "", location.pathname + location.search);
-  channel.postMessage({ source: SOURCE, outcome: ending });
+  channel.postMessage({ source: SOURCE, outcome });
+  // A failure leaves the callbacks of the opener time to answer.
   setTimeout(() => {
-    if (ending === "ok" && !hasForeignOpener()) window.close();
+    if (outcome === "ok" && !hasForeignOpener()) window.close();
     // If this window is still open, it is a page like any other from now on.
-    report(ending);
-    ending = null;
-  }, 1000);
+    ending = undefined;
+    report(outcome);
+  }, outcome === "ok" ? 1000 : 3000);
 }
 
 // A page of another origin that has opened this window could see it close.
