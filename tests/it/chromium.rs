@@ -21,6 +21,7 @@ mod browser;
 mod driver;
 mod frames;
 mod front_end;
+mod front_end_example;
 mod htmx;
 mod looks;
 mod own_site;

@@ -196,6 +196,25 @@ async fn a_foreign_origin_starts_ends_and_reads_nothing() {
 }
 
 #[tokio::test]
+async fn a_login_without_a_destination_ends_at_the_page_as_well() {
+    let site = FrontEnd::start().await;
+    let ann = browser();
+    let login = format!("{}/auth/qq/login", site.api);
+    let end = choose(&ann, page(&ann, &login).await, 0).await;
+    assert_leads_to(&end, "/");
+    let home = page(&ann, &format!("{}/", site.api)).await;
+    assert_leads_to(&home, &format!("{}/", site.page));
+}
+
+#[tokio::test]
+async fn an_api_that_others_can_reach_does_not_start_with_the_mock() {
+    let ports = [("LISTEN", "127.0.0.1:0"), ("API_LISTEN", "0.0.0.0:0")];
+    let mut running = Running::start("front_end", &ports);
+    running.logged("listen on a loopback address").await;
+    assert!(!running.end().await.success());
+}
+
+#[tokio::test]
 async fn a_preflight_allows_the_page_to_send_notes() {
     let site = FrontEnd::start().await;
     let preflight = site.fetch(&browser(), Method::OPTIONS, "/api/notes");

@@ -6,18 +6,23 @@ const api = document.querySelector("meta[name=api]").content;
 const loginUrl = `${api}/auth/qq/login`;
 const element = (id) => document.getElementById(id);
 const draft = element("draft");
-// Whether a note waits for a login.
-let isSaving = false;
+// A popup starts with a copy of sessionStorage, and must not save as well. So the page leaves there
+// that a note waits for a login only while it is away.
+const SAVING = "saving";
+let isSaving = sessionStorage.getItem(SAVING) !== null;
+let isBinding = false;
 // Only the latest answer counts, whichever arrives last.
 let refreshes = 0;
 
-const MESSAGES = {
-  blocked: "浏览器拦截了登录窗口，请允许弹出窗口或使用“跳转登录”。",
-  cancelled: "已取消登录。",
-  // The app's own refusal: see `admit`.
-  refused: "这个 QQ 已绑定其他账号。",
-  unreachable: "无法连接服务器，请稍后重试。",
-};
+const UNREACHABLE = ["无法连接服务器，请稍后重试。", "The server cannot be reached. Try again later."];
+const MESSAGES = new Map([
+  ["blocked", ["浏览器拦截了登录窗口，请允许弹出窗口或跳转登录。", "The browser blocked the popup."]],
+  ["cancelled", ["已取消登录。", "Login cancelled."]],
+  ["login_required", ["登录已失效，请重新登录。", "The session is over. Sign in again."]],
+  // The app's own refusal: see `admit`. The page with its text is not shown in this popup.
+  ["refused", ["这个 QQ 已绑定其他账号。", "This QQ belongs to another account."]],
+  ["unreachable", UNREACHABLE],
+]);
 
 // Without `credentials` the browser would neither send nor keep the cookies of another origin.
 function request(path, options) {
@@ -32,8 +37,13 @@ async function load(path) {
   return response.json();
 }
 
-function showStatus(text) {
-  element("status").textContent = text;
+// Shows a text in both languages, or none, in this place only.
+function showStatus(texts, place = "status") {
+  for (const id of ["status", "bind-status"]) element(id).replaceChildren();
+  if (!texts) return;
+  const [chinese, english] = texts;
+  const small = Object.assign(document.createElement("small"), { lang: "en", textContent: english });
+  element(place).replaceChildren(chinese, " ", small);
 }
 
 // Asks the API who is signed in, and shows it. Returns whether a user is.
@@ -46,7 +56,7 @@ async function refresh() {
     if (turn === refreshes) showUser(user, account);
     return Boolean(account);
   } catch {
-    showStatus(MESSAGES.unreachable);
+    showStatus(UNREACHABLE);
     return false;
   }
 }
@@ -54,9 +64,13 @@ async function refresh() {
 function showUser(user, account) {
   element("signed-in").hidden = !account;
   element("signed-out").hidden = Boolean(account);
+  // The main action is to save, but first to sign in.
+  element("save").classList.toggle("secondary", !account);
   if (!account) return;
-  element("name").textContent = user.nickname || "QQ 用户";
-  element("account").textContent = `账号 ${account.id} · 已绑定 QQ：${account.users.join("、")}`;
+  const name = (nickname) => nickname || "QQ 用户";
+  element("name").textContent = name(user.nickname);
+  element("account").textContent =
+    `账号 ${account.id} · 已绑定 QQ：${account.users.map(name).join("、")}`;
 }
 
 // The draft survives a login by redirect as well, for which the browser leaves the page.
@@ -68,41 +82,58 @@ setDraft(sessionStorage.getItem("draft") ?? "");
 draft.oninput = () => setDraft(draft.value);
 
 async function save() {
+  isSaving = false;
   const headers = { "Content-Type": "application/json" };
   const body = JSON.stringify({ text: draft.value });
   const response = await request("/api/notes", { method: "POST", headers, body });
-  isSaving = response.status === 401;
-  if (isSaving) {
+  if (response.status === 401) {
+    isSaving = true;
     await refresh();
     // Opening the popup here would be too late: the browser allows it only on a click.
-    showStatus("请先登录。内容不会丢失，登录后自动保存。");
+    showStatus(["请先登录，登录后自动保存。", "Sign in first. Then the note is saved."]);
     element("popup").focus();
   } else if (response.ok) {
     const note = await response.json();
     setDraft("");
-    showStatus(`已保存：${note.text}`);
+    showStatus([`已保存：${note.text}`, "Saved."]);
   } else {
-    showStatus(`保存失败（${response.status}），请重试。`);
+    showStatus([`保存失败（${response.status}），请重试。`, "Not saved. Try again."]);
   }
+}
+
+// Shows who is signed in, and saves the note that waits for it. Returns whether it does.
+async function resume() {
+  if (!(await refresh()) || !isSaving) return false;
+  run(save);
+  return true;
 }
 
 async function signOut() {
   isSaving = false;
   const response = await request("/auth/qq/logout", { method: "POST" });
-  showStatus(response.ok ? "已退出登录。" : `退出失败（${response.status}），请重试。`);
+  showStatus(
+    response.ok
+      ? ["已退出登录。", "Signed out."]
+      : [`退出失败（${response.status}），请重试。`, "Still signed in. Try again."],
+  );
   await refresh();
 }
 
 // Runs an action, and shows a failure of the network.
 async function run(action) {
-  showStatus("");
-  await action().catch(() => showStatus(MESSAGES.unreachable));
+  showStatus();
+  await action().catch(() => showStatus(UNREACHABLE));
+}
+
+function logIn(options) {
+  isBinding = options?.intent === "bind";
+  run(() => openQqLogin(loginUrl, options));
 }
 
 const here = encodeURIComponent(location.origin + location.pathname);
 element("redirect").href = `${loginUrl}?return_to=${here}`;
-element("popup").onclick = () => run(() => openQqLogin(loginUrl));
-element("bind").onclick = () => run(() => openQqLogin(loginUrl, { intent: "bind" }));
+element("popup").onclick = () => logIn();
+element("bind").onclick = () => logIn({ intent: "bind" });
 element("sign-out").onclick = () => run(signOut);
 element("form").onsubmit = (event) => {
   event.preventDefault();
@@ -111,15 +142,24 @@ element("form").onsubmit = (event) => {
 
 // An outcome is a hint: the API knows who is signed in.
 onQqLogin(async (outcome) => {
-  const isSignedIn = await refresh();
-  if (isSignedIn && isSaving) return run(save);
-  if (outcome === "ok") showStatus("");
-  else if (outcome !== "closed") showStatus(MESSAGES[outcome] ?? `登录未完成（${outcome}），请重试。`);
+  showStatus();
+  if (await resume()) return;
+  // Beside the button, unless the session is over and the button has gone.
+  const place = isBinding && !element("signed-in").hidden ? "bind-status" : "status";
+  if (outcome === "ok") {
+    if (isBinding) showStatus(["绑定成功。", "Linked."], place);
+    isBinding = false;
+  } else if (outcome !== "closed") {
+    const other = [`登录未完成（${outcome}），请重试。`, "Not signed in. Try again."];
+    showStatus(MESSAGES.get(outcome) ?? other, place);
+  }
 });
 
-// The page may come back as it was left, by the Back button or from another tab, and the user may
-// have signed in or out meanwhile.
-addEventListener("pageshow", ({ persisted }) => persisted && refresh());
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-
-refresh();
+addEventListener("pagehide", () => isSaving && sessionStorage.setItem(SAVING, ""));
+// The page may also come back as it was left, by the Back button or from another tab, and the user
+// may have signed in or out meanwhile.
+addEventListener("pageshow", () => {
+  sessionStorage.removeItem(SAVING);
+  resume();
+});
+document.addEventListener("visibilitychange", () => document.hidden || resume());

@@ -35,7 +35,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{HeaderValue, Method, header},
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Redirect},
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
@@ -43,20 +43,23 @@ use sites::{Server, listen, with_style};
 use tower_http::cors::CorsLayer;
 use tower_qq_auth::{OpenId, QqAuthLayer, QqLogin, QqSession, QqUser, Verdict};
 
-/// Returns the API for the page on this origin.
-fn api(qq: QqAuthLayer, accounts: Accounts, page_origin: HeaderValue) -> Router {
+/// Returns the API for the page on this origin. Its home page is where a login ends that has no
+/// other destination.
+fn api(qq: QqAuthLayer, accounts: Accounts, page_origin: &str) -> Result<Router, Box<dyn Error>> {
+    let page = Redirect::to(&format!("{page_origin}/"));
     let cors = CorsLayer::new()
-        .allow_origin(page_origin)
+        .allow_origin(page_origin.parse::<HeaderValue>()?)
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE]);
-    Router::new()
+    Ok(Router::new()
+        .route("/", get(page))
         .route("/api/me", get(me))
         .route("/api/account", get(account))
         .route("/api/notes", post(save_note))
         .with_state(accounts)
         .layer(qq)
-        .layer(cors)
+        .layer(cors))
 }
 
 /// Says who is signed in. A page that may be shown signed out gets `null`, not 401.
@@ -176,6 +179,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let page = axum::serve(listener, page(server.origin()));
     tokio::spawn(page.into_future());
-    let api = api(qq, accounts, page_origin.parse()?);
+    let api = api(qq, accounts, &page_origin)?;
     server.with_page(format!("{page_origin}/")).serve(api).await
 }
