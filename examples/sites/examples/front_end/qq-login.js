@@ -29,8 +29,8 @@ let ending = /^#qq_login=([a-z_]{1,32})$/.exec(location.hash)?.[1];
  * hint, and ask the site who is signed in: any page of this origin can send one, a failure may be
  * another tab's, and a browser may call a window closed that is still open.
  *
- * The popup of a failure closes, unless a callback returns `false` or a promise of it. Then the page
- * with the reason and the support code stays.
+ * The popup of a failure closes, unless a callback returns `false` or a promise of it. Then the
+ * page with the reason and the support code stays.
  * @param {(outcome: string) => unknown} callback
  * @returns {() => void} a function that removes the callback
  */
@@ -44,7 +44,8 @@ export function onQqLogin(callback) {
  * @param {string | URL} loginUrl
  * @param {{ intent?: string, remember?: boolean, returnTo?: string | URL }} [options]
  */
-export async function openQqLogin(loginUrl, { intent, remember = true, returnTo = pageUrl() } = {}) {
+export async function openQqLogin(loginUrl, options = {}) {
+  const { intent, remember = true, returnTo = pageUrl() } = options;
   // An empty window first: after the request it would no longer belong to the click. A second click
   // gets the window of the first, and starts over in it.
   const popup = channel && window.open("", WINDOW, "popup,width=760,height=600");
