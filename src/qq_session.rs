@@ -242,8 +242,8 @@ impl QqSession {
     }
 
     /// Checks whether the response to a request with the session `of_request` may set this one. The
-    /// error is the reason against it. `may_change_user` is `false` if another
-    /// site may have caused the request.
+    /// error is the reason against it. `may_change_user` is `false` if another site may have
+    /// caused the request.
     pub(crate) fn accept(
         self,
         site: &Arc<Site>,

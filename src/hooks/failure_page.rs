@@ -17,7 +17,8 @@ use crate::messages::{Labels, Message, Topic};
 
 /// A failure to show to a user, for [`failure_page`](crate::QqAuthLayerBuilder::failure_page).
 ///
-/// The button may start a login, so let a page also link to `/`, the way back to the site.
+/// The button may start a login, so let a page also link to [`home`](Self::home), the way back to
+/// the site.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     pub(crate) error: &'a LoginError,
@@ -96,6 +97,12 @@ impl<'a> Failure<'a> {
             Retry::Login(_) if self.excludes_account() => self.home,
             Retry::Login(url) | Retry::Page(url) => url,
         }
+    }
+
+    /// Returns the home page of the site, with the public prefix; or of the trusted origin where
+    /// the login would have ended.
+    pub fn home(&self) -> &'a str {
+        self.home
     }
 
     /// Returns the code that identifies the event in the log. Only failed logins have one.

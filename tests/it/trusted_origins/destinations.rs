@@ -2,11 +2,12 @@
 
 use std::future::ready;
 
-use axum::{Extension, Router, routing::get};
+use axum::{Extension, Router, response::Html, routing::get};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::BoxError;
 use tower_qq_auth::{
     QqAuthLayerBuilder, QqLogin, Verdict,
+    hooks::Failure,
     mock::{Endpoint, Fault},
 };
 
@@ -93,6 +94,25 @@ async fn the_button_of_a_failed_login_keeps_the_page() {
         assert_eq!(end.location(), "https://www.site.example/x?a=1");
         let session = end.cookies().concat();
         assert_eq!(session.contains("Max-Age=604800"), remember.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_app_for_a_failed_login_leads_home_as_well() {
+    let page = |failure: &Failure<'_>| Html(failure.home().to_owned());
+    let configure = |layer: QqAuthLayerBuilder| layer.trusted_origins(ORIGINS).failure_page(page);
+    let site = Site::with(|app| app, configure);
+    for (return_to, home) in [
+        ("/x", "/"),
+        (
+            "https%3A%2F%2Fwww.site.example%2Fx",
+            "https://www.site.example/",
+        ),
+    ] {
+        site.qq.fault(Endpoint::Token, 1, Fault::Code(100_020));
+        let login = format!("/auth/qq/login?return_to={return_to}");
+        let failed = site.browser().sign_in(&site.qq, &login).await;
+        assert_eq!((failed.status.as_u16(), &*failed.body), (400, home));
     }
 }
 
