@@ -182,18 +182,14 @@ async fn a_second_click_uses_the_same_popup() {
     assert_shows(&window.text().await, &["outcomes: closed."]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_outcome_arrives_when_qq_cuts_off_the_opener() {
-    let Some((servers, window)) = Servers::on_ports(CHINESE).await else {
-        return;
-    };
-    servers.isolate_qq();
+/// Signs in and cancels by popups of this page, at both origins.
+async fn assert_outcomes_arrive(servers: &Servers, window: &Window, path: &str) {
     let origins = &servers.origins;
     for (choice, outcome) in [(FIRST, "ok"), (CANCEL, "cancelled")] {
-        for page in [&origins.api, &origins.page] {
-            let opener = open_popup(&window, page).await;
+        for origin in [&origins.api, &origins.page] {
+            let opener = open_popup(window, &format!("{origin}{path}")).await;
             window.click_by_script(choice).await;
-            return_to(&window, opener).await;
+            return_to(window, opener).await;
             window.wait_for(&format!("{outcome}.")).await;
             window.delete_cookies().await;
         }
@@ -201,20 +197,20 @@ async fn the_outcome_arrives_when_qq_cuts_off_the_opener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_arrives_when_qq_cuts_off_the_opener() {
+    let Some((servers, window)) = Servers::on_ports(CHINESE).await else {
+        return;
+    };
+    servers.isolate_qq();
+    assert_outcomes_arrive(&servers, &window, "/").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_outcome_arrives_when_the_opener_cuts_off_its_popups() {
     let Some((servers, window)) = Servers::on_ports(CHINESE).await else {
         return;
     };
-    let origins = &servers.origins;
-    for (choice, outcome) in [(FIRST, "ok"), (CANCEL, "cancelled")] {
-        for page in [&origins.api, &origins.page] {
-            let opener = open_popup(&window, &format!("{page}/isolated")).await;
-            window.click_by_script(choice).await;
-            return_to(&window, opener).await;
-            window.wait_for(&format!("{outcome}.")).await;
-            window.delete_cookies().await;
-        }
-    }
+    assert_outcomes_arrive(&servers, &window, "/isolated").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
