@@ -58,7 +58,7 @@ impl Message {
 /// Returns the text for a program that used a wrong method.
 pub(crate) fn wrong_method(allow: &str, language: Language) -> String {
     match language {
-        Language::Chinese => format!("这个网址只接受 {allow} 请求。"),
+        Language::Chinese => format!("这个网址只支持 {allow} 请求。"),
         Language::English => format!("This address answers {allow} only."),
     }
 }
@@ -133,7 +133,7 @@ fn chinese(topic: Topic) -> Texts {
         Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出了点问题，你并没有退出登录。请稍后重试。"),
         Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页会在整个窗口中打开。"),
         Topic::Logout => ("退出登录", "确定要退出本站的登录吗？"),
-        Topic::Popup => ("QQ 登录已完成", "这个窗口可以关闭了。如果它没有自动关闭，原来的页面也没有变化，请点击按钮继续。"),
+        Topic::Popup => ("QQ 登录已完成", "可以关闭这个窗口，回到原来的页面。如果那个页面没有变化，请点击按钮继续。"),
         Topic::WrongMethod => ("无法打开这个页面", "这个网址不能这样访问，可能是网站上的按钮或表单有误。请返回首页重新操作。"),
     }
 }

@@ -16,7 +16,7 @@ let refreshes = 0;
 
 const UNREACHABLE = ["无法连接服务器，请稍后重试。", "The server cannot be reached. Try again later."];
 const MESSAGES = new Map([
-  ["blocked", ["浏览器拦截了登录窗口，请允许弹出窗口或跳转登录。", "The browser blocked the popup."]],
+  ["blocked", ["浏览器拦截了弹窗，请允许弹窗，或改用跳转登录。", "The browser blocked the popup."]],
   ["cancelled", ["已取消登录。", "Login cancelled."]],
   ["login_required", ["登录已失效，请重新登录。", "The session is over. Sign in again."]],
   // The app's own refusal: see `admit`. The page with its text is not shown in this popup.
@@ -90,7 +90,7 @@ async function save() {
     isSaving = true;
     await refresh();
     // Opening the popup here would be too late: the browser allows it only on a click.
-    showStatus(["请先登录，登录后自动保存。", "Sign in first. Then the note is saved."]);
+    showStatus(["请先登录，登录后会自动保存。", "Sign in first. Then the note is saved."]);
     element("popup").focus();
   } else if (response.ok) {
     const note = await response.json();
@@ -114,7 +114,7 @@ async function signOut() {
   showStatus(
     response.ok
       ? ["已退出登录。", "Signed out."]
-      : [`退出失败（${response.status}），请重试。`, "Still signed in. Try again."],
+      : [`退出登录失败（${response.status}），请重试。`, "Still signed in. Try again."],
   );
   await refresh();
 }

@@ -43,7 +43,7 @@ fn pages(host: Option<&'static str>) -> Router {
 
 fn home(host: Option<&str>, user: Option<QqUser>) -> Response {
     let Some(host) = host else {
-        return page(r#"<p>这里没有网站 <span lang="en">No site here</span></p>"#);
+        return page(r#"<p>这个地址没有对应的网站 <span lang="en">No site here</span></p>"#);
     };
     let Some(user) = user else {
         return page(&format!(
