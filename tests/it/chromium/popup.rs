@@ -190,7 +190,8 @@ async fn assert_outcomes_arrive(servers: &Servers, window: &Window, path: &str) 
             let opener = open_popup(window, &format!("{origin}{path}")).await;
             window.click_by_script(choice).await;
             return_to(window, opener).await;
-            window.wait_for(&format!("{outcome}.")).await;
+            // Before it or after it the page hears `closed`.
+            window.wait_for(&format!(" {outcome}")).await;
             window.delete_cookies().await;
         }
     }

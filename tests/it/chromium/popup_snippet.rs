@@ -65,7 +65,10 @@ async fn a_popup_that_outlives_the_failure_of_another_is_reported_when_the_user_
     let [(_, popup), (second, other_popup)] = open_two(&window, &servers.origins.page).await;
     finish(&window, popup, CANCEL).await;
     window.switch_to(second.clone()).await;
-    window.run(WAIT).await;
+    // Until the failure no longer explains a closed window.
+    window
+        .run("return new Promise(ended => setTimeout(ended, 3000))")
+        .await;
     window.switch_to(other_popup).await;
     window.close_tab().await;
     window.switch_to(second).await;

@@ -16,8 +16,8 @@ const WINDOW = SOURCE + Math.random();
 const channel = "BroadcastChannel" in window ? new BroadcastChannel(SOURCE) : null;
 /** @type {Set<(outcome: string) => unknown>} */
 const callbacks = new Set();
-// The login that this page waits for. `grace` is the number of looks at the window for which an
-// acknowledged failure explains that it is closed.
+// The login that this page waits for. `grace` is the number of looks at the window for which a
+// failure explains that it is closed.
 /** @type {{ grace: number } | null} */
 let waiting = null;
 // In a popup that has just ended, its outcome, which the layer puts into the fragment.
@@ -118,15 +118,21 @@ if (channel) channel.onmessage = async ({ data }) => {
   if (ending && data.seen === ending) return window.close();
   const { outcome } = data;
   const login = waiting;
-  if (typeof outcome !== "string" || (outcome !== "ok" && !login)) return;
-  const reported = report(outcome);
-  // A failure may be another tab's, so it does not end the waiting.
-  if (outcome === "ok") waiting = null;
-  else if (!(await reported)) return;
-  if (!login) return;
-  login.grace = 2;
+  if (outcome === "ok") {
+    waiting = null;
+    report(outcome);
+  } else if (login && typeof outcome === "string") {
+    // It may be another tab's failure, so the waiting goes on. And another tab may acknowledge it
+    // while the callbacks of this one run.
+    login.grace = Infinity;
+    const mayClose = await report(outcome);
+    login.grace = mayClose ? 4 : 0;
+    if (!mayClose) return;
+  } else {
+    return;
+  }
   // The popup closes.
-  channel.postMessage({ source: SOURCE, seen: outcome });
+  if (login) channel.postMessage({ source: SOURCE, seen: outcome });
 };
 
 if (channel && ending) {
