@@ -80,6 +80,7 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
 }
 
 /// Logs a request from a trusted origin that belongs to another site.
+#[cold]
 pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "origin_elsewhere") {
         let origin = headers.get(header::ORIGIN);
@@ -93,6 +94,7 @@ pub(crate) fn log_origin_elsewhere(headers: &HeaderMap, limit: &LogLimit) {
 }
 
 /// Logs a request for a path of the layer that has the public prefix.
+#[cold]
 pub(crate) fn log_unstripped_prefix(limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "unstripped_prefix") {
         tracing::warn!(

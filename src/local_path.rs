@@ -45,8 +45,8 @@ pub(crate) fn is_local_path(path: &str) -> bool {
 }
 
 /// Unescapes a path until nothing is escaped, but at most as often as [`is_local_path`] does.
-pub(crate) fn unescape(path: &[u8]) -> Vec<u8> {
-    let mut path = path.to_vec();
+pub(crate) fn unescape(path: &str) -> Vec<u8> {
+    let mut path = path.as_bytes().to_vec();
     for _ in 0..MAX_DEPTH {
         path = percent_decode(&path).collect();
     }

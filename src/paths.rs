@@ -49,15 +49,17 @@ impl Paths {
     /// Returns whether a request has a path of the layer with the prefix, which the proxy should
     /// have stripped.
     pub(crate) fn has_unstripped_prefix(&self, path: &str) -> bool {
+        if self.prefix.is_empty() {
+            return false;
+        }
         let inner = path.strip_prefix(self.prefix.as_str());
-        !self.prefix.is_empty() && inner.is_some_and(|inner| self.find(inner).is_some())
+        inner.is_some_and(|inner| self.find(inner).is_some())
     }
 
     /// Returns whether the path leads to a route, with the prefix or without it, in a spelling that
     /// a proxy may change into the route's own: with needless escapes, or a slash at the end.
     pub(crate) fn leads_to_route(&self, path: &str) -> bool {
-        let path = unescape(path.as_bytes());
-        let path = String::from_utf8_lossy(&path);
+        let path = spell_out(path);
         let path = path.trim_end_matches('/');
         let inner = path.strip_prefix(self.prefix.as_str());
         let routes = [
@@ -66,8 +68,7 @@ impl Paths {
             self.logout.as_ref(),
         ];
         routes.into_iter().flatten().any(|route| {
-            let route = unescape(route.as_bytes());
-            let route = String::from_utf8_lossy(&route);
+            let route = spell_out(route);
             let route = route.trim_end_matches('/');
             route == path || Some(route) == inner
         })
@@ -126,6 +127,14 @@ impl Paths {
             return Ok(());
         };
         Err(ConfigError::with_value(setting, problem, path))
+    }
+}
+
+/// Returns a path without escapes.
+fn spell_out(path: &str) -> Cow<'_, str> {
+    match path.contains('%') {
+        true => Cow::Owned(String::from_utf8_lossy(&unescape(path)).into_owned()),
+        false => Cow::Borrowed(path),
     }
 }
 
