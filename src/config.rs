@@ -1,6 +1,6 @@
 //! Settings from the environment, and errors about settings.
 
-use std::{env, fmt};
+use std::{env, fmt, fs};
 
 use crate::random::is_url_safe;
 
@@ -121,4 +121,42 @@ pub(crate) fn read_variable(name: &str, setting: &str) -> Result<Option<String>,
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(setting, "is not UTF-8")),
     }
+}
+
+/// A secret, and the setting that errors about it name.
+pub(crate) struct Secret {
+    pub(crate) text: String,
+    pub(crate) setting: String,
+}
+
+/// Reads a secret from an environment variable, or from the file that `<variable>_FILE` names.
+///
+/// White space around it is removed: editors and `echo` end a file with a line feed.
+pub(crate) fn read_secret(noun: &str, variable: &str) -> Result<Option<Secret>, ConfigError> {
+    let setting = format!("{noun} ({variable})");
+    let file_variable = format!("{variable}_FILE");
+    let file_setting = format!("{noun} file ({file_variable})");
+    let value = read_variable(variable, &setting)?;
+    let path = read_variable(&file_variable, &file_setting)?;
+    let Some(path) = path else {
+        return Ok(value.map(|text| Secret { text, setting }));
+    };
+    if value.is_some() {
+        let problem = format_args!("is set twice: unset it or {file_variable}");
+        return Err(ConfigError::new(&setting, problem));
+    }
+    let problem = match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => "is empty".to_owned(),
+        Ok(text) => {
+            return Ok(Some(Secret {
+                text: text.trim().to_owned(),
+                setting: file_setting,
+            }));
+        }
+        Err(error) => match find_wrapping(&path) {
+            Some(problem) => problem.to_owned(),
+            None => format!("cannot be read ({error})"),
+        },
+    };
+    Err(ConfigError::with_value(&file_setting, problem, &path))
 }

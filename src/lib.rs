@@ -243,9 +243,9 @@
 //!
 //! 1. Set `QQ_APP_ID`, `QQ_APP_KEY` (or `QQ_APP_KEY_FILE`) and `QQ_REDIRECT_URI`, exactly as
 //!    registered at QQ. The example `qq-doctor` checks them without a login.
-//! 2. Set `QQ_SESSION_KEY` to the output of `openssl rand -hex 32`, and keep it. To change it, put
-//!    the new key in front (`new,old`) and drop the old one after 7 days; with several machines,
-//!    first set `old,new` everywhere.
+//! 2. Set `QQ_SESSION_KEY` (or `QQ_SESSION_KEY_FILE`) to the output of `openssl rand -hex 32`, and
+//!    keep it. To change it, put the new key in front (`new,old`) and drop the old one after 7
+//!    days; with several machines, first set `old,new` everywhere.
 //! 3. Serve the site over https, behind a proxy that forwards paths unchanged (or set
 //!    [`public_prefix`](QqAuthLayerBuilder::public_prefix)) and keeps the query
 //!    of the callback out of its log.

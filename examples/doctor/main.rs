@@ -5,10 +5,11 @@
 //! cargo run --example qq-doctor --features redis -- --site
 //! ```
 //!
-//! It reads `QQ_APP_ID`, `QQ_APP_KEY` or `QQ_APP_KEY_FILE`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`,
-//! `QQ_BASE_URL`, `REDIS_URL` and the proxy variables, opens QQ's login page, and requests a token
-//! without a code, which uses nothing up. It prints one line for each finding and no secret, in
-//! Chinese with a locale such as `LANG=zh_CN.UTF-8`. It exits with 1 if there is an error.
+//! It reads `QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY` (or the two keys from
+//! `QQ_APP_KEY_FILE` and `QQ_SESSION_KEY_FILE`), `QQ_BASE_URL`, `REDIS_URL` and the proxy
+//! variables, opens QQ's login page, and requests a token without a code, which uses nothing up. It
+//! prints one line for each finding and no secret, in Chinese with a locale such as
+//! `LANG=zh_CN.UTF-8`. It exits with 1 if there is an error.
 //!
 //! With an address such as `https://www.example.com`, or `--site` for the origin of the redirect
 //! URI, it also visits the running site: DNS, TLS, the paths of the layer, and redirects from other

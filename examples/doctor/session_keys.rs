@@ -1,6 +1,6 @@
 //! The session keys: their strength, and the way in which each was read.
 
-use std::env;
+use std::{env, fs};
 
 use tower_qq_auth::SessionKeys;
 
@@ -12,12 +12,15 @@ use crate::settings::report_problems;
 const MAX_MISTYPED: usize = 4;
 
 pub(crate) fn check(report: &mut Report) {
-    let variable = env::var("QQ_SESSION_KEY").unwrap_or_default();
-    let texts: Vec<&str> = variable.split(',').map(str::trim).collect();
+    let file = || fs::read_to_string(env::var("QQ_SESSION_KEY_FILE").ok()?.trim()).ok();
+    let variable = env::var("QQ_SESSION_KEY").ok();
+    let keys = variable.filter(|keys| !keys.trim().is_empty());
+    let keys = keys.or_else(file).unwrap_or_default();
+    let texts: Vec<&str> = keys.split(',').map(str::trim).collect();
     let readings: Vec<String> = texts.iter().map(|text| describe(text)).collect();
     let readings = readings.join(&say("; ", "；"));
     if let Err(error) = SessionKeys::from_env() {
-        let note = match variable.trim() {
+        let note = match keys.trim() {
             "" => String::new(),
             _ => say(format!(" ({readings})"), format!("（{readings}）")),
         };

@@ -62,9 +62,9 @@ fn advice(name: &str) -> String {
             "set it to the callback of your site, such as https://www.example.com/auth/qq/callback",
             "填写网站的回调地址，例如 https://www.example.com/auth/qq/callback",
         ),
-        "QQ_SESSION_KEY" => say(
-            "set it to what `openssl rand -hex 32` prints, and keep it: a new one signs all users out",
-            "用 `openssl rand -hex 32` 生成并妥善保存；更换密钥后，所有用户都要重新登录",
+        "QQ_SESSION_KEY" | "QQ_SESSION_KEY_FILE" => say(
+            "set QQ_SESSION_KEY to what `openssl rand -hex 32` prints, or QQ_SESSION_KEY_FILE to a file that contains it, not both; and keep it: a new one signs all users out",
+            "QQ_SESSION_KEY 填写 `openssl rand -hex 32` 生成的密钥，或者 QQ_SESSION_KEY_FILE 填写存放它的文件，二选一；请妥善保存，更换密钥后所有用户都要重新登录",
         ),
         "QQ_BASE_URL" => say("leave it unset for the real QQ", "使用真实的 QQ 时不要设置"),
         _ => say("correct it", "请修改"),

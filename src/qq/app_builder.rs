@@ -1,6 +1,6 @@
 //! Building a [`QqApp`]: arguments, the environment, and checks.
 
-use std::{fmt, fs, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{
     app::{LoginOptions, QqApp, QqPage},
@@ -9,11 +9,10 @@ use super::{
         check_timeout,
     },
 };
-use crate::config::{ConfigError, ConfigErrors, find_wrapping, read_variable};
+use crate::config::{ConfigError, ConfigErrors, read_secret, read_variable};
 use crate::redirect_uri::{RedirectUri, SETTING as REDIRECT_URI};
 
 const KEY: &str = "app key (QQ_APP_KEY)";
-const KEY_FILE: &str = "app key file (QQ_APP_KEY_FILE)";
 
 /// A builder for [`QqApp`]. [`build`](Self::build) checks all settings.
 #[derive(Clone)]
@@ -212,25 +211,9 @@ impl QqAppBuilder {
 }
 
 fn read_key() -> Result<String, ConfigError> {
-    let key = read_variable("QQ_APP_KEY", KEY)?;
-    let file = read_variable("QQ_APP_KEY_FILE", KEY_FILE)?;
-    match (key, file) {
-        (Some(key), None) => Ok(key),
-        (None, Some(path)) => match fs::read_to_string(&path) {
-            Ok(key) => check_key(KEY_FILE, key.trim().into()),
-            Err(error) => {
-                let problem = match find_wrapping(&path) {
-                    Some(problem) => problem.to_owned(),
-                    None => format!("cannot be read ({error})"),
-                };
-                Err(ConfigError::with_value(KEY_FILE, problem, &path))
-            }
-        },
-        (Some(_), Some(_)) => {
-            let problem = "is set twice: unset it or QQ_APP_KEY_FILE";
-            Err(ConfigError::new(KEY, problem))
-        }
-        (None, None) => Err(ConfigError::new(KEY, "is not set")),
+    match read_secret("app key", "QQ_APP_KEY")? {
+        Some(key) => check_key(&key.setting, key.text),
+        None => Err(ConfigError::new(KEY, "is not set")),
     }
 }
 

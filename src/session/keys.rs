@@ -7,7 +7,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use crate::config::{ConfigError, ConfigErrors, find_wrapping, read_variable};
+use crate::config::{ConfigError, ConfigErrors, find_wrapping, read_secret};
 use crate::random::random_bytes;
 
 const SETTING: &str = "session key (QQ_SESSION_KEY)";
@@ -73,8 +73,12 @@ impl SessionKeys {
     /// Returns an error if there is no key, with one line for each key that breaks one of the
     /// [rules](Self).
     pub fn parse(keys: &str) -> Result<Self, ConfigError> {
+        Self::parse_setting(SETTING, keys)
+    }
+
+    fn parse_setting(setting: &str, keys: &str) -> Result<Self, ConfigError> {
         if let Some(problem) = find_wrapping(keys) {
-            return Err(ConfigError::new(SETTING, problem));
+            return Err(ConfigError::new(setting, problem));
         }
         let texts: Vec<&str> = keys.split(',').map(str::trim).collect();
         let mut errors = ConfigErrors::default();
@@ -86,22 +90,22 @@ impl SessionKeys {
             };
             let key = decode(text).and_then(|key| check(&key).map(|()| key));
             let key = key
-                .map_err(|problem| ConfigError::new(SETTING, format_args!("{position}{problem}")));
+                .map_err(|problem| ConfigError::new(setting, format_args!("{position}{problem}")));
             ring.extend(errors.collect(key));
         }
         errors.finish()?;
         Ok(Self(ring.into()))
     }
 
-    /// Reads the keys from the environment variable `QQ_SESSION_KEY`, as [`parse`](Self::parse)
-    /// does.
+    /// Reads the keys from the environment variable `QQ_SESSION_KEY`, or from the file that
+    /// `QQ_SESSION_KEY_FILE` names, as [`parse`](Self::parse) does.
     ///
     /// # Errors
     ///
-    /// Returns an error if the variable is not set, or as `parse` does.
+    /// Returns an error if neither or both are set, if the file cannot be read, or as `parse` does.
     pub fn from_env() -> Result<Self, ConfigError> {
-        match read_variable("QQ_SESSION_KEY", SETTING)? {
-            Some(keys) => Self::parse(&keys),
+        match read_secret("session key", "QQ_SESSION_KEY")? {
+            Some(keys) => Self::parse_setting(&keys.setting, &keys.text),
             None => Err(ConfigError::new(
                 SETTING,
                 "is not set: create one with `openssl rand -hex 32`",

@@ -1,6 +1,12 @@
 //! Settings of apps, layers and session keys: accepted values, rejected values and their errors.
 
-use std::{env, ffi::OsStr, fs, io, process::Command, time::Duration};
+use std::{
+    env,
+    ffi::OsStr,
+    fs, io,
+    process::{Command, id},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tower_qq_auth::{ConfigError, Language, QqApp, QqAuthLayer, SessionKeys, html::login_button};
@@ -372,6 +378,7 @@ fn from_env<V: AsRef<OsStr>>(environment: &[(&str, V)]) -> Outcomes {
         "QQ_REDIRECT_URI",
         "QQ_BASE_URL",
         "QQ_SESSION_KEY",
+        "QQ_SESSION_KEY_FILE",
     ] {
         child.env_remove(name);
     }
@@ -496,37 +503,78 @@ fn from_env_accepts_plain_http_only_with_the_danger_setting() {
 }
 
 #[test]
-fn from_env_reads_the_app_key_from_a_file() {
-    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/config-app-key");
+fn from_env_reads_each_secret_from_a_file_and_names_the_file_in_errors() {
+    let secrets = [
+        (0, "app key", "QQ_APP_KEY", "QQ_APP_KEY_FILE", APP_KEY),
+        (
+            2,
+            "session key",
+            "QQ_SESSION_KEY",
+            "QQ_SESSION_KEY_FILE",
+            SESSION_KEY,
+        ),
+    ];
+    for (index, noun, variable, file_variable, secret) in secrets {
+        let path = env::temp_dir().join(format!("tower-qq-auth-{file_variable}-{}", id()));
+        let file = path.to_str().unwrap();
+        let mut environment = valid_environment();
+        environment.push((file_variable, file));
+        let read = |environment: &[(&str, &str)]| from_env(environment)[index].clone();
+        let twice = read(&environment).unwrap_err();
+        let in_variable = format!("{noun} ({variable})");
+        assert_lines(&twice, &[(&in_variable, file_variable)]);
+
+        environment.retain(|(name, _)| *name != variable);
+        let in_file = format!("{noun} file ({file_variable})");
+        let missing = read(&environment).unwrap_err();
+        assert_lines(&missing, &[(&in_file, "cannot be read")]);
+        assert!(missing.contains(file), "{missing}");
+        for text in [
+            secret.to_owned(),
+            format!("{secret}\n"),
+            format!(" {secret}\r\n\n"),
+        ] {
+            fs::write(file, &text).unwrap();
+            assert!(read(&environment).is_ok(), "{text:?}");
+        }
+        let wrong = [
+            (format!("\u{feff}{secret}\n"), "byte order mark"),
+            (format!("\"{secret}\"\n"), "quotes"),
+            (format!("'{secret}'"), "quotes"),
+            ("\r\n".to_owned(), "is empty"),
+            (String::new(), "is empty"),
+            ("canary key\n".to_owned(), "must be"),
+        ];
+        for (text, problem) in wrong {
+            fs::write(file, &text).unwrap();
+            let error = read(&environment).unwrap_err();
+            assert_lines(&error, &[(&in_file, problem)]);
+            assert!(!error.contains(secret), "{error}");
+        }
+        let utf16: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(file, [&[0xff, 0xfe], &*utf16].concat()).unwrap();
+        let error = read(&environment).unwrap_err();
+        assert_lines(&error, &[(&in_file, "UTF-8")]);
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn from_env_numbers_the_wrong_key_of_a_ring_in_a_file() {
+    let path = env::temp_dir().join(format!("tower-qq-auth-ring-{}", id()));
+    let file = path.to_str().unwrap();
     let mut environment = valid_environment();
-    environment.push(("QQ_APP_KEY_FILE", file));
-    let twice = from_env(&environment)[0].clone().unwrap_err();
-    assert_eq!(twice.lines().count(), 1, "{twice}");
-    assert!(twice.contains("QQ_APP_KEY_FILE"), "{twice}");
-    assert!(!twice.contains("canary"), "{twice}");
-
-    environment.retain(|(name, _)| *name != "QQ_APP_KEY");
-    fs::write(file, format!("{APP_KEY}\n")).unwrap();
-    assert_eq!(from_env(&environment)[0], Ok(CALLBACK.into()));
-
-    fs::write(file, format!("\u{feff}{APP_KEY}\n")).unwrap();
-    let marked = from_env(&environment)[0].clone().unwrap_err();
-    assert_lines(
-        &marked,
-        &[("app key file (QQ_APP_KEY_FILE)", "byte order mark")],
-    );
-
-    fs::write(file, "canary key\n").unwrap();
-    environment.retain(|(name, _)| *name != "QQ_APP_ID");
-    let wrong = from_env(&environment)[0].clone().unwrap_err();
-    assert_lines(&wrong, &[(ID, "is not set"), ("app key", "QQ_APP_KEY")]);
-
+    environment.retain(|(name, _)| *name != "QQ_SESSION_KEY");
+    environment.push(("QQ_SESSION_KEY_FILE", file));
+    let other = "0a14983ae332e8d89e40cc103202851adaf970b47f759202d22e1d1198cfa9bc";
+    fs::write(file, format!("{SESSION_KEY},\n{other}\n")).unwrap();
+    let keys = from_env(&environment)[2].clone().unwrap();
+    assert!(keys.contains("2 keys"), "{keys}");
+    fs::write(file, format!("{SESSION_KEY},{}\n", &other[1..])).unwrap();
+    let error = from_env(&environment)[2].clone().unwrap_err();
+    let setting = "session key file (QQ_SESSION_KEY_FILE)";
+    assert_lines(&error, &[(setting, "number 2 of 2")]);
     fs::remove_file(file).unwrap();
-    let missing = from_env(&environment)[0].clone().unwrap_err();
-    assert_lines(
-        &missing,
-        &[(ID, "is not set"), ("app key", "QQ_APP_KEY_FILE")],
-    );
 }
 
 #[test]

@@ -547,6 +547,19 @@ async fn reports_every_missing_or_malformed_setting_in_one_run() {
     files.retain(|(name, _)| *name != "QQ_APP_KEY");
     let unreadable = "cannot be read (No such file or directory";
     assert_wrong(&doctor(&files, &[]).await, unreadable, "QQ_APP_KEY_FILE");
+
+    let mut files = environment("http://127.0.0.1:9").to_vec();
+    files.retain(|(name, _)| *name != "QQ_SESSION_KEY");
+    files.push(("QQ_SESSION_KEY_FILE", "/nonexistent/key"));
+    let report = doctor(&files, &[]).await;
+    assert_wrong(&report, unreadable, "QQ_SESSION_KEY_FILE");
+    let path = std::env::temp_dir().join(format!("tower-qq-auth-doctor-{}", std::process::id()));
+    std::fs::write(&path, format!("{SESSION_KEY}\n")).unwrap();
+    files.pop();
+    files.push(("QQ_SESSION_KEY_FILE", path.to_str().unwrap()));
+    let report = doctor(&files, &[]).await;
+    assert_finding(&report, "ok", "hex, 32 bytes", "");
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]
