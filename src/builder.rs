@@ -17,6 +17,7 @@ use crate::layer::QqAuthLayer;
 use crate::log_limit::LogLimit;
 use crate::login_state::PendingLogins;
 use crate::logins::Logins;
+use crate::meter;
 use crate::origins::Origins;
 use crate::paths::{LOGIN_PATH, LOGOUT_PATH, Paths, strip_prefix};
 use crate::qq::client::QqClient;
@@ -153,6 +154,8 @@ impl QqAuthLayerBuilder {
     }
 
     fn build_unchecked(self) -> QqAuthLayer {
+        meter::describe();
+        self.session_check.describe_metrics();
         let app = self.client.app();
         app.warn_about_settings();
         let redirect_uri = app.redirect_uri.as_str();

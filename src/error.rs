@@ -293,6 +293,17 @@ impl fmt::Display for LoginError {
 impl std::error::Error for LoginError {}
 
 impl StateCause {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 7] = [
+        Self::NoCookie,
+        Self::NoState,
+        Self::Expired,
+        Self::Used,
+        Self::UnknownKey,
+        Self::OtherHost,
+        Self::Forged,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NoCookie => "no_cookie",
@@ -307,6 +318,9 @@ impl StateCause {
 }
 
 impl Step {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 4] = [Self::Token, Self::OpenId, Self::Profile, Self::OpenApi];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Token => "token",

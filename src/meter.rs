@@ -1,55 +1,180 @@
-//! Counters through the `metrics` facade.
-//!
-//! | name | kind | labels |
-//! |---|---|---|
-//! | `qq_auth_login_starts_total` | counter of browsers sent to QQ | |
-//! | `qq_auth_logins_total` | counter | `outcome`: `ok`, `abandoned` or the code of the failure; `cause`, only with `invalid_state` |
-//! | `qq_auth_login_seconds` | histogram | `outcome` |
-//! | `qq_auth_logins_in_flight` | gauge | |
-//! | `qq_auth_sessions_unreadable_total` | counter of session cookies that no key opens | |
-//! | `qq_auth_old_key_used_total` | counter of cookies that an old key opened | |
-//! | `qq_auth_revocation_calls_total` | counter of calls of the list | `call`: `check` or `revoke`; `result`: `ok` or `failed` |
-//! | `qq_auth_sessions_unconfirmed_total` | counter of requests while the list is unavailable | `status`: `grace` (an older answer counts), `accepted` or `unverified` |
-//! | `qq_auth_qq_calls_total` | counter | `step`, `result`: `ok` or the code of the failure |
+//! Metrics through the `metrics` facade. `docs/en/deploy.md` describes them for operators.
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use crate::error::LoginErrorKind::{
+    self, AppFailed, AudienceMismatch, Cancelled, CodeRejected, CrossSite, InvalidCallback,
+    InvalidState, Misconfigured, NotANavigation, NotApproved, Overloaded, QqBusy, QqTimeout,
+    QqUnavailable, Refused, SessionUnverified,
+};
+use crate::error::{StateCause, Step};
+
+const STARTS: &str = "qq_auth_login_starts_total";
+const LOGINS: &str = "qq_auth_logins_total";
+const LOGIN_SECONDS: &str = "qq_auth_login_seconds";
+const IN_FLIGHT: &str = "qq_auth_logins_in_flight";
+const CALLS: &str = "qq_auth_qq_calls_total";
+const CALL_SECONDS: &str = "qq_auth_qq_call_seconds";
+const UNREADABLE: &str = "qq_auth_sessions_unreadable_total";
+const OLD_KEY: &str = "qq_auth_old_key_used_total";
+#[cfg(feature = "revocation")]
+const LIST_CALLS: &str = "qq_auth_revocation_calls_total";
+#[cfg(feature = "revocation")]
+const UNCONFIRMED: &str = "qq_auth_sessions_unconfirmed_total";
+
+/// The kinds with which a login can fail, but for `InvalidState`, which is counted by its cause.
+const FAILURES: [LoginErrorKind; 15] = [
+    AppFailed,
+    AudienceMismatch,
+    Cancelled,
+    CodeRejected,
+    CrossSite,
+    InvalidCallback,
+    Misconfigured,
+    NotANavigation,
+    NotApproved,
+    Overloaded,
+    QqBusy,
+    QqTimeout,
+    QqUnavailable,
+    Refused,
+    SessionUnverified,
+];
+
+/// The kinds with which a call to QQ can fail.
+const CALL_FAILURES: [LoginErrorKind; 7] = [
+    AudienceMismatch,
+    CodeRejected,
+    Misconfigured,
+    NotApproved,
+    QqBusy,
+    QqTimeout,
+    QqUnavailable,
+];
+
+/// Describes the metrics and sets the counters to zero, since an alert on a rate misses the first
+/// event of a counter that starts with it.
+pub(crate) fn describe() {
+    describe_counter!(STARTS, Unit::Count, "Browsers sent to QQ.");
+    describe_counter!(
+        LOGINS,
+        Unit::Count,
+        "Logins that ended, by outcome and cause."
+    );
+    describe_histogram!(
+        LOGIN_SECONDS,
+        Unit::Seconds,
+        "Time from the callback to the outcome of a login."
+    );
+    describe_gauge!(IN_FLIGHT, Unit::Count, "Logins under way.");
+    describe_counter!(CALLS, Unit::Count, "Calls to QQ, by step and result.");
+    describe_histogram!(
+        CALL_SECONDS,
+        Unit::Seconds,
+        "Time of a call to QQ, by step."
+    );
+    describe_counter!(
+        UNREADABLE,
+        Unit::Count,
+        "Session cookies that no key opens."
+    );
+    describe_counter!(OLD_KEY, Unit::Count, "Cookies that an old key opened.");
+
+    counter!(STARTS).increment(0);
+    counter!(UNREADABLE).increment(0);
+    counter!(OLD_KEY).increment(0);
+    gauge!(IN_FLIGHT).increment(0);
+    for outcome in ["ok", "abandoned"] {
+        count_login(outcome, None, 0);
+    }
+    for kind in FAILURES {
+        count_login(kind.code(), None, 0);
+    }
+    for cause in StateCause::ALL {
+        count_login(InvalidState.code(), Some(cause.name()), 0);
+    }
+    for step in Step::ALL {
+        count_call(step, "ok", 0);
+        for kind in CALL_FAILURES {
+            count_call(step, kind.code(), 0);
+        }
+    }
+}
+
+/// Describes the metrics of a revocation list and sets their counters to zero.
+#[cfg(feature = "revocation")]
+pub(crate) fn describe_revocations() {
+    describe_counter!(
+        LIST_CALLS,
+        Unit::Count,
+        "Calls of the revocation list, by call and result."
+    );
+    describe_counter!(
+        UNCONFIRMED,
+        Unit::Count,
+        "Requests whose session the revocation list did not confirm, by status."
+    );
+    for call in ["check", "revoke"] {
+        for result in ["ok", "failed"] {
+            counter!(LIST_CALLS, "call" => call, "result" => result).increment(0);
+        }
+    }
+    for status in ["grace", "accepted", "unverified"] {
+        counter!(UNCONFIRMED, "status" => status).increment(0);
+    }
+}
 
 pub(crate) fn login_started() {
-    counter!("qq_auth_login_starts_total").increment(1);
+    counter!(STARTS).increment(1);
 }
 
 pub(crate) fn login_ended(outcome: &'static str, cause: Option<&'static str>, elapsed: Duration) {
-    match cause {
-        None => counter!("qq_auth_logins_total", "outcome" => outcome),
-        Some(cause) => counter!("qq_auth_logins_total", "outcome" => outcome, "cause" => cause),
-    }
-    .increment(1);
-    histogram!("qq_auth_login_seconds", "outcome" => outcome).record(elapsed.as_secs_f64());
+    count_login(outcome, cause, 1);
+    histogram!(LOGIN_SECONDS, "outcome" => outcome).record(elapsed);
 }
 
-pub(crate) fn qq_called(step: &'static str, result: &'static str) {
-    counter!("qq_auth_qq_calls_total", "step" => step, "result" => result).increment(1);
+fn count_login(outcome: &'static str, cause: Option<&'static str>, count: u64) {
+    match cause {
+        None => counter!(LOGINS, "outcome" => outcome),
+        Some(cause) => counter!(LOGINS, "outcome" => outcome, "cause" => cause),
+    }
+    .increment(count);
+}
+
+/// Records the time until QQ's reply has arrived, or the call failed.
+pub(crate) fn qq_replied(step: Step, elapsed: Duration) {
+    histogram!(CALL_SECONDS, "step" => step.name()).record(elapsed);
+}
+
+pub(crate) fn qq_called(step: Step, result: &'static str) {
+    count_call(step, result, 1);
+}
+
+fn count_call(step: Step, result: &'static str, count: u64) {
+    counter!(CALLS, "step" => step.name(), "result" => result).increment(count);
 }
 
 pub(crate) fn session_unreadable() {
-    counter!("qq_auth_sessions_unreadable_total").increment(1);
+    counter!(UNREADABLE).increment(1);
 }
 
 pub(crate) fn old_key_used() {
-    counter!("qq_auth_old_key_used_total").increment(1);
+    counter!(OLD_KEY).increment(1);
 }
 
 #[cfg(feature = "revocation")]
 pub(crate) fn revocation_list_called(call: &'static str, is_ok: bool) {
     let result = if is_ok { "ok" } else { "failed" };
-    counter!("qq_auth_revocation_calls_total", "call" => call, "result" => result).increment(1);
+    counter!(LIST_CALLS, "call" => call, "result" => result).increment(1);
 }
 
 #[cfg(feature = "revocation")]
 pub(crate) fn session_unconfirmed(status: &'static str) {
-    counter!("qq_auth_sessions_unconfirmed_total", "status" => status).increment(1);
+    counter!(UNCONFIRMED, "status" => status).increment(1);
 }
 
 /// Counts a login as in flight until it is dropped.
@@ -57,13 +182,13 @@ pub(crate) struct InFlight(());
 
 impl InFlight {
     pub(crate) fn new() -> Self {
-        gauge!("qq_auth_logins_in_flight").increment(1);
+        gauge!(IN_FLIGHT).increment(1);
         Self(())
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        gauge!("qq_auth_logins_in_flight").decrement(1);
+        gauge!(IN_FLIGHT).decrement(1);
     }
 }

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use crate::error::Step;
+
+pub(crate) fn describe() {}
+
+#[cfg(feature = "revocation")]
+pub(crate) fn describe_revocations() {}
+
 pub(crate) fn login_started() {}
 
 pub(crate) fn login_ended(_: &'static str, _: Option<&'static str>, _: Duration) {}
 
-pub(crate) fn qq_called(_: &'static str, _: &'static str) {}
+pub(crate) fn qq_replied(_: Step, _: Duration) {}
+
+pub(crate) fn qq_called(_: Step, _: &'static str) {}
 
 pub(crate) fn session_unreadable() {}
 

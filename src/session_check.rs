@@ -72,6 +72,13 @@ impl Revocations {
         Ok(())
     }
 
+    /// Describes the metrics of the list, if there is one.
+    pub(crate) fn describe_metrics(&self) {
+        if self.list.is_some() {
+            meter::describe_revocations();
+        }
+    }
+
     pub(crate) fn for_app(self, app_id: &str) -> Self {
         let app_id = app_id.to_owned();
         Self { app_id, ..self }

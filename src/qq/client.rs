@@ -17,6 +17,7 @@ use super::{
 use super::{http_client::HttpClient, warm_up};
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
+use crate::meter;
 use crate::percent::RESERVED;
 
 /// A client of QQ's API for one [`QqApp`].
@@ -174,8 +175,10 @@ impl QqClient {
             let request = Request::get(&url).body(Full::default()).map_err(|_| {
                 LoginError::new(Misconfigured, "the path does not form a valid URL").with_step(step)
             })?;
-            let deadline = deadline.min(Instant::now() + self.app.options.call_timeout);
+            let started_at = Instant::now();
+            let deadline = deadline.min(started_at + self.app.options.call_timeout);
             let body = timeout_at(deadline, self.upstream.send(request)).await;
+            meter::qq_replied(step, started_at.elapsed());
             let error = match body.unwrap_or(Err(UpstreamError::TimedOut)) {
                 Ok(body) => return Ok(body),
                 Err(error) => error,

@@ -20,7 +20,7 @@ pub(super) fn finish_call<T>(step: Step, result: Result<T, LoginError>) -> Resul
     let label = result
         .as_ref()
         .map_or_else(|error| error.kind().code(), |_| "ok");
-    meter::qq_called(step.name(), label);
+    meter::qq_called(step, label);
     result
 }
 

@@ -1,7 +1,7 @@
 //! The metrics of the feature `metrics`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -23,17 +23,32 @@ use crate::{
 
 type Values = Arc<Mutex<BTreeMap<String, f64>>>;
 
-/// Totals by `name{label=value,…}`. The total of a histogram is its number of samples.
+/// Totals by `name{label=value,…}`. The total of a histogram is its number of samples. A metric that
+/// is not described, and a counter that does not start at zero, fail the test.
 #[derive(Clone, Default)]
-struct Totals(Values);
+struct Totals {
+    values: Values,
+    /// The sums of the histograms.
+    seconds: Values,
+    described: Arc<Mutex<BTreeSet<String>>>,
+}
 
 struct Total {
     key: String,
     values: Values,
+    seconds: Values,
 }
 
 impl Totals {
+    fn describe(&self, name: &KeyName, unit: Option<Unit>, text: &SharedString) {
+        assert!(text.ends_with('.'), "{text}");
+        assert!(unit.is_some(), "{text}");
+        self.described.lock().unwrap().insert(name.as_str().into());
+    }
+
     fn total(&self, key: &Key) -> Arc<Total> {
+        let described = self.described.lock().unwrap();
+        assert!(described.contains(key.name()), "{key} is not described");
         let labels = key
             .labels()
             .map(|it| format!("{}={}", it.key(), it.value()));
@@ -41,29 +56,38 @@ impl Totals {
         labels.sort();
         Arc::new(Total {
             key: format!("{}{{{}}}", key.name(), labels.join(",")),
-            values: self.0.clone(),
+            values: self.values.clone(),
+            seconds: self.seconds.clone(),
         })
-    }
-
-    /// Returns the totals of a metric by its labels.
-    fn by_labels(&self, name: &str) -> Vec<(String, f64)> {
-        let values = self.0.lock().unwrap();
-        let labels = |key: &str| Some(key.strip_prefix(name)?.trim_matches(['{', '}']).into());
-        let values = values.iter();
-        values
-            .filter_map(|(key, value)| Some((labels(key)?, *value)))
-            .collect()
     }
 
     #[track_caller]
     fn assert(&self, name: &str, expected: &[(&str, f64)]) {
-        let totals = self.by_labels(name);
-        let totals: Vec<_> = totals
-            .iter()
-            .map(|(labels, total)| (&**labels, *total))
-            .collect();
-        assert_eq!(totals, expected, "{name}");
+        assert_eq!(by_labels(&self.values, name), labels(expected), "{name}");
     }
+
+    #[track_caller]
+    fn assert_seconds(&self, name: &str, expected: &[(&str, f64)]) {
+        let seconds = by_labels(&self.seconds, name);
+        let tenths = |(labels, seconds): (String, f64)| (labels, (seconds * 10.0).round() / 10.0);
+        let seconds: Vec<_> = seconds.into_iter().map(tenths).collect();
+        assert_eq!(seconds, labels(expected), "{name}");
+    }
+}
+
+/// Returns the values of a metric by its labels, but for those of zero.
+fn by_labels(values: &Values, name: &str) -> Vec<(String, f64)> {
+    let values = values.lock().unwrap();
+    let labels = |key: &str| Some(key.strip_prefix(name)?.trim_matches(['{', '}']).into());
+    let values = values.iter().filter(|(_, value)| **value != 0.0);
+    values
+        .filter_map(|(key, value)| Some((labels(key)?, *value)))
+        .collect()
+}
+
+fn labels(values: &[(&str, f64)]) -> Vec<(String, f64)> {
+    let owned = |(labels, value): &(&str, f64)| ((*labels).to_owned(), *value);
+    values.iter().map(owned).collect()
 }
 
 impl Total {
@@ -75,6 +99,8 @@ impl Total {
 
 impl CounterFn for Total {
     fn increment(&self, value: u64) {
+        let starts = self.values.lock().unwrap().contains_key(&self.key);
+        assert!(starts || value == 0, "{} starts at {value}", self.key);
         self.add(value as f64);
     }
     fn absolute(&self, _: u64) {
@@ -98,13 +124,21 @@ impl HistogramFn for Total {
     fn record(&self, value: f64) {
         assert!((0.0..60.0).contains(&value), "{value} seconds");
         self.add(1.0);
+        let mut seconds = self.seconds.lock().unwrap();
+        *seconds.entry(self.key.clone()).or_default() += value;
     }
 }
 
 impl Recorder for Totals {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&name, unit, &text);
+    }
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&name, unit, &text);
+    }
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&name, unit, &text);
+    }
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         self.total(key).into()
     }
@@ -156,7 +190,7 @@ fn logins_are_counted_by_outcome() {
         ],
     );
     totals.assert("qq_auth_login_starts_total", &[("", 3.0)]);
-    totals.assert(IN_FLIGHT, &[("", 0.0)]);
+    totals.assert(IN_FLIGHT, &[]);
 }
 
 #[test]
@@ -171,7 +205,7 @@ fn a_login_that_no_request_fetches_is_counted_as_abandoned() {
         assert!(now(pin!(browser.get(&callback))).is_none());
         totals.assert(IN_FLIGHT, &[("", 1.0)]);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        totals.assert(IN_FLIGHT, &[("", 0.0)]);
+        totals.assert(IN_FLIGHT, &[]);
         totals.assert(LOGINS, &[]);
         tokio::time::sleep(Duration::from_secs(10)).await;
         let abandoned = [("outcome=abandoned", 1.0)];
@@ -229,6 +263,55 @@ fn calls_to_qq_are_counted_by_step_and_result() {
         ("result=qq_unavailable,step=token", 1.0),
     ];
     totals.assert(CALLS, &calls);
+    let replies = [
+        ("step=open_api", 1.0),
+        ("step=openid", 2.0),
+        ("step=profile", 2.0),
+        ("step=token", 4.0),
+    ];
+    totals.assert("qq_auth_qq_call_seconds", &replies);
+}
+
+#[test]
+fn the_time_of_a_call_to_qq_ends_with_its_reply() {
+    let totals = record(async |_| {
+        tokio::time::pause();
+        let site = Site::new();
+        let slow = Fault::Latency(Duration::from_millis(1_500));
+        site.qq.fault(Endpoint::Token, 1, slow);
+        site.qq.fault(Endpoint::UserInfo, 1, Fault::Silence);
+        site.signed_in().await;
+    });
+    totals.assert_seconds(
+        "qq_auth_qq_call_seconds",
+        &[("step=profile", 5.0), ("step=token", 1.5)],
+    );
+}
+
+#[test]
+fn every_counter_is_at_zero_when_the_layer_is_built() {
+    let totals = record(async |_| {
+        Site::new();
+    });
+    let values = totals.values.lock().unwrap();
+    assert!(values.values().all(|total| *total == 0.0), "{values:?}");
+    for known in [
+        "qq_auth_login_starts_total{}",
+        "qq_auth_logins_in_flight{}",
+        "qq_auth_logins_total{outcome=ok}",
+        "qq_auth_logins_total{outcome=app_failed}",
+        "qq_auth_logins_total{cause=forged,outcome=invalid_state}",
+        "qq_auth_qq_calls_total{result=qq_timeout,step=token}",
+        "qq_auth_sessions_unreadable_total{}",
+        "qq_auth_old_key_used_total{}",
+    ] {
+        assert!(values.contains_key(known), "{known}: {values:?}");
+    }
+    let has_list = |key: &String| key.starts_with("qq_auth_revocation");
+    assert!(
+        !values.keys().any(has_list),
+        "the site has no list: {values:?}"
+    );
 }
 
 #[test]
