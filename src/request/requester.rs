@@ -49,16 +49,15 @@ pub(crate) enum Purpose {
 impl Requester {
     /// Classifies a request. Fetch Metadata, or else `Accept: text/html`, marks a navigation.
     ///
-    /// One pass over the headers is faster than a lookup for each.
+    /// One pass over the headers is faster than a lookup for each. `Accept` costs most, and browsers
+    /// that send Fetch Metadata do not need it.
     pub(crate) fn of(method: &Method, headers: &HeaderMap, origins: &Origins) -> Self {
-        let (mut mode, mut destination, mut accepts_html) = (None, None, false);
+        let (mut mode, mut destination) = (None, None);
         let (mut sends_cookies, mut is_early, mut is_htmx) = (false, false, false);
         let (mut site, mut origin) = (Single::default(), Single::default());
         for (name, value) in headers {
             if *name == header::COOKIE {
                 sends_cookies = true;
-            } else if *name == header::ACCEPT {
-                accepts_html |= mode.is_none() && accepts(value, "text/html");
             } else if *name == header::ORIGIN {
                 origin.push(value);
             } else if *name == SEC_FETCH_SITE {
@@ -73,7 +72,10 @@ impl Requester {
                 is_htmx |= value == "true";
             }
         }
-        let navigates = mode.map_or(accepts_html, |mode| mode == b"navigate");
+        let navigates = match mode {
+            Some(mode) => mode == b"navigate",
+            None => accept_names(headers, "text/html"),
+        };
         let kind = if is_htmx {
             RequesterKind::Htmx
         } else if !navigates {
@@ -109,13 +111,13 @@ impl Requester {
 const FRAMES: [&[u8]; 5] = [b"iframe", b"frame", b"fencedframe", b"embed", b"object"];
 
 pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::ACCEPT).iter();
-    values.any(|value| accepts(value, "application/json"))
+    accept_names(headers, "application/json")
 }
 
-/// Returns whether the header names this type; wildcards do not count.
-fn accepts(value: &HeaderValue, media_type: &str) -> bool {
-    ranges(value).any(|(range, parameters)| {
+/// Returns whether `Accept` names this type; wildcards do not count.
+fn accept_names(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut ranges = headers.get_all(header::ACCEPT).iter().flat_map(ranges);
+    ranges.any(|(range, parameters)| {
         range.eq_ignore_ascii_case(media_type.as_bytes()) && weight(parameters) > 0.0
     })
 }
