@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 found=$(cargo package --list --allow-dirty 2>/dev/null | sort)
 expected=$(
   {
-    git ls-files src examples/doctor 'docs/*.md'
+    git ls-files src examples/doctor docs/deploy 'docs/*.md'
     printf '%s\n' examples/{mock_qq.rs,quickstart.css,quickstart.rs} README{,.zh-CN}.md {CHANGELOG,SECURITY}.md
     printf '%s\n' LICENSE-{APACHE,MIT}
     printf '%s\n' Cargo.toml Cargo.toml.orig Cargo.lock .cargo_vcs_info.json # written by cargo
