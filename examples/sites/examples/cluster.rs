@@ -9,7 +9,8 @@
 //! cookie is void at the second. Without `REDIS_URL` the list is in the memory of this process.
 //! `LISTEN` is the address of the first instance, which has the callback; the second one gets a
 //! free port. With a real app (`QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) you
-//! can start more processes with the same settings on other machines.
+//! can start more processes with the same settings on other machines; `INSTANCE` is the name that
+//! the first instance of a process shows.
 
 use std::{env, error::Error};
 
@@ -29,6 +30,8 @@ fn site(qq: QqAuthLayer, name: &'static str) -> Router {
         .route("/whoami", get(async |user: Option<QqUser>| Json(user)))
         .route("/me", get(async |user: QqUser| Json(user)))
         .route("/leave-everywhere", post(leave_everywhere))
+        // For load balancers. It asks neither QQ nor Redis: without them other pages still work.
+        .route("/healthz", get(async || ()))
         .with_state(qq.clone())
         .layer(qq)
 }
@@ -83,5 +86,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("second        http://{}/", listener.local_addr()?);
     let second = sites::with_style(site(second, "B"));
     tokio::spawn(async move { axum::serve(listener, second).await });
-    server.serve(site(first, "A")).await
+    let name = env::var("INSTANCE").map_or("A", |name| name.leak());
+    server.serve(site(first, name)).await
 }
