@@ -18,6 +18,8 @@ mod callback;
 mod chromium;
 mod config;
 mod cross_site;
+#[cfg(all(unix, feature = "redis"))]
+mod deploy;
 mod doctor;
 #[cfg(feature = "revocation")]
 mod ended;

@@ -72,11 +72,13 @@ impl Authority {
         tls(certificate.der(), &key)
     }
 
-    /// Returns a certificate for this host and its key, as PEM.
+    /// Returns a certificate for these hosts and its key, as PEM.
     #[cfg(feature = "redis")]
-    pub(crate) fn pem(&self, host: &str) -> (String, String) {
+    pub(crate) fn pem(&self, hosts: &[&str]) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let certificate = certificate_for(host).signed_by(&key, &self.issuer);
+        let hosts = hosts.iter().map(|&host| host.to_owned());
+        let params = CertificateParams::new(hosts.collect::<Vec<_>>()).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer);
         (certificate.unwrap().pem(), key.serialize_pem())
     }
 

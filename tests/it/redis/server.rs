@@ -21,7 +21,7 @@ use crate::tls::Authority;
 pub(crate) struct Redis {
     process: Child,
     program: PathBuf,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     settings: Vec<String>,
 }
 
@@ -48,9 +48,10 @@ impl Redis {
 
     async fn wait_until_ready(&self) {
         eventually("redis is ready", async || {
+            // With a password it replies that there is one.
             self.try_command("PING")
                 .await
-                .is_some_and(|reply| reply.starts_with("+PONG"))
+                .is_some_and(|reply| reply.starts_with("+PONG") || reply.starts_with("-NOAUTH"))
         })
         .await;
     }
@@ -86,7 +87,7 @@ impl Redis {
     }
 
     /// Stops the server as a crash does.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -98,7 +99,7 @@ impl Redis {
         self.process.wait().unwrap();
     }
 
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.restart_in(&[]).await;
     }
 
@@ -109,7 +110,7 @@ impl Redis {
         self.wait_until_ready().await;
     }
 
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
         assert!(
             Command::new("kill")
@@ -170,7 +171,7 @@ pub(crate) struct TlsRedis {
 impl TlsRedis {
     pub(crate) async fn start(name: &str) -> Option<Self> {
         let authority = Authority::new(name);
-        let (certificate, key) = authority.pem("localhost");
+        let (certificate, key) = authority.pem(&["localhost"]);
         let file = |kind: &str| authority.file.with_extension(kind);
         let files = [file("crt"), file("key")];
         fs::write(&files[0], certificate).unwrap();
@@ -236,13 +237,13 @@ fn dump_file(port: u16) -> String {
 }
 
 /// Returns a port that was free a moment ago.
-pub(super) async fn free_port() -> u16 {
+pub(crate) async fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Waits up to half a minute until the condition holds.
-pub(super) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let mut ticks = interval(Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let until = async {
