@@ -18,6 +18,8 @@ use crate::{
 
 mod avatars;
 mod browser;
+#[cfg(all(unix, feature = "redis"))]
+mod deploy;
 mod driver;
 mod frames;
 mod front_end;
