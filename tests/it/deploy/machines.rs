@@ -56,7 +56,7 @@ async fn loses_an_instance(mut deployment: Deployment) {
     let end = browser.sign_in(&qq, "/auth/qq/login").await;
     assert_eq!(end.location(), "/");
 
-    // Nobody else notices.
+    // Other users notice nothing.
     for _ in 0..8 {
         let home = deployment.browser().get("/").await;
         assert_eq!(home.status, StatusCode::OK, "{home:?}");
