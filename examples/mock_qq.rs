@@ -35,10 +35,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("cannot listen on port MOCK_QQ_PORT={port}: {error}"))?;
 
     tokio::select! {
-        biased; // watches for Ctrl+C before the first line is printed
+        biased; // watches for signals before the first line is printed
         interrupted = signal::ctrl_c() => interrupted?,
+        terminated = terminated() => terminated?,
         stopped = serve(listener, id, key, redirect_uri) => stopped?,
     }
+    Ok(())
+}
+
+/// Waits for SIGTERM, which containers and systemd send.
+async fn terminated() -> io::Result<()> {
+    #[cfg(unix)]
+    signal::unix::signal(signal::unix::SignalKind::terminate())?
+        .recv()
+        .await;
+    #[cfg(not(unix))]
+    std::future::pending::<()>().await;
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use std::{
     error::Error,
     io::{self, IsTerminal},
     net::SocketAddr,
+    process,
+    time::Duration,
 };
 
 use axum::{
@@ -22,7 +24,7 @@ use axum::{
     routing::get,
 };
 use html_escape::{encode_double_quoted_attribute, encode_text};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, select, signal, time::sleep};
 use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on LISTEN={listen}: {error}"))?;
     let address = listener.local_addr()?;
+    let stopped = shutdown_signal()?;
 
     let mut site = Router::new()
         .route("/", get(home))
@@ -55,7 +58,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         QqAuthLayer::new(client, SessionKeys::generate())
     };
     // Add the layer after every route: those added later do not see the user.
-    axum::serve(listener, site.layer(qq)).await?;
+    axum::serve(listener, site.layer(qq))
+        .with_graceful_shutdown(stopped)
+        .await?;
     Ok(())
 }
 
@@ -131,4 +136,31 @@ fn mock_qq(address: SocketAddr) -> Result<(QqClient, MockQq), Box<dyn Error>> {
     println!("callback      {redirect_uri}");
     println!("QQ            a mock inside this program; set QQ_APP_ID etc. for the real one");
     Ok((QqClient::with_service(app, mock.clone()), mock))
+}
+
+/// Listens for SIGTERM and Ctrl+C from now on. The future that it returns waits for one of them,
+/// after which a server finishes its requests. Those that take longer than 15 s, such as an upload
+/// over a slow line, end with the process.
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let (mut interrupted, mut terminated) = {
+        use signal::unix::{SignalKind, signal};
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    #[cfg(windows)]
+    let (mut interrupted, mut terminated) =
+        (signal::windows::ctrl_c()?, signal::windows::ctrl_close()?);
+    Ok(async move {
+        select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        tokio::spawn(async {
+            sleep(Duration::from_secs(15)).await; // more than `login_timeout` (10 s)
+            process::exit(0);
+        });
+    })
 }

@@ -68,6 +68,8 @@ mod session_layout;
 mod session_rules;
 mod session_size;
 mod several;
+#[cfg(all(unix, feature = "redis"))]
+mod shutdown;
 #[cfg(target_os = "linux")]
 mod soak;
 mod sockets;

@@ -12,11 +12,11 @@
 //! can start more processes with the same settings on other machines; `INSTANCE` is the name that
 //! the first instance of a process shows.
 
-use std::{env, error::Error};
+use std::{env, error::Error, future::IntoFuture};
 
 use axum::{Json, Router, extract::State, response::Response, routing::get, routing::post};
 use http::StatusCode;
-use sites::{Server, page, user_card};
+use sites::{Server, page, shutdown_signal, user_card};
 use tokio::net::TcpListener;
 use tower_qq_auth::{
     QqAuthLayer, QqUser,
@@ -85,7 +85,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((server.ip(), 0)).await?;
     println!("second        http://{}/", listener.local_addr()?);
     let second = sites::with_style(site(second, "B"));
-    tokio::spawn(async move { axum::serve(listener, second).await });
+    let second = axum::serve(listener, second).with_graceful_shutdown(shutdown_signal()?);
+    let second = tokio::spawn(second.into_future());
     let name = env::var("INSTANCE").map_or("A", |name| name.leak());
-    server.serve(site(first, name)).await
+    server.serve(site(first, name)).await?;
+    Ok(second.await??)
 }

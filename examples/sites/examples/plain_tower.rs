@@ -7,14 +7,15 @@
 //! Open `/members/` or `/me` while signed out: each requires a login in its own way, and the login
 //! leads back to it. It reads `LISTEN` and the variables of QQ like the quickstart.
 
-use std::error::Error;
+use std::{error::Error, pin::pin};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use sites::Server;
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
+use sites::{Server, shutdown_signal};
+use tokio::select;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_qq_auth::{
     Language, LoginRequired, QqAuthLayer, QqUser, RequireQqUser, html::login_button,
@@ -93,6 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let site = ServiceBuilder::new()
         .layer(QqAuthLayer::new(server.client(), server.keys()))
         .service_fn(site);
+    let mut stopped = pin!(shutdown_signal()?);
     let (listener, mock) = server.announce();
     let service = service_fn(move |request: Request<Incoming>| {
         let (site, mock) = (site.clone(), mock.clone());
@@ -106,9 +108,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     });
+    let connections = GracefulShutdown::new();
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = select! {
+            accepted = listener.accept() => accepted?.0,
+            () = &mut stopped => break,
+        };
         let service = TowerToHyperService::new(service.clone());
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connections.watch(connection));
     }
+    drop(listener);
+    connections.shutdown().await;
+    Ok(())
 }

@@ -3,7 +3,9 @@
 #[cfg(feature = "axum")]
 mod page;
 mod server;
+mod shutdown;
 
 #[cfg(feature = "axum")]
 pub use page::{page, user_card, with_style};
 pub use server::{Server, listen};
+pub use shutdown::shutdown_signal;

@@ -10,21 +10,24 @@ use axum::{
 use html_escape::{encode_double_quoted_attribute, encode_text};
 use http::header;
 
-use crate::Server;
+use crate::{Server, shutdown_signal};
 
 impl Server {
-    /// Prints the URLs and serves the site, its style and the mock.
+    /// Prints the URLs and serves the site, its style and the mock until SIGTERM or Ctrl+C.
     ///
     /// # Errors
     ///
-    /// Returns an error if the listener fails.
+    /// Returns an error if the process cannot handle signals.
     pub async fn serve(self, site: Router) -> Result<(), Box<dyn Error>> {
+        let stopped = shutdown_signal()?;
         let (listener, mock) = self.announce();
         let mut site = with_style(site);
         if let Some(mock) = mock {
             site = site.nest_service("/mock-qq", mock);
         }
-        axum::serve(listener, site).await?;
+        axum::serve(listener, site)
+            .with_graceful_shutdown(stopped)
+            .await?;
         Ok(())
     }
 }

@@ -18,6 +18,10 @@ use crate::redis::server::Redis;
 /// The wait for what should happen within a second.
 const LONG: Duration = Duration::from_secs(30);
 
+/// Less than the time that the example gives requests that are still running.
+#[cfg(unix)]
+const SOON: Duration = Duration::from_secs(14);
+
 /// A page of the example in a browser, with its socket.
 struct Page {
     site: String,
@@ -143,6 +147,20 @@ async fn with_redis_a_revocation_closes_the_sockets_as_well() {
     bystander.say("还在").await;
     let heard = bystander.hear().await;
     assert_eq!(heard.as_deref(), Ok("企鹅🐧 Penguin: 还在"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn open_sockets_do_not_delay_the_end_of_the_process() {
+    let (mut running, site) = start().await;
+    let mut page = Page::open(&site, 0).await;
+    page.say("在吗").await;
+    assert_eq!(page.hear().await.as_deref(), Ok("小明: 在吗"));
+    running.signal("TERM");
+    let end = timeout(SOON, running.end())
+        .await
+        .expect("the process ends");
+    assert_eq!(end.code(), Some(0));
 }
 
 #[tokio::test]

@@ -89,6 +89,15 @@ impl Running {
 
     /// Starts a site whose QQ is at `base_url`, and returns it with its address once it listens.
     pub(crate) async fn at_qq(base_url: &str, more: &[(&str, &str)]) -> (Self, SocketAddr) {
+        Self::example_at_qq("quickstart", base_url, more).await
+    }
+
+    /// Does the same with an example other than the quickstart.
+    pub(crate) async fn example_at_qq(
+        name: &str,
+        base_url: &str,
+        more: &[(&str, &str)],
+    ) -> (Self, SocketAddr) {
         // The redirect URI names the port before the site listens: reserve one and release it.
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let site = free.local_addr().unwrap();
@@ -103,7 +112,7 @@ impl Running {
             ("QQ_BASE_URL", base_url),
         ];
         environment.extend(more);
-        let mut running = Self::start("quickstart", &environment);
+        let mut running = Self::start(name, &environment);
         let printed = running.printed("callback").await;
         assert!(printed.starts_with(&callback), "{printed}");
         (running, site)
@@ -112,6 +121,15 @@ impl Running {
     /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id().unwrap()
+    }
+
+    /// Sends the process a signal, such as `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: &str) {
+        let signal = format!("-{signal}");
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args([&signal, &self.id().to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Returns the exit status if the process has ended.

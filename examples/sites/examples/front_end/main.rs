@@ -39,7 +39,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use sites::{Server, listen, with_style};
+use sites::{Server, listen, shutdown_signal, with_style};
 use tower_http::cors::CorsLayer;
 use tower_qq_auth::{OpenId, QqAuthLayer, QqLogin, QqSession, QqUser, Verdict};
 
@@ -177,8 +177,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .trusted_origins([&page_origin])
         .on_login(async move |login, head| Ok(hook.admit(&login, head.extensions.get())))
         .build()?;
-    let page = axum::serve(listener, page(server.origin()));
-    tokio::spawn(page.into_future());
+    let page =
+        axum::serve(listener, page(server.origin())).with_graceful_shutdown(shutdown_signal()?);
+    let page = tokio::spawn(page.into_future());
     let api = api(qq, accounts, &page_origin)?;
-    server.with_page(format!("{page_origin}/")).serve(api).await
+    server
+        .with_page(format!("{page_origin}/"))
+        .serve(api)
+        .await?;
+    Ok(page.await??)
 }

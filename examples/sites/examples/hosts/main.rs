@@ -12,7 +12,7 @@
 use std::error::Error;
 
 use axum::{Json, Router, extract::Request, response::Response, routing::get};
-use sites::{listen, page, user_card, with_style};
+use sites::{listen, page, shutdown_signal, user_card, with_style};
 use tower::{make::Shared, steer::Steer};
 use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
 
@@ -65,6 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !address.ip().is_loopback() {
         return Err("anyone can sign in with the mock: listen on a loopback address".into());
     }
+    let stopped = shutdown_signal()?;
     let mut sites = Vec::new();
     for (host, app_id) in HOSTS.into_iter().zip(APP_IDS) {
         sites.push(site(host, app_id, address.port())?);
@@ -73,6 +74,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sites.push(pages(None));
     let pick = |request: &Request, _: &[Router]| pick::pick(request, &HOSTS);
     // `Steer` waits until all sites are ready. Routers always are: put limits and buffers inside.
-    axum::serve(listener, Shared::new(Steer::new(sites, pick))).await?;
+    axum::serve(listener, Shared::new(Steer::new(sites, pick)))
+        .with_graceful_shutdown(stopped)
+        .await?;
     Ok(())
 }
