@@ -46,6 +46,8 @@ mod nginx;
 #[cfg(feature = "metrics")]
 mod numbers;
 mod other_layers;
+#[cfg(all(unix, feature = "redis"))]
+mod packaging;
 mod pages;
 mod payloads;
 mod plain_tower;
