@@ -73,17 +73,17 @@ impl Setup {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_qq_that_closes_after_every_10_requests_loses_none_of_1000_logins() {
-    const LOGINS: usize = 1_000;
+/// Runs this many logins at a QQ that closes after every 10 requests. None may be lost.
+async fn log_in_often(logins: usize, streams_per_connection: u32) {
     const CONCURRENCY: usize = 16;
-    let authority = Authority::new("goaway");
+    let authority = Authority::new(&format!("goaway-{streams_per_connection}"));
     let mut setup = Setup::new(&authority, 10, "warn").await;
+    setup.server.limit_streams(streams_per_connection);
     let (next, mut visitors) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     for _ in 0..CONCURRENCY {
         let (next, site, qq) = (Arc::clone(&next), setup.site, setup.qq.clone());
         visitors.spawn(async move {
-            while next.fetch_add(1, Relaxed) < LOGINS {
+            while next.fetch_add(1, Relaxed) < logins {
                 let mut browser = Browser::at(site);
                 let login = browser.sign_in(&qq, "/auth/qq/login?return_to=/me");
                 let end = timeout(PATIENCE, login).await.expect("every login ends");
@@ -102,12 +102,22 @@ async fn a_qq_that_closes_after_every_10_requests_loses_none_of_1000_logins() {
         }
     }
     let codes = setup.server.codes();
-    assert_eq!(codes.len(), LOGINS);
+    assert_eq!(codes.len(), logins);
     assert!(codes.values().all(|&times| times == 1), "{codes:?}");
-    assert_eq!(setup.qq.calls(Endpoint::Token), LOGINS);
+    assert_eq!(setup.qq.calls(Endpoint::Token), logins);
     // Each login makes two requests.
     let connections = setup.server.connections();
-    assert!(connections >= LOGINS / 5, "{connections} connections");
+    assert!(connections >= logins / 5, "{connections} connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_qq_that_closes_after_every_10_requests_loses_none_of_1000_logins() {
+    log_in_often(1_000, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_waits_for_its_turn_on_a_connection_survives_the_end_of_it() {
+    log_in_often(200, 1).await;
 }
 
 #[tokio::test]

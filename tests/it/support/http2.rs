@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -45,6 +45,7 @@ pub(crate) struct Http2Qq {
 struct Shared {
     qq: Mutex<MockQq>,
     requests_per_connection: usize,
+    streams_per_connection: AtomicU32,
     refusals: Mutex<VecDeque<Refusal>>,
     connections: AtomicUsize,
     /// The number of token requests that reached QQ, answered or not, for each code.
@@ -65,6 +66,7 @@ impl Http2Qq {
         let shared = Arc::new(Shared {
             qq: Mutex::new(qq),
             requests_per_connection,
+            streams_per_connection: AtomicU32::new(100),
             refusals: Mutex::default(),
             connections: AtomicUsize::new(0),
             codes: Mutex::default(),
@@ -94,6 +96,11 @@ impl Http2Qq {
     /// Answers as this mock from now on.
     pub(crate) fn replace(&self, qq: MockQq) {
         *self.shared.qq.lock().unwrap() = qq;
+    }
+
+    /// Lets new connections have this many requests at a time. Others wait at the client.
+    pub(crate) fn limit_streams(&self, streams: u32) {
+        self.shared.streams_per_connection.store(streams, Relaxed);
     }
 
     /// Refuses the next requests.
@@ -129,7 +136,9 @@ impl Shared {
 
     /// Answers the requests that the relay lets through.
     async fn answer(self: Arc<Self>, stream: DuplexStream) {
-        let Ok(mut connection) = h2::server::handshake(stream).await else {
+        let mut server = h2::server::Builder::new();
+        server.max_concurrent_streams(self.streams_per_connection.load(Relaxed));
+        let Ok(mut connection) = server.handshake::<_, Bytes>(stream).await else {
             return;
         };
         while let Some(Ok((request, mut respond))) = connection.accept().await {
