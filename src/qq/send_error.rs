@@ -46,9 +46,18 @@ impl SendError {
         find::<hyper::Error>(&self.error).is_some_and(hyper::Error::is_canceled)
     }
 
-    /// Returns whether QQ has certainly not processed the request.
+    /// Returns whether hyper dropped the request together with its HTTP/2 connection.
+    ///
+    /// A request waits for its stream to open. If the connection ends meanwhile, hyper 1.12 drops
+    /// the request and blames the user. That the stream had just opened is possible, for as long as
+    /// it takes to wake a task. QQ refuses a code that comes twice.
+    fn is_dropped(&self) -> bool {
+        find::<hyper::Error>(&self.error).is_some_and(hyper::Error::is_user)
+    }
+
+    /// Returns whether QQ has not processed the request, but for the gaps named above.
     pub(super) fn is_unprocessed(&self) -> bool {
-        self.is_refused() || self.is_unwritten()
+        self.is_refused() || self.is_unwritten() || self.is_dropped()
     }
 
     /// Returns whether no byte of the request has left this process.

@@ -39,7 +39,7 @@ impl Case {
     }
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 8] = [
     Case::new(1, 1),
     Case::new(2, 1),
     Case::new(8, 1),
@@ -49,10 +49,6 @@ const CASES: [Case; 9] = [
     Case {
         is_sticky: true,
         ..Case::new(32, 1)
-    },
-    Case {
-        freshness: 30,
-        ..Case::new(2, 1)
     },
     Case {
         freshness: 30,
@@ -74,7 +70,6 @@ pub async fn measure(redis: &Redis) {
 
 impl Case {
     async fn measure(&self, redis: &Redis) {
-        let clients = redis.info("connected_clients");
         let (machines, freshness) = (self.machines.to_string(), self.freshness.to_string());
         let environment = [
             ("REDIS_URL", &*redis.url),
@@ -87,7 +82,8 @@ impl Case {
         let (clicks, checks) = self
             .click(SocketAddr::from(([127, 0, 0, 1], port)), redis)
             .await;
-        let connections = redis.info("connected_clients") - clients;
+        // One is ours.
+        let connections = redis.info("connected_clients") - 1.0;
         assert_eq!(
             connections, self.machines as f64,
             "one connection for each machine"
