@@ -185,7 +185,7 @@ impl PendingLogins {
     }
 
     fn unseal(&self, slot: &Slot, value: &[u8]) -> Option<LoginCookie> {
-        LoginCookie::read(&self.seal.open(&slot.context, value)?)
+        self.seal.open(&slot.context, value, LoginCookie::read)
     }
 }
 

@@ -56,16 +56,15 @@ pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bo
         if site.paths.has_unstripped_prefix(head.uri.path()) {
             log_unstripped_prefix(&site.log_limit);
         }
-        let is_valid = current
-            .as_ref()
-            .is_ok_and(|current| !current.is_unverified());
-        let context = RequestContext::new(site, head, requester, is_valid);
         return match current {
-            Ok(current) => Action::Forward(context.with_session(current)),
-            Err(session) => Action::Wait(Box::pin(async move {
-                let current = context.site().check(session).await;
-                Action::Forward(context.with_session(current))
-            })),
+            Ok(current) => Action::Forward(RequestContext::new(site, head, requester, current)),
+            Err(session) => {
+                let context = RequestContext::new(site, head, requester, CurrentSession::NONE);
+                Action::Wait(Box::pin(async move {
+                    let current = context.site().check(session).await;
+                    Action::Forward(context.with_session(current))
+                }))
+            }
         };
     };
     match current {

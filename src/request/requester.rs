@@ -139,20 +139,48 @@ pub(crate) fn is_phone(headers: &HeaderMap) -> bool {
     }
 }
 
+/// The language of a client, read only if an answer has words: most requests of an app get none of
+/// the layer's.
+pub(crate) enum ClientLanguage {
+    Known(Language),
+    /// The `Accept-Language` header.
+    Header(HeaderValue),
+}
+
+impl ClientLanguage {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Known(Language::default()),
+            (Some(value), None) => Self::Header(value.clone()),
+            (Some(_), Some(_)) => Self::Known(preferred_language(headers)),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Language {
+        match self {
+            Self::Known(language) => *language,
+            Self::Header(value) => choose_language([value]),
+        }
+    }
+}
+
 /// Returns Chinese, unless the client prefers English to it.
 pub(crate) fn preferred_language(headers: &HeaderMap) -> Language {
-    let preference = |language: &str| {
-        let values = headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
-        values
-            .flat_map(ranges)
-            .filter(|(range, _)| {
-                let primary = range.split(|&byte| byte == b'-').next();
-                primary.is_some_and(|primary| primary.eq_ignore_ascii_case(language.as_bytes()))
-            })
-            .map(|(_, parameters)| weight(parameters))
-            .fold(0.0, f32::max)
-    };
-    if preference("en") > preference("zh") {
+    choose_language(headers.get_all(header::ACCEPT_LANGUAGE))
+}
+
+fn choose_language<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Language {
+    let (mut chinese, mut english) = (0.0_f32, 0.0_f32);
+    for (range, parameters) in values.into_iter().flat_map(ranges) {
+        let primary = range.split(|&byte| byte == b'-').next().unwrap_or(range);
+        if primary.eq_ignore_ascii_case(b"zh") {
+            chinese = chinese.max(weight(parameters));
+        } else if primary.eq_ignore_ascii_case(b"en") {
+            english = english.max(weight(parameters));
+        }
+    }
+    if english > chinese {
         Language::English
     } else {
         Language::Chinese

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use http::{Extensions, HeaderName, HeaderValue, header, uri::PathAndQuery};
 
 use super::{failure::Reporter, user::set_user};
-use crate::language::Language;
 use crate::login::QqLogin;
 use crate::login_state::pending::PendingLogin;
 use crate::logins::outcome::HandlerTurn;
 use crate::qq_session::QqSession;
 use crate::request::head::RequestHead;
-use crate::request::requester::{Purpose, Requester, RequesterKind, preferred_language};
+use crate::request::requester::{ClientLanguage, Purpose, Requester, RequesterKind};
 use crate::return_to::ReturnTo;
 use crate::session::Session;
 use crate::session::current::CurrentSession;
@@ -25,7 +24,7 @@ pub(crate) struct RequestContext {
     pub(super) current: CurrentSession,
     pub(super) requester: Requester,
     pub(super) return_page: ReturnPage,
-    pub(super) language: Language,
+    pub(super) language: ClientLanguage,
     pub(super) login: Option<Box<CompletedLogin>>,
 }
 
@@ -48,12 +47,11 @@ pub(super) enum ReturnPage {
 }
 
 impl RequestContext {
-    /// `is_valid` is `false` if the session cannot be confirmed, at least not yet.
     pub(super) fn new(
         site: Arc<Site>,
         head: RequestHead<'_>,
         mut requester: Requester,
-        is_valid: bool,
+        current: CurrentSession,
     ) -> Self {
         let page = head.uri.path_and_query();
         if requester.kind == RequesterKind::Page && page.is_none() {
@@ -74,19 +72,12 @@ impl RequestContext {
             RequesterKind::Program if is_prefetch => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Program => None,
         };
-        // A page gets words only if it is a prefetch or its session is not confirmed.
-        let is_page = requester.kind == RequesterKind::Page;
-        let language = if !is_page || is_prefetch || !is_valid {
-            preferred_language(head.headers)
-        } else {
-            Language::default()
-        };
         Self {
             site,
-            current: CurrentSession::NONE,
+            current,
             requester,
             return_page: return_page.unwrap_or(ReturnPage::Home),
-            language,
+            language: ClientLanguage::of(head.headers),
             login: None,
         }
     }
@@ -98,7 +89,7 @@ impl RequestContext {
             current: CurrentSession::NONE,
             requester: reporter.requester,
             return_page: ReturnPage::Home,
-            language: reporter.language,
+            language: ClientLanguage::Known(reporter.language),
             login: Some(Box::new(login)),
         }
     }

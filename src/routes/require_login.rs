@@ -48,7 +48,8 @@ impl RequestContext {
     }
 
     fn show(&self, error: &LoginError, retry: Retry<'_>) -> LayerResponse {
-        show_failure(&self.site, self.requester, self.language, error, retry)
+        let language = self.language.get();
+        show_failure(&self.site, self.requester, language, error, retry)
     }
 }
 

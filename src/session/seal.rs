@@ -49,8 +49,13 @@ impl Seal {
         self.base64url.encode(sealed)
     }
 
-    /// Opens a sealed value with any key of the ring.
-    pub(crate) fn open(&self, context: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    /// Opens a sealed value with any key of the ring, and reads what is inside.
+    pub(crate) fn open<T>(
+        &self,
+        context: &[u8],
+        value: &[u8],
+        read: fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
         if value.len() > MAX_COOKIE {
             return None;
         }
@@ -61,13 +66,10 @@ impl Seal {
             let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
             let nonce = Nonce::from(&*nonce);
             let plain = key.open_in_place(nonce, Aad::from(context), sealed).ok()?;
-            let length = plain.len();
-            bytes.truncate(NONCE_LEN + length);
-            bytes.drain(..NONCE_LEN);
             if at > 0 {
                 meter::old_key_used();
             }
-            Some(bytes)
+            read(plain)
         })
     }
 }

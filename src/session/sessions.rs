@@ -129,8 +129,7 @@ impl Sessions {
         on_unreadable: impl FnOnce(),
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.finder)?;
-        let plain = self.seal.open(&self.context, value);
-        let Some(mut session) = plain.and_then(|plain| Layout::read(&plain)) else {
+        let Some(mut session) = self.seal.open(&self.context, value, Layout::read) else {
             on_unreadable();
             return None;
         };
