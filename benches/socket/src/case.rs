@@ -101,10 +101,19 @@ pub fn find(name: &str) -> Result<&'static Case> {
 const FOREIGN: &str =
     "theme=dark; _ga=GA1.2.1234567890.1700000000; lang=zh-CN; cart=8f14e45fceea167a; seen=1";
 
-/// The headers of a browser.
+/// The headers of a browser that follows a link.
 const BROWSER: &str = "host: site.example\r\n\
-    user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
-    accept: */*\r\n\
+    sec-ch-ua: \"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\n\
+    sec-ch-ua-mobile: ?0\r\n\
+    sec-ch-ua-platform: \"Windows\"\r\n\
+    upgrade-insecure-requests: 1\r\n\
+    user-agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
+    accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
+    sec-fetch-site: same-origin\r\n\
+    sec-fetch-mode: navigate\r\n\
+    sec-fetch-user: ?1\r\n\
+    sec-fetch-dest: document\r\n\
+    referer: https://site.example/\r\n\
     accept-encoding: gzip, deflate, br, zstd\r\n\
     accept-language: zh-CN,zh;q=0.9,en;q=0.8\r\n";
 
