@@ -57,9 +57,11 @@ pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bo
             log_unstripped_prefix(&site.log_limit);
         }
         return match current {
-            Ok(current) => Action::Forward(RequestContext::new(site, head, requester, current)),
+            Ok(current) => {
+                Action::Forward(RequestContext::new(site, head, requester, Some(current)))
+            }
             Err(session) => {
-                let context = RequestContext::new(site, head, requester, CurrentSession::NONE);
+                let context = RequestContext::new(site, head, requester, None);
                 Action::Wait(Box::pin(async move {
                     let current = context.site().check(session).await;
                     Action::Forward(context.with_session(current))

@@ -56,18 +56,20 @@ impl Requester {
         let (mut sends_cookies, mut is_early, mut is_htmx) = (false, false, false);
         let (mut site, mut origin) = (Single::default(), Single::default());
         for (name, value) in headers {
-            match name.as_str() {
-                "cookie" => sends_cookies = true,
-                "hx-request" => is_htmx |= value == "true",
-                "origin" => origin.push(value),
-                "sec-fetch-dest" => destination = Some(value.as_bytes()),
-                "sec-fetch-mode" => mode = Some(value.as_bytes()),
-                "sec-fetch-site" => site.push(value),
-                // Browsers name a prefetch in different headers.
-                "purpose" | "sec-purpose" | "x-moz" | "x-purpose" | "x-sec-purpose" => {
-                    is_early |= is_prefetch(value);
-                }
-                _ => {}
+            if *name == header::COOKIE {
+                sends_cookies = true;
+            } else if *name == header::ORIGIN {
+                origin.push(value);
+            } else if *name == SEC_FETCH_SITE {
+                site.push(value);
+            } else if *name == SEC_FETCH_MODE {
+                mode = Some(value.as_bytes());
+            } else if *name == SEC_FETCH_DEST {
+                destination = Some(value.as_bytes());
+            } else if PURPOSES.contains(name) {
+                is_early |= is_prefetch(value);
+            } else if *name == HX_REQUEST {
+                is_htmx |= value == "true";
             }
         }
         let navigates = match mode {
@@ -147,11 +149,17 @@ pub(crate) enum ClientLanguage {
     Header(HeaderValue),
 }
 
+impl Default for ClientLanguage {
+    fn default() -> Self {
+        Self::Known(Language::default())
+    }
+}
+
 impl ClientLanguage {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(header::ACCEPT_LANGUAGE).into_iter();
         match (values.next(), values.next()) {
-            (None, _) => Self::Known(Language::default()),
+            (None, _) => Self::default(),
             (Some(value), None) => Self::Header(value.clone()),
             (Some(_), Some(_)) => Self::Known(preferred_language(headers)),
         }
@@ -218,4 +226,16 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str>
     headers.get(name)?.to_str().ok()
 }
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Browsers name a prefetch in different headers.
+const PURPOSES: [HeaderName; 5] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+    HeaderName::from_static("x-sec-purpose"),
+];
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");

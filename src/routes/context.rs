@@ -47,11 +47,12 @@ pub(super) enum ReturnPage {
 }
 
 impl RequestContext {
+    /// Without `current`, the revocation list has yet to confirm the session.
     pub(super) fn new(
         site: Arc<Site>,
         head: RequestHead<'_>,
         mut requester: Requester,
-        current: CurrentSession,
+        current: Option<CurrentSession>,
     ) -> Self {
         let page = head.uri.path_and_query();
         if requester.kind == RequesterKind::Page && page.is_none() {
@@ -72,12 +73,18 @@ impl RequestContext {
             RequesterKind::Program if is_prefetch => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Program => None,
         };
+        // A page gets words only if it is a prefetch or its session is not confirmed.
+        let is_confirmed = current.as_ref().is_some_and(|it| !it.is_unverified());
+        let language = match requester.kind {
+            RequesterKind::Page if is_confirmed && !is_prefetch => ClientLanguage::default(),
+            _ => ClientLanguage::of(head.headers),
+        };
         Self {
             site,
-            current,
+            current: current.unwrap_or(CurrentSession::NONE),
             requester,
             return_page: return_page.unwrap_or(ReturnPage::Home),
-            language: ClientLanguage::of(head.headers),
+            language,
             login: None,
         }
     }

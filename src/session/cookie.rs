@@ -59,21 +59,18 @@ impl CookieScope {
     /// Hides the `Cookie` headers with cookies of this layer from logs of headers. Returns whether
     /// there are any.
     pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) -> bool {
-        let mark = |value: &mut HeaderValue| {
-            let is_own = self.start.find(value.as_bytes()).is_some();
-            if is_own {
+        // Most requests without cookies end here.
+        if !headers.contains_key(header::COOKIE) {
+            return false;
+        }
+        let mut found = false;
+        for (name, value) in headers {
+            if *name == header::COOKIE && self.start.find(value.as_bytes()).is_some() {
                 value.set_sensitive(true);
-            }
-            is_own
-        };
-        match headers.get_all(header::COOKIE).iter().count() {
-            0 => false,
-            1 => headers.get_mut(header::COOKIE).is_some_and(mark),
-            _ => {
-                let cookies = headers.iter_mut().filter(|it| it.0 == header::COOKIE);
-                cookies.fold(false, |found, (_, value)| mark(value) | found)
+                found = true;
             }
         }
+        found
     }
 }
 
