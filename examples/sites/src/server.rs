@@ -42,11 +42,12 @@ impl Server {
     /// Returns an error if a variable is missing or wrong.
     pub fn with_listener(listener: TcpListener) -> Result<Self, Box<dyn Error>> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt()
+        // Fails if the example has started a log of its own, which then stays.
+        let _ = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
-            .init();
+            .try_init();
         let address = listener.local_addr()?;
         if !is_configured() {
             return Self::with_mock(listener, address);
