@@ -6,6 +6,8 @@ use reqwest::{Client, Response};
 use crate::process::{Running, choose, page, recorded_browser};
 
 mod front_end;
+#[cfg(all(feature = "metrics", feature = "revocation"))]
+pub(crate) mod observability;
 #[cfg(feature = "revocation")]
 mod sqlite_users;
 #[cfg(feature = "redis")]
@@ -26,7 +28,7 @@ async fn text(browser: &Client, url: &str) -> String {
 }
 
 /// Runs a whole login and returns the page at which it ends.
-async fn sign_in(browser: &Client, site: &str, user: usize) -> Response {
+pub(crate) async fn sign_in(browser: &Client, site: &str, user: usize) -> Response {
     let mock = page(browser, &format!("{site}auth/qq/login")).await;
     choose(browser, mock, user).await
 }

@@ -9,6 +9,8 @@ use support::list;
 use support::{attempt, http2, log, process, shown, site, socket};
 
 mod access;
+#[cfg(all(feature = "metrics", feature = "redis"))]
+mod alerts;
 mod allocations;
 mod answers;
 mod axum_login;
