@@ -154,8 +154,8 @@ impl QqAuthLayerBuilder {
     }
 
     fn build_unchecked(self) -> QqAuthLayer {
-        meter::describe();
-        self.session_check.describe_metrics();
+        meter::register();
+        self.session_check.register_metrics();
         let app = self.client.app();
         app.warn_about_settings();
         let redirect_uri = app.redirect_uri.as_str();

@@ -123,7 +123,7 @@ pub(crate) fn read_variable(name: &str, setting: &str) -> Result<Option<String>,
     }
 }
 
-/// A secret, and the setting that errors about it name.
+/// A secret, and its setting as error texts name it.
 pub(crate) struct Secret {
     pub(crate) text: String,
     pub(crate) setting: String,
@@ -131,7 +131,7 @@ pub(crate) struct Secret {
 
 /// Reads a secret from an environment variable, or from the file that `<variable>_FILE` names.
 ///
-/// White space around it is removed: editors and `echo` end a file with a line feed.
+/// Whitespace around it is removed: editors and `echo` end a file with a line feed.
 pub(crate) fn read_secret(noun: &str, variable: &str) -> Result<Option<Secret>, ConfigError> {
     let setting = format!("{noun} ({variable})");
     let file_variable = format!("{variable}_FILE");
@@ -145,18 +145,17 @@ pub(crate) fn read_secret(noun: &str, variable: &str) -> Result<Option<Secret>, 
         let problem = format_args!("is set twice: unset it or {file_variable}");
         return Err(ConfigError::new(&setting, problem));
     }
-    let problem = match fs::read_to_string(&path) {
-        Ok(text) if text.trim().is_empty() => "is empty".to_owned(),
-        Ok(text) => {
-            return Ok(Some(Secret {
-                text: text.trim().to_owned(),
-                setting: file_setting,
-            }));
-        }
-        Err(error) => match find_wrapping(&path) {
-            Some(problem) => problem.to_owned(),
-            None => format!("cannot be read ({error})"),
-        },
-    };
-    Err(ConfigError::with_value(&file_setting, problem, &path))
+    let fail = |problem: &str| ConfigError::with_value(&file_setting, problem, &path);
+    let text = fs::read_to_string(&path).map_err(|error| match find_wrapping(&path) {
+        Some(problem) => fail(problem),
+        None => fail(&format!("cannot be read ({error})")),
+    })?;
+    let text = text.trim().to_owned();
+    if text.is_empty() {
+        return Err(fail("is empty"));
+    }
+    Ok(Some(Secret {
+        text,
+        setting: file_setting,
+    }))
 }

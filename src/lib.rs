@@ -325,14 +325,12 @@
 //! | `axum` | [`QqUser`], [`QqSession`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments, [`QqSession`] and [`SignOut`] in responses | yes |
 //! | `reqwest` | the built-in HTTP client: `QqClient::new`, and a [`QqApp`] as a client | yes |
 //! | `mock` | [`mock`]: a QQ for tests and development | |
-//! | `metrics` | counters, a histogram and a gauge through the `metrics` facade | |
+//! | `metrics` | counters, histograms and a gauge through the `metrics` facade | |
 //! | `revocation` | `revocation`: lists of revoked sessions, and one in memory | |
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
-//! The metrics are `qq_auth_login_starts_total`, `qq_auth_logins_total`, `qq_auth_login_seconds`,
-//! `qq_auth_logins_in_flight`, `qq_auth_sessions_unreadable_total`, `qq_auth_old_key_used_total`,
-//! `qq_auth_qq_calls_total`, `qq_auth_revocation_calls_total` and
-//! `qq_auth_sessions_unconfirmed_total`.
+//! Install the recorder of the metrics before you build the layer, which describes them and starts
+//! each counter at zero. `docs/en/deploy.md` lists them, with alert rules.
 //!
 //! # Source
 //!

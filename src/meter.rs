@@ -56,9 +56,9 @@ const CALL_FAILURES: [LoginErrorKind; 7] = [
     QqUnavailable,
 ];
 
-/// Describes the metrics and sets the counters to zero, since an alert on a rate misses the first
+/// Describes the metrics and starts each counter at zero, since an alert on a rate misses the first
 /// event of a counter that starts with it.
-pub(crate) fn describe() {
+pub(crate) fn register() {
     describe_counter!(STARTS, Unit::Count, "Browsers sent to QQ.");
     describe_counter!(
         LOGINS,
@@ -105,9 +105,9 @@ pub(crate) fn describe() {
     }
 }
 
-/// Describes the metrics of a revocation list and sets their counters to zero.
+/// Describes the metrics of a revocation list and starts their counters at zero.
 #[cfg(feature = "revocation")]
-pub(crate) fn describe_revocations() {
+pub(crate) fn register_revocations() {
     describe_counter!(
         LIST_CALLS,
         Unit::Count,
@@ -145,8 +145,8 @@ fn count_login(outcome: &'static str, cause: Option<&'static str>, count: u64) {
     .increment(count);
 }
 
-/// Records the time until QQ's reply has arrived, or the call failed.
-pub(crate) fn qq_replied(step: Step, elapsed: Duration) {
+/// Records the time of a call, until QQ's reply has arrived or the call failed.
+pub(crate) fn record_call_time(step: Step, elapsed: Duration) {
     histogram!(CALL_SECONDS, "step" => step.name()).record(elapsed);
 }
 

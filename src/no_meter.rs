@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::error::Step;
 
-pub(crate) fn describe() {}
+pub(crate) fn register() {}
 
 #[cfg(feature = "revocation")]
-pub(crate) fn describe_revocations() {}
+pub(crate) fn register_revocations() {}
 
 pub(crate) fn login_started() {}
 
 pub(crate) fn login_ended(_: &'static str, _: Option<&'static str>, _: Duration) {}
 
-pub(crate) fn qq_replied(_: Step, _: Duration) {}
+pub(crate) fn record_call_time(_: Step, _: Duration) {}
 
 pub(crate) fn qq_called(_: Step, _: &'static str) {}
 

@@ -18,7 +18,7 @@ pub(crate) struct LoginCheck {
 }
 
 impl Revocations {
-    pub(crate) fn describe_metrics(&self) {}
+    pub(crate) fn register_metrics(&self) {}
 
     pub(crate) fn for_app(self, _: &str) -> Self {
         self

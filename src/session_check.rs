@@ -72,10 +72,10 @@ impl Revocations {
         Ok(())
     }
 
-    /// Describes the metrics of the list, if there is one.
-    pub(crate) fn describe_metrics(&self) {
+    /// Registers the metrics of the list, if there is one.
+    pub(crate) fn register_metrics(&self) {
         if self.list.is_some() {
-            meter::describe_revocations();
+            meter::register_revocations();
         }
     }
 

@@ -63,7 +63,7 @@ fn advice(name: &str) -> String {
             "填写网站的回调地址，例如 https://www.example.com/auth/qq/callback",
         ),
         "QQ_SESSION_KEY" | "QQ_SESSION_KEY_FILE" => say(
-            "set QQ_SESSION_KEY to what `openssl rand -hex 32` prints, or QQ_SESSION_KEY_FILE to a file that contains it, not both; and keep it: a new one signs all users out",
+            "correct it, and keep the key if there is one: a new one signs all users out. `openssl rand -hex 32` prints one, for QQ_SESSION_KEY or for a file that QQ_SESSION_KEY_FILE names, not both",
             "QQ_SESSION_KEY 填写 `openssl rand -hex 32` 生成的密钥，或者 QQ_SESSION_KEY_FILE 填写存放它的文件，二选一；请妥善保存，更换密钥后所有用户都要重新登录",
         ),
         "QQ_BASE_URL" => say("leave it unset for the real QQ", "使用真实的 QQ 时不要设置"),

@@ -178,7 +178,7 @@ impl QqClient {
             let started_at = Instant::now();
             let deadline = deadline.min(started_at + self.app.options.call_timeout);
             let body = timeout_at(deadline, self.upstream.send(request)).await;
-            meter::qq_replied(step, started_at.elapsed());
+            meter::record_call_time(step, started_at.elapsed());
             let error = match body.unwrap_or(Err(UpstreamError::TimedOut)) {
                 Ok(body) => return Ok(body),
                 Err(error) => error,

@@ -48,14 +48,15 @@ impl SendError {
 
     /// Returns whether hyper dropped the request together with its HTTP/2 connection.
     ///
-    /// A request waits for its stream to open. If the connection ends meanwhile, hyper 1.12 drops
-    /// the request and blames the user. That the stream had just opened is possible, for as long as
-    /// it takes to wake a task. QQ refuses a code that comes twice.
+    /// hyper 1.12 reports a user error if the connection ends while a request waits for its stream
+    /// to open. The stream may have opened in that instant, so QQ can get a code twice; it refuses
+    /// the second.
     fn is_dropped(&self) -> bool {
         find::<hyper::Error>(&self.error).is_some_and(hyper::Error::is_user)
     }
 
-    /// Returns whether QQ has not processed the request, but for the gaps named above.
+    /// Returns whether QQ has not processed the request. [`is_refused`](Self::is_refused) and
+    /// [`is_dropped`](Self::is_dropped) each have a rare exception.
     pub(super) fn is_unprocessed(&self) -> bool {
         self.is_refused() || self.is_unwritten() || self.is_dropped()
     }

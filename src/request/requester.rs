@@ -141,8 +141,7 @@ pub(crate) fn is_phone(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The language of a client, read only if an answer has words: most requests of an app get none of
-/// the layer's.
+/// The language of a client, parsed only if the layer writes text.
 pub(crate) enum ClientLanguage {
     Known(Language),
     /// The `Accept-Language` header.

@@ -103,7 +103,7 @@ async fn the_image_starts_a_site_with_its_secrets() {
         .split_whitespace()
         .filter_map(|setting| setting.split_once('='))
         .collect();
-    assert_eq!(settings.len(), 3, "{settings:?}");
+    assert_eq!(settings.len(), 4, "{settings:?}");
     settings.extend([
         ("QQ_APP_ID", "101905280"),
         (

@@ -9,8 +9,8 @@
 //! cookie is void at the second. Without `REDIS_URL` the list is in the memory of this process.
 //! `LISTEN` is the address of the first instance, which has the callback; the second one gets a
 //! free port. With a real app (`QQ_APP_ID`, `QQ_APP_KEY`, `QQ_REDIRECT_URI`, `QQ_SESSION_KEY`) you
-//! can start more processes with the same settings on other machines; `INSTANCE` is the name that
-//! the first instance of a process shows.
+//! can start more processes with the same settings on other machines: with `INSTANCE`, the name
+//! that its pages show, a process is one instance only.
 
 use std::{env, error::Error, future::IntoFuture};
 
@@ -66,28 +66,31 @@ async fn leave_everywhere(user: QqUser, State(qq): State<QqAuthLayer>) -> Status
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
-    let layer = || QqAuthLayer::builder(server.client(), server.keys());
     let redis = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
-    let (first, second) = match redis {
-        // One connection and one cache for each instance, as on two machines.
-        Some(url) => {
-            let (first, second) = (RedisRevocations::new(&url)?, RedisRevocations::new(&url)?);
-            first.check().await?;
-            (layer().revocations(first), layer().revocations(second))
-        }
-        None => {
-            let list = InMemoryRevocations::new();
-            (layer().revocations(list.clone()), layer().revocations(list))
-        }
+    let in_memory = InMemoryRevocations::new();
+    // One connection and one cache for each instance, as on two machines.
+    let layer = async || {
+        let layer = QqAuthLayer::builder(server.client(), server.keys());
+        let layer = match &redis {
+            Some(url) => {
+                let list = RedisRevocations::new(url)?;
+                list.check().await?;
+                layer.revocations(list)
+            }
+            None => layer.revocations(in_memory.clone()),
+        };
+        layer.build()
     };
-    let (first, second) = (first.build()?, second.build()?);
+    let first = layer().await?;
+    if let Ok(name) = env::var("INSTANCE") {
+        return server.serve(site(first, name.leak())).await;
+    }
     // Both instances get the same cookies: browsers do not separate them by port.
     let listener = TcpListener::bind((server.ip(), 0)).await?;
     println!("second        http://{}/", listener.local_addr()?);
-    let second = sites::with_style(site(second, "B"));
+    let second = sites::with_style(site(layer().await?, "B"));
     let second = axum::serve(listener, second).with_graceful_shutdown(shutdown_signal()?);
     let second = tokio::spawn(second.into_future());
-    let name = env::var("INSTANCE").map_or("A", |name| name.leak());
-    server.serve(site(first, name)).await?;
+    server.serve(site(first, "A")).await?;
     Ok(second.await??)
 }

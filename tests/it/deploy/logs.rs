@@ -1,5 +1,6 @@
 //! No code and no state in the logs of a proxy.
 
+use futures_util::future::join_all;
 use http::StatusCode;
 
 use super::{
@@ -22,17 +23,19 @@ async fn logs_no_secrets(mut deployment: Deployment) {
     assert_eq!(visitor.get("/").await.status, StatusCode::OK);
 
     let planted = "/auth/qq/callback?code=PLANTED-C0DE&state=PLANTED-STATE";
-    let mut stranger = deployment.browser().header("referer", &referer);
-    let forged = stranger.get(planted).await;
+    let stranger = deployment.browser().header("referer", &referer);
+    let forged = stranger.clone().get(planted).await;
     assert_eq!(forged.status, StatusCode::BAD_REQUEST);
     let front = &deployment.front;
     for router in [front.http(BARE), front.http(WWW), front.https(BARE)] {
         browser(router).get(planted).await;
     }
     // Too many, and then no instance left: both are errors in the log of nginx.
-    for _ in 0..250 {
-        stranger.get(planted).await;
-    }
+    let flood = (0..250).map(|_| {
+        let mut stranger = stranger.clone();
+        async move { stranger.get(planted).await }
+    });
+    join_all(flood).await;
     for number in [0, 1] {
         deployment.kill(number).await;
     }
