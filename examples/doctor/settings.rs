@@ -64,7 +64,7 @@ fn advice(name: &str) -> String {
         ),
         "QQ_SESSION_KEY" | "QQ_SESSION_KEY_FILE" => say(
             "correct it, and keep the key if there is one: a new one signs all users out. `openssl rand -hex 32` prints one, for QQ_SESSION_KEY or for a file that QQ_SESSION_KEY_FILE names, not both",
-            "QQ_SESSION_KEY 填写 `openssl rand -hex 32` 生成的密钥，或者 QQ_SESSION_KEY_FILE 填写存放它的文件，二选一；请妥善保存，更换密钥后所有用户都要重新登录",
+            "按提示修改；已有的密钥请保留，换成新的会让所有用户重新登录。还没有密钥时用 `openssl rand -hex 32` 生成，写在 QQ_SESSION_KEY 中，或写进文件并用 QQ_SESSION_KEY_FILE 指定，二选一",
         ),
         "QQ_BASE_URL" => say("leave it unset for the real QQ", "使用真实的 QQ 时不要设置"),
         _ => say("correct it", "请修改"),
