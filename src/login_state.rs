@@ -185,7 +185,8 @@ impl PendingLogins {
     }
 
     fn unseal(&self, slot: &Slot, value: &[u8]) -> Option<LoginCookie> {
-        self.seal.open(&slot.context, value, LoginCookie::read)
+        let opened = self.seal.open(&slot.context, value, LoginCookie::read);
+        opened.map(|(cookie, _)| cookie)
     }
 }
 

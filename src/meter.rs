@@ -82,7 +82,7 @@ pub(crate) fn register() {
         Unit::Count,
         "Session cookies that no key opens."
     );
-    describe_counter!(OLD_KEY, Unit::Count, "Cookies that an old key opened.");
+    describe_counter!(OLD_KEY, Unit::Count, "Sessions that an old key opened.");
 
     counter!(STARTS).increment(0);
     counter!(UNREADABLE).increment(0);

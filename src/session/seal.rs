@@ -8,7 +8,6 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::NO_PAD};
 
 use super::{cookie::MAX_COOKIE, keys::SessionKeys};
-use crate::meter;
 
 /// The keys that seal values for one purpose. A value of one purpose never passes for another's.
 pub(crate) struct Seal {
@@ -49,13 +48,14 @@ impl Seal {
         self.base64url.encode(sealed)
     }
 
-    /// Opens a sealed value with any key of the ring, and reads what is inside.
+    /// Opens a sealed value with any key of the ring, and reads what is inside. The second part is
+    /// `true` if an old key opened it.
     pub(crate) fn open<T>(
         &self,
         context: &[u8],
         value: &[u8],
         read: fn(&[u8]) -> Option<T>,
-    ) -> Option<T> {
+    ) -> Option<(T, bool)> {
         if value.len() > MAX_COOKIE {
             return None;
         }
@@ -66,10 +66,7 @@ impl Seal {
             let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
             let nonce = Nonce::from(&*nonce);
             let plain = key.open_in_place(nonce, Aad::from(context), sealed).ok()?;
-            if at > 0 {
-                meter::old_key_used();
-            }
-            read(plain)
+            Some((read(plain)?, at > 0))
         })
     }
 }

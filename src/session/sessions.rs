@@ -15,6 +15,7 @@ use super::{
     seal::Seal,
 };
 use crate::clock::{CLOCK_SKEW, as_millis, from_unix_millis, unix_millis};
+use crate::meter;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 
@@ -129,7 +130,8 @@ impl Sessions {
         on_unreadable: impl FnOnce(),
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.finder)?;
-        let Some(mut session) = self.seal.open(&self.context, value, Layout::read) else {
+        let opened = self.seal.open(&self.context, value, Layout::read);
+        let Some((mut session, is_of_old_key)) = opened else {
             on_unreadable();
             return None;
         };
@@ -144,6 +146,9 @@ impl Sessions {
             session.tokens = None;
         }
         session.is_stale = now > session.renewed_at.saturating_add(idle / 2);
+        if is_valid && is_of_old_key {
+            meter::old_key_used();
+        }
         is_valid.then_some(session)
     }
 

@@ -341,6 +341,15 @@ fn cookies_under_an_old_key_are_counted_until_they_are_renewed() {
         browser.get("/").await;
         totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
         assert_eq!(browser.get("/me").await.status, 200);
+
+        // A robot with the cookie of a session that has ended must not keep the old key in use.
+        let mut browser = site.browser();
+        browser.router = router_with_keys(old);
+        browser.sign_in(&site.qq, "/auth/qq/login").await;
+        site.clock.advance(Duration::from_secs(8 * 24 * 60 * 60));
+        browser.router = router_with_keys(&format!("{new},{old}"));
+        assert_eq!(browser.whoami().await, serde_json::Value::Null);
+        totals.assert("qq_auth_old_key_used_total", &[("", 3.0)]);
     });
 }
 

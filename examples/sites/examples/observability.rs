@@ -32,7 +32,7 @@ use tracing::{Level, Span, info_span};
 use tracing_subscriber::EnvFilter;
 
 /// The header in which the proxy names a request, as by nginx's
-/// `proxy_set_header X-Request-ID $request_id;`.
+/// `proxy_set_header X-Request-Id $request_id;`.
 const REQUEST_ID: &str = "x-request-id";
 
 /// Seconds. The last two are the default time limits of a call to QQ and of a login.
@@ -71,16 +71,15 @@ fn observe(site: Router) -> Router {
         .layer(map_request(remove_odd_id))
 }
 
-/// Removes a request id that could flood the log or pass for two, so that the request gets a new
-/// one.
+/// Removes a request id that could flood or forge the log; the request then gets a new one.
 async fn remove_odd_id(mut request: Request) -> Request {
     let is_plain = |id: &HeaderValue| {
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-        (8..=64).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+        let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        (8..=64).contains(&id.len()) && id.as_bytes().iter().all(is_allowed)
     };
     let mut ids = request.headers().get_all(REQUEST_ID).iter();
-    let is_one = ids.next().is_some_and(is_plain) && ids.next().is_none();
-    if !is_one {
+    let is_usable = ids.next().is_some_and(is_plain) && ids.next().is_none();
+    if !is_usable {
         request.headers_mut().remove(REQUEST_ID);
     }
     request
@@ -127,7 +126,7 @@ async fn serve_metrics(listener: TcpListener, metrics: PrometheusHandle) -> io::
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     log_json();
-    // Before the layer is built, which describes its metrics and sets them to zero.
+    // Before the layer is built, which describes its metrics and starts them at zero.
     let metrics = record_metrics()?;
     let server = Server::from_env().await?;
     let qq = QqAuthLayer::builder(server.client(), server.keys())
@@ -136,7 +135,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = sites::listen("METRICS_LISTEN", "127.0.0.1:9464").await?;
     println!("metrics       http://{}/metrics", listener.local_addr()?);
     tokio::spawn(serve_metrics(listener, metrics));
-    let site = Router::new().route("/", get(home)).layer(qq);
+    let site = Router::new()
+        .route("/", get(home))
+        .route("/healthz", get(async || ())) // for load balancers
+        .layer(qq);
     server.serve(observe(site)).await
 }
 

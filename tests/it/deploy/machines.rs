@@ -20,6 +20,7 @@ const NEW_KEY: &str = "0a14983ae332e8d89e40cc103202851adaf970b47f759202d22e1d119
 pub(super) fn assert_offers_a_login(page: &Reply) {
     let button = "href=\"/auth/qq/login";
     assert!(page.body.contains(button), "no way out: {page:?}");
+    assert_eq!(page.header("referrer-policy"), "no-referrer", "{page:?}");
 }
 
 async fn loses_an_instance(mut deployment: Deployment) {
