@@ -552,7 +552,7 @@ async fn reports_every_missing_or_malformed_setting_in_one_run() {
     files.retain(|(name, _)| *name != "QQ_SESSION_KEY");
     files.push(("QQ_SESSION_KEY_FILE", "/nonexistent/key"));
     let report = doctor(&files, &[]).await;
-    assert_wrong(&report, unreadable, "QQ_SESSION_KEY_FILE");
+    assert_finding(&report, "error", unreadable, "QQ_SESSION_KEY_FILE");
     let path = std::env::temp_dir().join(format!("tower-qq-auth-doctor-{}", std::process::id()));
     std::fs::write(&path, format!("{SESSION_KEY}\n")).unwrap();
     files.pop();

@@ -117,6 +117,6 @@ async fn the_image_starts_a_site_with_its_secrets() {
     assert!(site.printed("listening").await.starts_with("0.0.0.0:"));
 
     // The mock would let anyone in, so without secrets the image starts no site.
-    let refused = example(name, &settings[..1]).output().await.unwrap();
+    let refused = example(name, &settings[..2]).output().await.unwrap();
     assert!(!refused.status.success(), "{refused:?}");
 }
