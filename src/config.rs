@@ -142,7 +142,7 @@ pub(crate) fn read_secret(noun: &str, variable: &str) -> Result<Option<Secret>, 
         return Ok(value.map(|text| Secret { text, setting }));
     };
     if value.is_some() {
-        let problem = format_args!("is set twice: unset it or {file_variable}");
+        let problem = format!("is set twice: unset it or {file_variable}");
         return Err(ConfigError::new(&setting, problem));
     }
     let fail = |problem: &str| ConfigError::with_value(&file_setting, problem, &path);
