@@ -37,14 +37,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::select! {
         biased; // watches for signals before the first line is printed
         interrupted = signal::ctrl_c() => interrupted?,
-        terminated = terminated() => terminated?,
+        terminated = wait_for_sigterm() => terminated?,
         stopped = serve(listener, id, key, redirect_uri) => stopped?,
     }
     Ok(())
 }
 
 /// Waits for SIGTERM, which containers and systemd send.
-async fn terminated() -> io::Result<()> {
+async fn wait_for_sigterm() -> io::Result<()> {
     #[cfg(unix)]
     signal::unix::signal(signal::unix::SignalKind::terminate())?
         .recv()

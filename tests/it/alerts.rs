@@ -10,18 +10,12 @@ use tokio::{
 };
 
 use crate::examples::{observability::Observed, sign_in};
-use crate::process::{browser, installed};
+use crate::process::{browser, installed, replace};
 use crate::redis::server::eventually;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/deploy");
 const RULES: &str = include_str!("../../docs/deploy/alerts.yml");
 const CONFIGURATION: &str = include_str!("../../docs/deploy/prometheus.yml");
-
-#[track_caller]
-fn replace(text: &str, from: &str, to: &str) -> String {
-    assert!(text.contains(from), "{from:?} is not in {text}");
-    text.replace(from, to)
-}
 
 #[tokio::test]
 async fn each_alert_fires_and_stays_silent_as_it_should() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    process::{Running, SESSION_KEY, example, installed},
+    process::{Running, SESSION_KEY, example, installed, replace},
     site::APP_KEY,
 };
 
@@ -35,13 +35,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Replaces a part of a sample file that a test cannot use as it is.
-#[track_caller]
-fn replace(text: &str, from: &str, to: &str) -> String {
-    assert!(text.contains(from), "{from:?} is not in {text}");
-    text.replace(from, to)
 }
 
 /// Runs `systemd-analyze` on the unit, with `true` as its program.

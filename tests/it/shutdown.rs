@@ -22,7 +22,7 @@ use crate::{
 /// Less than the time after which the examples drop the requests that are still running.
 const SOON: Duration = Duration::from_secs(14);
 
-/// How each example with a server starts the line that names its address.
+/// The start of the line with which each example names its address.
 const EXAMPLES: [(&str, &str); 7] = [
     ("quickstart", "open"),
     ("sqlite_users", "open"), // one of many with `Server::serve`

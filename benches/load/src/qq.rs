@@ -49,7 +49,7 @@ pub const TROUBLES: [Treatment; 9] = [
 ];
 
 impl Treatment {
-    /// Whether a login so treated fails by QQ's fault.
+    /// Returns whether a login with this treatment fails by QQ's fault.
     pub fn is_failure(self) -> bool {
         !matches!(self, Normal | Slow | NoProfile)
     }

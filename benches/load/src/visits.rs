@@ -46,7 +46,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// What all workers share.
+/// The state that all workers share.
 pub struct World {
     pub qq: Arc<Qq>,
     pub machines: [SocketAddr; 2],

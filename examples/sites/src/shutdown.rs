@@ -4,9 +4,9 @@ use std::{io, process, time::Duration};
 
 use tokio::{select, signal, time::sleep};
 
-/// Listens for SIGTERM and Ctrl+C from now on. The future that it returns waits for one of them,
-/// after which a server finishes its requests. Those that take longer than 15 s, such as an upload
-/// over a slow line, end with the process.
+/// Listens for SIGTERM and Ctrl+C from now on, and returns a future that completes on one of them,
+/// for `with_graceful_shutdown`. The process ends 15 s after the signal at the latest, so that a
+/// slow upload cannot hold it.
 ///
 /// # Errors
 ///

@@ -15,7 +15,7 @@ use tokio_tungstenite::{client_async, tungstenite::client::IntoClientRequest};
 
 use super::{
     PROXIES,
-    front::{Front, WWW},
+    front::{Front, Proxy, WWW},
     site::browser,
 };
 
@@ -43,13 +43,20 @@ async fn mirror() -> SocketAddr {
     address
 }
 
+/// Starts each proxy that is installed.
+async fn fronts(instances: [SocketAddr; 2]) -> Vec<(Proxy, Front)> {
+    let mut fronts = Vec::new();
+    for proxy in PROXIES {
+        let front = Front::start(proxy, instances, Vec::new()).await;
+        fronts.extend(front.map(|front| (proxy, front)));
+    }
+    fronts
+}
+
 #[tokio::test]
 async fn an_instance_gets_the_host_and_an_id_that_the_access_log_has() {
     let instances = [mirror().await, mirror().await];
-    for proxy in PROXIES {
-        let Some(front) = Front::start(proxy, instances, Vec::new()).await else {
-            continue;
-        };
+    for (proxy, front) in fronts(instances).await {
         let mut ids = Vec::new();
         for path in ["/shown", "/auth/qq/callback", "/shown"] {
             let browser = browser(front.https(WWW)).header("x-request-id", "forged");
@@ -69,10 +76,7 @@ async fn an_instance_gets_the_host_and_an_id_that_the_access_log_has() {
 #[tokio::test]
 async fn a_response_has_room_for_headers_of_the_app() {
     let instances = [mirror().await, mirror().await];
-    for proxy in PROXIES {
-        let Some(front) = Front::start(proxy, instances, Vec::new()).await else {
-            continue;
-        };
+    for (proxy, front) in fronts(instances).await {
         let reply = browser(front.https(WWW)).get("/large").await;
         assert_eq!(reply.status, StatusCode::OK, "{proxy:?}: {reply:?}");
         assert_eq!(reply.header("x-large").len(), 6_000);
@@ -82,10 +86,7 @@ async fn a_response_has_room_for_headers_of_the_app() {
 #[tokio::test]
 async fn a_websocket_passes() {
     let instances = [mirror().await, mirror().await];
-    for proxy in PROXIES {
-        let Some(front) = Front::start(proxy, instances, Vec::new()).await else {
-            continue;
-        };
+    for (proxy, front) in fronts(instances).await {
         let stream = front.client(WWW, "http/1.1").connect().await.unwrap();
         let request = format!("wss://{WWW}/socket").into_client_request().unwrap();
         let (mut socket, _) = client_async(request, stream).await.unwrap();

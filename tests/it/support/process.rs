@@ -124,7 +124,7 @@ impl Running {
     }
 
     /// Sends the process a signal, such as `TERM`.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "redis"))]
     pub(crate) fn signal(&self, signal: &str) {
         let signal = format!("-{signal}");
         let mut kill = std::process::Command::new("kill");
@@ -259,4 +259,12 @@ pub(crate) async fn choose(browser: &Client, mock: Response, user: usize) -> Res
         .join(&format!("?{}", link.replace("&amp;", "&")))
         .unwrap();
     page(browser, url.as_str()).await
+}
+
+/// Replaces a part of a sample file that a test cannot use as it is.
+#[cfg(feature = "redis")]
+#[track_caller]
+pub(crate) fn replace(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    text.replace(from, to)
 }
