@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tower_qq_auth::mock::{Endpoint, Fault, MockQq};
 
 use crate::{
-    process::{Running, example},
+    process::{Running, example, free_address},
     site::{APP_ID, APP_KEY, CALLBACK},
 };
 
@@ -460,9 +460,7 @@ async fn judges_slow_calls_by_the_limits_of_a_login() {
 
 #[tokio::test]
 async fn reports_a_server_that_is_down_or_not_qq_as_a_network_problem() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
+    let closed = format!("http://{}", free_address());
     let report = doctor(&environment(&closed), &[]).await;
     assert_wrong(&report, "Connection refused", "QQ_BASE_URL");
 

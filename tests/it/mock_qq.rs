@@ -3,16 +3,14 @@
 use tokio::net::TcpListener;
 
 use crate::{
-    process::{Running, SESSION_KEY, browser, callback_at, choose, example, page},
+    process::{Running, SESSION_KEY, browser, callback_at, choose, example, free_address, page},
     site::{APP_KEY, Browser, Reply, Site, path},
 };
 
 #[tokio::test]
 async fn a_site_signs_in_with_the_settings_that_the_mock_prints() {
-    // The mock has to know the address of the site before it listens: reserve one and release it.
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    // The mock has to know the address of the site before it listens.
+    let address = free_address();
     let callback = callback_at(address);
     let environment = [("MOCK_QQ_PORT", "0"), ("QQ_REDIRECT_URI", &callback)];
     let mut mock = Running::start("mock_qq", &environment);

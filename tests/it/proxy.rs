@@ -161,7 +161,6 @@ async fn log_in(
 #[tokio::test]
 async fn signs_in_through_a_proxy_of_each_kind() {
     let authority = Authority::new("proxy");
-    let proxy = Proxy::serve(authority.acceptor(&[HOST, ADDRESS], &[])).await;
     for (variable, scheme, host, expected) in [
         ("ALL_PROXY", "socks5h", HOST, "socks qq.example:443"),
         ("HTTPS_PROXY", "socks5h", HOST, "socks qq.example:443"),
@@ -170,13 +169,16 @@ async fn signs_in_through_a_proxy_of_each_kind() {
         ("ALL_PROXY", "http", HOST, "connect qq.example:443"),
         ("https_proxy", "http", HOST, "connect qq.example:443"),
     ] {
+        // Each site has a proxy of its own: the connection that one opened ahead of a callback may
+        // reach the proxy after the site has ended.
+        let proxy = Proxy::serve(authority.acceptor(&[HOST, ADDRESS], &[])).await;
         let url = format!("{scheme}://{CREDENTIALS}@{}", proxy.address);
         let environment = (variable, url.as_str());
         let (status, line) = log_in(host, environment, &authority, &proxy.qq).await;
         assert_eq!(status, 303, "{scheme}: {line}");
         let qq = proxy.qq.lock().unwrap().clone();
         assert_eq!(qq.calls(Endpoint::Token), 1, "{scheme}");
-        let used = std::mem::take(&mut *proxy.used.lock().unwrap());
+        let used = proxy.used.lock().unwrap();
         assert!(!used.is_empty(), "{scheme}");
         assert!(used.iter().all(|it| it == expected), "{scheme}: {used:?}");
     }

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use super::client::Client;
 use crate::{
-    process::{installed, replace},
-    redis::server::{eventually, free_port},
+    process::{free_address, installed, replace},
+    redis::server::eventually,
     tls::Authority,
 };
 
@@ -163,7 +163,7 @@ impl Front {
         fs::write(folder.join("crt"), certificate).unwrap();
         fs::write(folder.join("key"), key).unwrap();
 
-        let ports = [free_port().await, free_port().await];
+        let ports = [(); 2].map(|()| free_address().port());
         let [first, second] = instances;
         let mut all = proxy.moved(ports, &folder);
         all.push(("127.0.0.1:3001", first.to_string()));

@@ -13,7 +13,8 @@ use tower_qq_auth::mock::MockQq;
 
 use super::{USERS, assert_shows, post, sign_in, text};
 use crate::process::{
-    Running, SESSION_KEY, browser, callback_at, choose, example, page, recorded_browser,
+    Running, SESSION_KEY, browser, callback_at, choose, example, free_address, page,
+    recorded_browser,
 };
 use crate::site::{APP_ID, APP_KEY};
 
@@ -192,9 +193,8 @@ async fn the_table_survives_a_restart_and_a_refused_login_is_not_recorded() {
 /// The list of revocations is in memory, but the session keys of a real site outlive the process.
 #[tokio::test]
 async fn a_banned_user_stays_signed_out_after_a_restart() {
-    let [free, listener] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let (free, listener) = (free.await.unwrap(), listener.await.unwrap());
-    let address = free.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free_address();
     let (listen, callback) = (address.to_string(), callback_at(address));
     let qq_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(MockQq::new(APP_ID, APP_KEY, &callback).serve(listener));
@@ -209,7 +209,6 @@ async fn a_banned_user_stays_signed_out_after_a_restart() {
         ("QQ_SESSION_KEY", SESSION_KEY),
         ("QQ_BASE_URL", &qq_url),
     ];
-    drop(free);
     let mut running = Running::start("sqlite_users", &environment);
     running.printed("callback").await;
     let site = format!("http://{address}/");

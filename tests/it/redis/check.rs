@@ -3,9 +3,9 @@
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tower_qq_auth::revocation::RedisRevocations;
 
-use super::server::{Redis, TlsRedis, eventually, free_port};
+use super::server::{Redis, TlsRedis, eventually};
 use super::{machine, never_fresh, openid};
-use crate::{log::Log, site::Site};
+use crate::{log::Log, process::free_address, site::Site};
 
 /// Returns what the check finds, without the parts that all findings have.
 async fn finding(url: &str) -> String {
@@ -250,7 +250,7 @@ async fn the_log_names_what_failed() {
         return;
     };
     redis.command("CONFIG SET requirepass secret").await;
-    let closed = free_port().await;
+    let closed = free_address().port();
     let with_password = redis.url().replace("//", "//:canary@");
     for (url, text) in [
         (

@@ -9,12 +9,12 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tower_qq_auth::revocation::RedisRevocations;
 
-use crate::process::installed;
+use crate::process::{free_address, installed};
 use crate::tls::Authority;
 
 /// A Redis server on a free port that keeps nothing on disk.
@@ -33,7 +33,7 @@ impl Redis {
 
     pub(crate) async fn start_with(settings: &[&str]) -> Option<Self> {
         let program = installed("redis-server", "redis-server")?;
-        let port = free_port().await;
+        let port = free_address().port();
         let settings: Vec<_> = settings.iter().map(|&it| it.to_owned()).collect();
         let process = command(&program, port, &settings).spawn().unwrap();
         let redis = Self {
@@ -176,7 +176,7 @@ impl TlsRedis {
         let files = [file("crt"), file("key")];
         fs::write(&files[0], certificate).unwrap();
         fs::write(&files[1], key).unwrap();
-        let port = free_port().await;
+        let port = free_address().port();
         let tls_port = port.to_string();
         let [certificate, key] = [0, 1].map(|at| files[at].to_str().unwrap());
         let settings = [
@@ -234,12 +234,6 @@ fn nodes_file(port: u16) -> String {
 
 fn dump_file(port: u16) -> String {
     format!("tower-qq-auth-redis-{port}.rdb")
-}
-
-/// Returns a port that was free a moment ago.
-pub(crate) async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Waits up to half a minute until the condition holds.

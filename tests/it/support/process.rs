@@ -1,10 +1,13 @@
 //! Runs the examples as processes, and visits them with a browser that follows redirects.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
 };
 
 use http::HeaderValue;
@@ -14,7 +17,6 @@ use reqwest::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
     process::{Child, ChildStderr, ChildStdout, Command},
 };
 use tower_qq_auth::SessionKeys;
@@ -98,10 +100,8 @@ impl Running {
         base_url: &str,
         more: &[(&str, &str)],
     ) -> (Self, SocketAddr) {
-        // The redirect URI names the port before the site listens: reserve one and release it.
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = free.local_addr().unwrap();
-        drop(free);
+        // The redirect URI names the port before the site listens.
+        let site = free_address();
         let (listen, callback) = (site.to_string(), callback_at(site));
         let mut environment = vec![
             ("LISTEN", listen.as_str()),
@@ -179,6 +179,24 @@ impl Running {
             }
         }
     }
+}
+
+/// Returns the address of a port that is free for a process to listen at.
+///
+/// The system gives it to no other socket meanwhile, because it is below the ports that systems
+/// choose themselves, and no other test of this process gets it.
+pub(crate) fn free_address() -> SocketAddr {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    let start = std::process::id() % 1_000 * 22;
+    for _ in PORTS {
+        let number = (start + u32::from(TAKEN.fetch_add(1, Relaxed))) % PORTS.len() as u32;
+        let address = SocketAddr::from(([127, 0, 0, 1], PORTS.start + number as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port from {PORTS:?} is free");
 }
 
 /// Returns the redirect URI of a site at this address.
