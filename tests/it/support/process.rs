@@ -184,11 +184,12 @@ impl Running {
 /// Returns the address of a port that is free for a process to listen at.
 ///
 /// The system gives it to no other socket meanwhile, because it is below the ports that systems
-/// choose themselves, and no other test of this process gets it.
+/// choose themselves, and no other test of this process gets it. The same holds for the port that is
+/// higher by 10,000, which a node of a Redis cluster takes as well.
 pub(crate) fn free_address() -> SocketAddr {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    const PORTS: std::ops::Range<u16> = 10_000..32_000;
-    let start = std::process::id() % 1_000 * 22;
+    const PORTS: std::ops::Range<u16> = 10_000..20_000;
+    let start = std::process::id() % 1_000 * 10;
     for _ in PORTS {
         let number = (start + u32::from(TAKEN.fetch_add(1, Relaxed))) % PORTS.len() as u32;
         let address = SocketAddr::from(([127, 0, 0, 1], PORTS.start + number as u16));
