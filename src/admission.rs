@@ -55,12 +55,9 @@ impl ConfirmedLogin<'_> {
         }
         let (site, id) = (self.site, SessionId::random());
         self.login = self.login.with_session_id(id);
-        let openid = self.login.user().openid().clone();
+        let user = self.login.user().identity();
         let started_at = site.now();
-        let check = site
-            .revocations
-            .begin_login(&openid, id, started_at)
-            .await?;
+        let check = site.revocations.begin_login(&user, id, started_at).await?;
         let accepted = match self.ask_app().await?.into_result() {
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Admission::Refused(refused)),
@@ -92,7 +89,7 @@ impl ConfirmedLogin<'_> {
         }
         let new = NewSession {
             id,
-            user_digest: self.site.revocations.user_digest(user.openid()),
+            user_digest: self.site.revocations.user_digest(&user.identity()),
             user: user.clone(),
             account,
             tokens: Some(self.login.tokens()),

@@ -157,6 +157,9 @@ impl QqAuthLayerBuilder {
         meter::register();
         self.session_check.register_metrics();
         let app = self.client.app();
+        if !app.options.accepted_apps.is_empty() {
+            meter::register_verifications();
+        }
         app.warn_about_settings();
         let redirect_uri = app.redirect_uri.as_str();
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);
@@ -171,7 +174,7 @@ impl QqAuthLayerBuilder {
                 self.session,
             ),
             pending_logins: PendingLogins::new(&self.keys, scope, &app.id, redirect_uri),
-            revocations: self.session_check.for_app(&app.id),
+            revocations: self.session_check,
             logins: Arc::new(Logins::new(self.max_logins_in_flight)),
             log_limit: LogLimit::default(),
             clock: self.clock,

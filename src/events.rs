@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::clock::as_millis;
 use crate::error::LoginErrorKind::{
-    AppFailed, AudienceMismatch, Cancelled, CrossSite, InvalidCallback, InvalidState,
+    AppFailed, AudienceMismatch, Cancelled, CodeRejected, CrossSite, InvalidCallback, InvalidState,
     Misconfigured, NotANavigation, Refused,
 };
 use crate::error::{LoginError, StateCause};
@@ -65,6 +65,33 @@ pub(crate) fn log_stray(
     match admit(limit, kind) {
         Some(left_out) => log_line(&error, elapsed, host, left_out),
         None => count_failure(&error, elapsed),
+    }
+}
+
+/// Logs an access token that was not verified. Its count is that of the verifications.
+pub(crate) fn log_refused_token(error: &LoginError, limit: &LogLimit) {
+    let Some(left_out) = admit(limit, error.kind().code()) else {
+        return;
+    };
+    let (outcome, step, qq_code) = (error.kind().code(), error.step(), error.qq_code());
+    let support_code = error.support_code();
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(
+                outcome,
+                step,
+                qq_code,
+                support_code,
+                left_out,
+                "access token refused: {error}"
+            )
+        };
+    }
+    match error.kind() {
+        Misconfigured => event!(error),
+        // Anyone can send such tokens.
+        CodeRejected | AudienceMismatch => event!(info),
+        _ => event!(warn),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum_core::{
+    body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
@@ -12,6 +13,7 @@ use crate::error::LoginError;
 use crate::login::QqLogin;
 use crate::login_required::LoginRequired;
 use crate::qq_session::QqSession;
+use crate::respond::render_login_error;
 #[cfg(feature = "revocation")]
 use crate::revocation::list::RevocationError;
 use crate::session::error::SessionError;
@@ -153,10 +155,13 @@ impl IntoResponse for SignOut {
     }
 }
 
-/// The error as plain text, with the status of its kind.
+/// The error as `application/problem+json` with its [`code`](crate::LoginErrorKind::code), and with
+/// the status of its kind.
 impl IntoResponse for LoginError {
     fn into_response(self) -> Response {
-        (self.kind().status(), self.to_string()).into_response()
+        let mut response = render_login_error(&self).map(Body::new);
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

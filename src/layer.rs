@@ -5,24 +5,20 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::config::ConfigError;
-#[cfg(feature = "revocation")]
-use crate::events::log_user_revoked;
 use crate::login_state::pending::{Intent, PendingLogin};
 use crate::percent::encode_path;
 use crate::qq::client::QqClient;
-#[cfg(feature = "revocation")]
-use crate::revocation::list::RevocationError;
 use crate::service::middleware::QqAuth;
 use crate::session::error::check_account;
 use crate::session::id::SessionId;
 use crate::session::sessions::NewSession;
 use crate::site::Site;
 use crate::tokens::QqTokens;
-#[cfg(feature = "revocation")]
-use crate::user::OpenId;
 use crate::user::QqUser;
 
 mod begin;
+#[cfg(feature = "revocation")]
+mod revoke;
 
 /// A layer that signs users in with QQ. See the [crate docs](crate) for an example.
 ///
@@ -163,10 +159,11 @@ impl QqAuthLayer {
             return Err(ConfigError::new("session cookie", problem));
         }
         let now = self.site.now();
+        let user = user.clone().or_app(&self.site.client.app().id);
         let new = NewSession {
             id: SessionId::random(),
-            user_digest: self.site.revocations.user_digest(user.openid()),
-            user: user.clone(),
+            user_digest: self.site.revocations.user_digest(&user.identity()),
+            user,
             account,
             tokens,
             is_remembered: true,
@@ -178,61 +175,6 @@ impl QqAuthLayer {
         // The layer's cookies are ASCII.
         let pair = cookie.to_str().unwrap_or_default().split(';').next();
         Ok(pair.unwrap_or_default().to_owned())
-    }
-
-    /// Revokes all sessions of this user that started up to now.
-    ///
-    /// Other machines notice when they ask the list again: after
-    /// [`revocation_freshness`](crate::QqAuthLayerBuilder::revocation_freshness) at the latest, by
-    /// default 3 seconds. A login that is under way is refused. The clocks of the machines may
-    /// differ by 5 minutes.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the layer has no [list](crate::QqAuthLayerBuilder::revocations), or if
-    /// the list fails. In both cases the user may still be signed in.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use tower_qq_auth::{OpenId, QqAuthLayer, revocation::RevocationError};
-    /// async fn ban(qq: &QqAuthLayer, openid: &OpenId) -> Result<(), RevocationError> {
-    ///     // First close the account in the app's table, or the user can simply sign in again.
-    ///     qq.revoke_user(openid).await
-    /// }
-    /// ```
-    #[cfg(feature = "revocation")]
-    pub async fn revoke_user(&self, user: &OpenId) -> Result<(), RevocationError> {
-        let site = &self.site;
-        let lifetime = site.sessions.settings().limits.lifetime;
-        let revoked = site.revocations.revoke_user(user, site.now(), lifetime);
-        revoked.await?;
-        log_user_revoked(&site.log_limit);
-        Ok(())
-    }
-
-    /// Revokes one session of this user by its [id](crate::QqSession::id), for a list of devices.
-    ///
-    /// Other machines notice like after [`revoke_user`](Self::revoke_user). An id of another user
-    /// has no effect.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the layer has no [list](crate::QqAuthLayerBuilder::revocations), or if
-    /// the list fails. In both cases the session may still count.
-    #[cfg(feature = "revocation")]
-    pub async fn revoke_session(
-        &self,
-        user: &OpenId,
-        id: SessionId,
-    ) -> Result<(), RevocationError> {
-        let site = &self.site;
-        site.logins.end_session(user, id);
-        let lifetime = site.sessions.settings().limits.lifetime;
-        let revoked = site
-            .revocations
-            .revoke_session(user, id, None, site.now(), lifetime);
-        revoked.await
     }
 }
 

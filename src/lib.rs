@@ -353,6 +353,7 @@ mod extract;
 pub mod guard;
 pub mod hooks;
 pub mod html;
+mod ids;
 mod language;
 mod layer;
 mod local_path;
@@ -400,6 +401,7 @@ pub use self::{
     config::ConfigError,
     error::{LoginError, LoginErrorKind},
     hooks::on_login::Verdict,
+    ids::{Identity, InvalidId, OpenId, UnionId},
     language::Language,
     layer::QqAuthLayer,
     login::QqLogin,
@@ -410,7 +412,7 @@ pub use self::{
     session::keys::SessionKeys,
     sign_out::SignOut,
     tokens::QqTokens,
-    user::{InvalidId, OpenId, QqUser, UnionId},
+    user::QqUser,
 };
 
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]

@@ -20,11 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::AppFailed;
+use crate::ids::Identity;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
 use crate::random::generate_support_code;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 mod finished;
 pub(crate) mod outcome;
@@ -117,7 +117,7 @@ impl Logins {
     }
 
     /// Stops handing out outcomes that contain this session of the user.
-    pub(crate) fn end_session(&self, user: &OpenId, id: SessionId) {
+    pub(crate) fn end_session(&self, user: &Identity, id: SessionId) {
         self.lock().finished.end_session(user, id);
     }
 

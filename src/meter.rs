@@ -19,6 +19,7 @@ const LOGIN_SECONDS: &str = "qq_auth_login_seconds";
 const IN_FLIGHT: &str = "qq_auth_logins_in_flight";
 const CALLS: &str = "qq_auth_qq_calls_total";
 const CALL_SECONDS: &str = "qq_auth_qq_call_seconds";
+const VERIFICATIONS: &str = "qq_auth_verifications_total";
 const UNREADABLE: &str = "qq_auth_sessions_unreadable_total";
 const OLD_KEY: &str = "qq_auth_old_key_used_total";
 #[cfg(feature = "revocation")]
@@ -103,6 +104,23 @@ pub(crate) fn register() {
             count_call(step, kind.code(), 0);
         }
     }
+}
+
+/// Describes the metric of verified tokens and starts its counters at zero.
+pub(crate) fn register_verifications() {
+    describe_counter!(
+        VERIFICATIONS,
+        Unit::Count,
+        "Access tokens verified or refused, by outcome."
+    );
+    let failures = CALL_FAILURES.iter().chain(&[Overloaded]);
+    for outcome in failures.map(|kind| kind.code()).chain(["ok"]) {
+        counter!(VERIFICATIONS, "outcome" => outcome).increment(0);
+    }
+}
+
+pub(crate) fn token_verified(outcome: &'static str) {
+    counter!(VERIFICATIONS, "outcome" => outcome).increment(1);
 }
 
 /// Describes the metrics of a revocation list and starts their counters at zero.

@@ -21,6 +21,8 @@
 //!  /user/get_user_info ─► access token, app id, openid checked ─► profile
 //! ```
 //!
+//! [`sdk_token`](MockQq::sdk_token) plays QQ's SDK in a phone app.
+//!
 //! Paths are matched by their end, so the mock works below any prefix. Never expose it to the
 //! public: it signs in every visitor.
 //!
@@ -53,6 +55,7 @@
 //!   not limited.
 //! - The authorize endpoint shows the users itself, while QQ redirects to `/oauth2.0/show`. An
 //!   invalid request leads to that page on both.
+//! - Any app id counts as a phone app, and all apps belong to one developer.
 //! - A login asks for no permission. Names in `scope` are not checked until an API is called.
 //! - The state may have letters, digits, `-` and `_` only, as QQ's Android app demands.
 //! - The app is never offline, and no rate limit applies.

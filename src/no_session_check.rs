@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::LoginError;
+use crate::ids::Identity;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 #[derive(Debug, Default)]
 pub(crate) struct Revocations(());
@@ -20,10 +20,6 @@ pub(crate) struct LoginCheck {
 impl Revocations {
     pub(crate) fn register_metrics(&self) {}
 
-    pub(crate) fn for_app(self, _: &str) -> Self {
-        self
-    }
-
     pub(crate) fn known_status(&self, _: &Session) -> Option<SessionStatus> {
         Some(SessionStatus::Valid)
     }
@@ -36,7 +32,7 @@ impl Revocations {
         SessionStatus::Valid
     }
 
-    pub(crate) fn user_digest(&self, _: &OpenId) -> Option<[u8; 16]> {
+    pub(crate) fn user_digest(&self, _: &Identity) -> Option<[u8; 16]> {
         None
     }
 
@@ -50,7 +46,7 @@ impl Revocations {
 
     pub(crate) async fn begin_login(
         &self,
-        _: &OpenId,
+        _: &Identity,
         _: SessionId,
         now: SystemTime,
     ) -> Result<LoginCheck, LoginError> {
@@ -67,7 +63,7 @@ impl Revocations {
 
     pub(crate) async fn revoke_session(
         &self,
-        _: &OpenId,
+        _: &Identity,
         _: SessionId,
         _: Option<SystemTime>,
         _: SystemTime,

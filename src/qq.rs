@@ -8,9 +8,11 @@
 //!    reply must name this app and this user. If the openid is known, a login succeeds without
 //!    `/me`.
 //! 4. The client asks for the profile. A login succeeds without it, unless the app requires it.
-//! 5. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
+//! 5. A token of a phone app starts at `/me` ([`QqClient::verify`](crate::QqClient::verify)),
+//!    whose reply must name an app that the site accepts.
+//! 6. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
 //!    Without one, a reply counts only if its status is 200.
-//! 6. After a transient failure `/me` and the profile are retried once, the token never. Below
+//! 7. After a transient failure `/me` and the profile are retried once, the token never. Below
 //!    that, the built-in HTTP client sends any request again that QQ says it did not process.
 
 pub(crate) mod app;
@@ -20,7 +22,6 @@ pub(crate) mod client;
 pub mod codes;
 #[cfg(feature = "reqwest")]
 mod http_client;
-mod identity;
 mod login;
 mod mend;
 mod open_api;
@@ -30,6 +31,9 @@ pub(crate) mod response;
 #[cfg(feature = "reqwest")]
 mod send_error;
 mod token;
+mod token_owner;
 mod upstream;
+mod verifications;
+mod verify;
 #[cfg(feature = "reqwest")]
 mod warm_up;

@@ -146,10 +146,11 @@ impl QqSession {
     ///
     /// # Errors
     ///
-    /// Returns an error if `user` has another openid, or if the session no longer fits into its
+    /// Returns an error if `user` has another identity, or if the session no longer fits into its
     /// cookie.
     pub fn with_user(self, user: QqUser) -> Result<Self, SessionError> {
-        if user.openid() != self.user().openid() {
+        let user = user.or_app(&self.site.client.app().id);
+        if user.identity() != self.user().identity() {
             let text = "another user needs a session of their own: see `QqAuthLayer::begin`";
             return Err(SessionError::new(text));
         }
@@ -163,13 +164,14 @@ impl QqSession {
     /// # Errors
     ///
     /// Returns an error if the layer does not have
-    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens), or if the session no longer fits
-    /// into its cookie.
+    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens), if the tokens belong to another QQ
+    /// app than the user, or if the session no longer fits into its cookie.
     pub fn with_tokens(self, tokens: QqTokens) -> Result<Self, SessionError> {
         if !self.site.sessions.settings().keep_tokens {
             let text = "the layer drops tokens: call `.keep_tokens()` on the `QqAuthLayerBuilder`";
             return Err(SessionError::new(text));
         }
+        self.session().check_tokens(&tokens)?;
         let now = self.site.now();
         self.change(|session| session.set_tokens(&tokens, now))
     }
@@ -178,7 +180,7 @@ impl QqSession {
     ///
     /// Every cookie of the user ends, copies of this one too, and the returned session gets a new
     /// id. The handler must return that session as a part of its response, or the user is signed
-    /// out. A user is one openid: if an account of the app has several, revoke the others by
+    /// out. A user is one identity: if an account of the app has several, revoke the others by
     /// [`revoke_user`](crate::QqAuthLayer).
     ///
     /// ```

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::error::LoginErrorKind;
+use crate::error::{LoginError, LoginErrorKind};
 use crate::hooks::failure_page::{Failure, FailurePage};
 use crate::language::Language;
 use crate::request::requester::{Requester, RequesterKind};
@@ -39,12 +39,24 @@ pub(crate) fn render_failure(
             None => page::render_failure_page(failure),
         },
     };
-    *response.status_mut() = failure.status();
-    if let Some(after) = failure.error().retry_after() {
+    mark_failed(&mut response, failure.error());
+    response
+}
+
+/// Renders the error of a login that a handler of the app ran for a program.
+#[cfg(feature = "axum")]
+pub(crate) fn render_login_error(error: &LoginError) -> LayerResponse {
+    let mut response = with_type(PROBLEM, problem::render_login_error(error));
+    mark_failed(&mut response, error);
+    response
+}
+
+fn mark_failed(response: &mut LayerResponse, error: &LoginError) {
+    *response.status_mut() = error.kind().status();
+    if let Some(after) = error.retry_after() {
         let seconds = after.as_secs().into();
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
-    response
 }
 
 /// Answers a request with a method that its path does not take.

@@ -39,7 +39,10 @@
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::clock::{as_millis, from_unix_millis, unix_millis};
 use crate::tokens::QqTokens;
@@ -78,7 +81,7 @@ pub(crate) struct Session {
     is_stale: bool,
 }
 
-/// Tokens with the time at which they expire instead of the lifetime that is left.
+/// Tokens of the user's QQ app, with the time at which they expire instead of the lifetime that is left.
 #[derive(Clone)]
 struct SessionTokens {
     access_token: String,
@@ -93,10 +96,19 @@ impl Session {
         let left =
             |expires_at: u64| Duration::from_millis(expires_at.saturating_sub(unix_millis(now())));
         Some(QqTokens {
+            app_id: Arc::clone(self.user.shared_app_id()),
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
             expires_in: tokens.expires_at.map(left),
         })
+    }
+
+    /// Fails if the tokens belong to another app than the user.
+    pub(crate) fn check_tokens(&self, tokens: &QqTokens) -> Result<(), SessionError> {
+        match ["", self.user.app_id()].contains(&tokens.app_id()) {
+            true => Ok(()),
+            false => Err(SessionError::new("the tokens belong to another QQ app")),
+        }
     }
 
     pub(crate) fn set_tokens(&mut self, tokens: &QqTokens, now: SystemTime) {

@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 
 use crate::config::ConfigError;
 use crate::hooks::panics::{catch_panic, catch_panics};
+use crate::ids::Identity;
 use crate::meter;
 use crate::revocation::cache::{Answer, AnswerCache, CallError, CallResult};
 use crate::revocation::list::{ErasedList, RevocationList};
@@ -19,7 +20,6 @@ use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
 use crate::session::current::SessionStatus::{Assumed, Revoked, Unverified, Valid};
-use crate::user::OpenId;
 
 mod connection;
 mod login;
@@ -30,8 +30,6 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// The revocation list of a layer, if it has one, and how the layer uses it.
 pub(crate) struct Revocations {
     list: Option<CachedList>,
-    /// The QQ app whose users the subjects are.
-    app_id: String,
     pub(crate) timeout: Duration,
     pub(crate) freshness: Duration,
     pub(crate) grace: Duration,
@@ -48,7 +46,6 @@ impl Default for Revocations {
     fn default() -> Self {
         Self {
             list: None,
-            app_id: String::new(),
             timeout: Duration::from_millis(500),
             freshness: Duration::from_secs(3),
             grace: Duration::from_secs(60),
@@ -77,11 +74,6 @@ impl Revocations {
         if self.list.is_some() {
             meter::register_revocations();
         }
-    }
-
-    pub(crate) fn for_app(self, app_id: &str) -> Self {
-        let app_id = app_id.to_owned();
-        Self { app_id, ..self }
     }
 
     /// Returns the status of a session if it is known without waiting.
@@ -153,8 +145,8 @@ impl Revocations {
     }
 
     /// Returns the digest of a user for the list, if there is one.
-    pub(crate) fn user_digest(&self, user: &OpenId) -> Option<[u8; 16]> {
-        self.list.is_some().then(|| self.digest_user(user))
+    pub(crate) fn user_digest(&self, user: &Identity) -> Option<[u8; 16]> {
+        self.list.is_some().then(|| Subject::digest_user(user))
     }
 
     /// Calls the list in a future that can outlive the request. Without `logs`, a failure is only
@@ -212,12 +204,8 @@ impl Revocations {
     fn subject(&self, session: &Session) -> Subject {
         // A session from before the layer had a list holds no digest.
         let user = session.user_digest;
-        let user = user.unwrap_or_else(|| self.digest_user(session.user.openid()));
+        let user = user.unwrap_or_else(|| Subject::digest_user(&session.user.identity()));
         Subject::new(user, Some(session.id))
-    }
-
-    fn digest_user(&self, user: &OpenId) -> [u8; 16] {
-        Subject::digest_user(&self.app_id, user)
     }
 }
 

@@ -119,10 +119,10 @@ impl Site {
     /// Revokes a session and stops handing out the login that started it.
     pub(crate) async fn end_session(&self, session: &Session) {
         let left = self.sessions.ends_at(session).duration_since(self.now());
-        let (user, left) = (session.user.openid(), left.unwrap_or_default());
-        self.logins.end_session(user, session.id);
+        let (user, left) = (session.user.identity(), left.unwrap_or_default());
+        self.logins.end_session(&user, session.id);
         let revoked = self.revocations.revoke_session(
-            user,
+            &user,
             session.id,
             Some(session.stamp()),
             self.now(),
@@ -150,7 +150,8 @@ impl Site {
         let stamp = self.revocations.end_other_sessions(&session, now, lifetime);
         let stamp = stamp.await?;
         log_other_sessions_ended(&self.log_limit);
-        self.logins.end_session(session.user.openid(), session.id);
+        self.logins
+            .end_session(&session.user.identity(), session.id);
         session.id = id;
         session.set_stamp(stamp);
         Ok(session)

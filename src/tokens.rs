@@ -1,27 +1,44 @@
 //! The secrets that QQ's APIs require.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// An access token, its refresh token and its lifetime. `Debug` shows neither token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QqTokens {
+    /// Empty if it stands for the app of the client.
+    pub(crate) app_id: Arc<str>,
     pub(crate) access_token: String,
     pub(crate) refresh_token: Option<String>,
     pub(crate) expires_in: Option<Duration>,
 }
 
 impl QqTokens {
-    /// Creates tokens from parts that the app has stored, or for its tests.
+    /// Creates tokens of the client's own app, from parts that the app has stored, or for its
+    /// tests.
     pub fn new(
         access_token: impl Into<String>,
         refresh_token: Option<String>,
         expires_in: Option<Duration>,
     ) -> Self {
         Self {
+            app_id: Arc::default(),
             access_token: access_token.into(),
             refresh_token,
             expires_in,
         }
+    }
+
+    /// Sets the QQ app that the tokens belong to, such as the phone app of
+    /// [`QqClient::verify`](crate::QqClient::verify). By default the client's own.
+    pub fn with_app_id(mut self, app_id: &str) -> Self {
+        self.app_id = app_id.into();
+        self
+    }
+
+    /// Returns the id of the QQ app that the tokens belong to, which every call with them names. It
+    /// is empty for tokens from [`new`](Self::new), which belong to the client's own app.
+    pub fn app_id(&self) -> &str {
+        &self.app_id
     }
 
     /// Returns the access token, a secret: it allows calls to QQ's APIs on behalf of

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use crate::ids::{Identity, NO_APP_ID, OpenId, UnionId, is_app_id};
 
 /// A signed-in user.
 ///
@@ -11,13 +13,16 @@ use serde::{Deserialize, Serialize};
 /// user, `Option<QqUser>` for public pages.
 ///
 /// Cloning is cheap: clones share their fields. It serializes as
-/// `{"openid", "unionid", "nickname", "avatar", "profile_complete"}`.
+/// `{"app_id", "openid", "unionid", "nickname", "avatar", "profile_complete"}`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QqUser(Arc<Fields>);
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Fields {
+    /// Empty if it stands for the app of the layer.
+    #[serde(default, deserialize_with = "read_app_id")]
+    app_id: Arc<str>,
     openid: OpenId,
     unionid: Option<UnionId>,
     nickname: String,
@@ -26,8 +31,11 @@ struct Fields {
 }
 
 impl QqUser {
-    /// Creates a user with this openid, with an empty nickname and `profile_complete` false, for an
-    /// app's records and tests.
+    /// Creates a user with this identity, with an empty nickname and `profile_complete` false, for
+    /// an app's records and tests.
+    ///
+    /// With an [`OpenId`] alone, the user belongs to the app of the layer that seals the session,
+    /// and [`app_id`](Self::app_id) is empty until then.
     ///
     /// ```
     /// use tower_qq_auth::{OpenId, QqUser};
@@ -36,18 +44,20 @@ impl QqUser {
     /// let user = QqUser::new(openid).with_nickname("小明");
     /// assert_eq!(user.nickname(), "小明");
     /// ```
-    pub fn new(openid: OpenId) -> Self {
-        Self::from_parts(openid, None, "", None, false)
+    pub fn new(identity: impl Into<Identity>) -> Self {
+        Self::from_parts(identity.into(), None, "", None, false)
     }
 
     pub(crate) fn from_parts(
-        openid: OpenId,
+        identity: Identity,
         unionid: Option<UnionId>,
         nickname: &str,
         avatar: Option<String>,
         profile_complete: bool,
     ) -> Self {
+        let (app_id, openid) = identity.into_parts();
         Self(Arc::new(Fields {
+            app_id,
             openid,
             unionid,
             nickname: nickname.to_owned(),
@@ -80,10 +90,36 @@ impl QqUser {
         self
     }
 
-    /// Returns the openid, the key for an app's users table.
+    /// Sets the app if the user has none.
+    pub(crate) fn or_app(mut self, app_id: &Arc<str>) -> Self {
+        if self.0.app_id.is_empty() {
+            Arc::make_mut(&mut self.0).app_id = Arc::clone(app_id);
+        }
+        self
+    }
+
+    /// Returns the identity of the user, `<app id>:<openid>`: the key for an app's users table.
+    pub fn identity(&self) -> Identity {
+        Identity::of_app(Arc::clone(&self.0.app_id), self.0.openid.clone())
+    }
+
+    /// Returns the id of the QQ app that the user has signed in to.
+    ///
+    /// That is the app of the layer, or after
+    /// [`QqClient::verify`](crate::QqClient::verify) the phone app of the token.
+    pub fn app_id(&self) -> &str {
+        &self.0.app_id
+    }
+
+    pub(crate) fn shared_app_id(&self) -> &Arc<str> {
+        &self.0.app_id
+    }
+
+    /// Returns the openid, the id of the user at one QQ app.
     ///
     /// A user has the same openid at every login to one QQ app, and a different one at every other
-    /// QQ app.
+    /// QQ app. If all users come from the app of the layer, it is enough as the key of a users
+    /// table; otherwise use the [`identity`](Self::identity).
     pub fn openid(&self) -> &OpenId {
         &self.0.openid
     }
@@ -124,128 +160,17 @@ impl QqUser {
 impl fmt::Debug for QqUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QqUser")
+            .field("app_id", &self.0.app_id)
             .field("openid", &self.0.openid.as_str())
             .field("nickname", &self.0.nickname)
             .finish_non_exhaustive()
     }
 }
 
-/// The id of a user at one QQ app: 1 to 128 characters of `[0-9A-Za-z_-]`, in practice 32
-/// upper-case hex digits.
-///
-/// It is opaque and compared byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OpenId(String);
-
-/// The id of a user across all QQ apps of one developer: 1 to 128 characters of `[0-9A-Za-z_-]`, in
-/// practice `UID_` and 32 upper-case hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct UnionId(String);
-
-/// The error for text that is not an [`OpenId`] or a [`UnionId`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct InvalidId(());
-
-impl OpenId {
-    /// Creates an openid from the text that QQ sends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if `id` is empty, longer than 128 bytes, or has characters other than
-    /// `[0-9A-Za-z_-]`.
-    pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
-        check(id.into()).map(Self)
+fn read_app_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    let app_id = Arc::<str>::deserialize(deserializer)?;
+    if !app_id.is_empty() && !is_app_id(&app_id) {
+        return Err(D::Error::custom(NO_APP_ID));
     }
-
-    /// Returns the openid as QQ sends it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl UnionId {
-    /// Creates a UnionID from the text that QQ sends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if `id` is empty, longer than 128 bytes, or has characters other than
-    /// `[0-9A-Za-z_-]`.
-    pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
-        check(id.into()).map(Self)
-    }
-
-    /// Returns the UnionID as QQ sends it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn check(id: String) -> Result<String, InvalidId> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    // Without an early exit the loop is vectorized; every signed-in request reads an id.
-    let is_valid = id
-        .bytes()
-        .fold(true, |valid, byte| valid & is_allowed(byte));
-    if is_valid && (1..=128).contains(&id.len()) {
-        Ok(id)
-    } else {
-        Err(InvalidId(()))
-    }
-}
-
-impl fmt::Display for OpenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for UnionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for InvalidId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a QQ id: expected 1 to 128 characters of [0-9A-Za-z_-]")
-    }
-}
-
-// `unwrap()` prints `Debug`, which should read as well.
-impl fmt::Debug for InvalidId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for InvalidId {}
-
-impl TryFrom<String> for OpenId {
-    type Error = InvalidId;
-
-    fn try_from(id: String) -> Result<Self, InvalidId> {
-        Self::new(id)
-    }
-}
-
-impl TryFrom<String> for UnionId {
-    type Error = InvalidId;
-
-    fn try_from(id: String) -> Result<Self, InvalidId> {
-        Self::new(id)
-    }
-}
-
-impl From<OpenId> for String {
-    fn from(id: OpenId) -> Self {
-        id.0
-    }
-}
-
-impl From<UnionId> for String {
-    fn from(id: UnionId) -> Self {
-        id.0
-    }
+    Ok(app_id)
 }

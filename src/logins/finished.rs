@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{outcome::Outcome, shared::SharedLogin};
+use crate::ids::Identity;
 use crate::login_state::StateKey;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 const MAX_LOGINS: usize = 4096;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -72,7 +72,7 @@ impl FinishedLogins {
         Some(finished)
     }
 
-    pub(super) fn end_session(&self, user: &OpenId, id: SessionId) {
+    pub(super) fn end_session(&self, user: &Identity, id: SessionId) {
         let outcomes = self.logins.values().map(|finished| &finished.outcome);
         for outcome in outcomes.filter(|outcome| outcome.has_session(user, id)) {
             outcome.mark_ended();

@@ -13,11 +13,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::LoginError;
 use crate::events::{log_abandoned, log_failure, log_success};
+use crate::ids::Identity;
 use crate::login::QqLogin;
 use crate::return_to::ReturnTo;
 use crate::session::Session;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 /// The outcome of a login. It is logged when the first request fetches it, or as abandoned if none
 /// does.
@@ -86,12 +86,12 @@ impl Outcome {
         matches!(&self.result, LoginResult::Failed(error) if error.is_code_unused())
     }
 
-    pub(super) fn has_session(&self, user: &OpenId, id: SessionId) -> bool {
+    pub(super) fn has_session(&self, user: &Identity, id: SessionId) -> bool {
         let LoginResult::Accepted(accepted) = &self.result else {
             return false;
         };
         let session = accepted.session.as_ref();
-        session.is_some_and(|session| session.user.openid() == user && session.id == id)
+        session.is_some_and(|session| session.id == id && session.user.identity() == *user)
     }
 
     pub(super) fn mark_ended(&self) {

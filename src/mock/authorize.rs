@@ -78,6 +78,7 @@ impl MockState {
         };
         let scope = call.non_empty_param("scope").unwrap_or("get_user_info");
         let grant = Grant {
+            app_id: self.app.id.clone(),
             openid: person.ok_or(Refused::new(100035))?.openid.clone(),
             scope: scope.split(',').map(str::to_owned).collect(),
         };

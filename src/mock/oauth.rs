@@ -51,14 +51,15 @@ impl MockState {
     pub(super) fn answer_me(&self, call: &Call) -> Result<FieldList, Refused> {
         let token = call.non_empty_param("access_token");
         let grant = self.store.find_grant(token.ok_or(Refused::new(100007))?)?;
+        let person = self.find_person(&grant.openid);
+        let person = person.ok_or(Refused::new(100016))?;
+        let openid = person.openid_at(&grant.app_id, &self.app.id);
         let mut fields = vec![
-            ("client_id", FieldValue::text(&self.app.id)),
-            ("openid", FieldValue::text(&grant.openid)),
+            ("client_id", FieldValue::text(&grant.app_id)),
+            ("openid", FieldValue::text(openid)),
         ];
         if call.param("unionid") == Some("1") {
             if self.settings.grants_union_id {
-                let person = self.find_person(&grant.openid);
-                let person = person.ok_or(Refused::new(100016))?;
                 fields.push(("unionid", FieldValue::text(&person.unionid)));
             } else if !self.settings.omits_union_id {
                 return Err(Refused::new(100048));
@@ -78,16 +79,21 @@ impl MockState {
         let token = token.ok_or(Refused::new(1002))?;
         // Before the token, as QQ: a client that swaps the two is told that the openid is wrong.
         let openid = call.param("openid").unwrap_or_default();
-        let person = self.find_person(openid).ok_or_else(|| {
+        let app_id = call.param("oauth_consumer_key").unwrap_or_default();
+        let has_openid = |person: &Person, app_id| person.openid_at(app_id, &self.app.id) == openid;
+        let mut people = self.people.iter();
+        let person =
+            people.find(|person| has_openid(person, app_id) || has_openid(person, &self.app.id));
+        let person = person.ok_or_else(|| {
             let is_well_formed = openid.len() == 32 && is_hex(openid);
             Refused::new(if is_well_formed { -22 } else { -1 })
         })?;
         let grant = self.store.find_grant(token);
         let grant = grant.map_err(|_| Refused::new(-23))?;
-        if call.param("oauth_consumer_key") != Some(&self.app.id) {
+        if app_id != grant.app_id {
             return Err(Refused::new(100008));
         }
-        if grant.openid != openid {
+        if grant.openid != person.openid || !has_openid(person, &grant.app_id) {
             return Err(Refused::new(-22));
         }
         let api = call.path.rsplit('/').next();

@@ -1,6 +1,9 @@
 //! The users of the mock.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use super::{
     fault::Fault,
@@ -56,6 +59,19 @@ impl Person {
             fault: None,
             openid,
         }
+    }
+
+    /// Returns the openid of the user at an app: a different one at each.
+    pub(super) fn openid_at(&self, app_id: &str, own_app_id: &str) -> String {
+        if app_id == own_app_id {
+            return self.openid.clone();
+        }
+        let half = |half: u8| {
+            let mut hasher = DefaultHasher::new();
+            (half, app_id, &self.openid).hash(&mut hasher);
+            hasher.finish()
+        };
+        format!("{:016X}{:016X}", half(0), half(1))
     }
 
     /// Returns the users of a new mock: a plain nickname, one with an emoji, one with markup, and

@@ -23,6 +23,7 @@ use super::{
     people::Person,
     refused::Refused,
     state::MockState,
+    store::Grant,
 };
 
 /// A mock QQ server. See the [module docs](crate::mock) for an example.
@@ -88,6 +89,47 @@ impl MockQq {
     /// returns.
     pub fn cancel(&self, authorize_url: &str) -> Result<String, Refused> {
         self.lock().follow(authorize_url, Choice::Cancel)
+    }
+
+    /// Signs the user with this openid in on a phone, as QQ's SDK does for the phone app `app_id`,
+    /// and returns the access token that the SDK hands to that app.
+    ///
+    /// The token lives for 90 days and grants `get_user_info`. At the phone app the user has another
+    /// openid, and the same UnionID.
+    ///
+    /// ```
+    /// use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let callback = "http://127.0.0.1:3000/auth/qq/callback";
+    /// let qq = MockQq::new("101905280", "app-key", callback);
+    /// let app = QqApp::builder("101905280", "app-key", callback)
+    ///     .accept_tokens_of(["1106123456"])
+    ///     .build()?;
+    /// let client = QqClient::with_service(app, qq.clone());
+    ///
+    /// let openid = &qq.people()[0].openid;
+    /// let login = client.verify(&qq.sdk_token("1106123456", openid)?).await?;
+    /// assert_eq!(login.user().nickname(), "小明");
+    /// assert_eq!(login.user().app_id(), "1106123456");
+    /// assert_ne!(login.user().openid().as_str(), openid);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the error 100035 if no user has this openid.
+    pub fn sdk_token(&self, app_id: &str, openid: &str) -> Result<String, Refused> {
+        let mut state = self.lock();
+        state.find_person(openid).ok_or(Refused::new(100035))?;
+        let grant = Grant {
+            app_id: app_id.to_owned(),
+            openid: openid.to_owned(),
+            scope: vec!["get_user_info".to_owned()],
+        };
+        Ok(state.store.issue_sdk_token(grant))
     }
 
     /// Schedules a fault for the next `calls` calls of an endpoint, after the faults scheduled

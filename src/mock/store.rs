@@ -9,6 +9,7 @@ use super::{recent::RecentMap, refused::Refused};
 
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+const SDK_TOKEN_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 /// The codes and tokens issued last.
 ///
@@ -23,9 +24,11 @@ pub(super) struct TokenStore {
     refresh_tokens: RecentMap<IssuedToken>,
 }
 
-/// A user's permission for the app.
+/// A user's permission for an app.
 #[derive(Clone)]
 pub(super) struct Grant {
+    pub(super) app_id: String,
+    /// The openid of the user at the mock's own app.
     pub(super) openid: String,
     pub(super) scope: Vec<String>,
 }
@@ -101,6 +104,18 @@ impl TokenStore {
         let grant = code.grant.clone();
         let refresh_expires_at = self.compute_expiry(REFRESH_LIFETIME);
         Ok(self.issue_tokens(grant, refresh_expires_at))
+    }
+
+    /// Issues an access token to a phone app.
+    pub(super) fn issue_sdk_token(&mut self, grant: Grant) -> String {
+        let id = generate_id();
+        let token = IssuedToken {
+            grant,
+            expires_at: self.compute_expiry(SDK_TOKEN_LIFETIME),
+            is_revoked: false,
+        };
+        self.access_tokens.insert(id.clone(), token);
+        id
     }
 
     /// Returns the openid of the user that a code signs in.

@@ -1,6 +1,6 @@
 //! A QQ app: its registered data and the options of its logins.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::redirect_uri::RedirectUri;
 
@@ -23,7 +23,7 @@ use crate::redirect_uri::RedirectUri;
 /// ```
 #[derive(Clone)]
 pub struct QqApp {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) key: String,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) base_url: String,
@@ -35,6 +35,8 @@ pub struct QqApp {
 pub(crate) struct LoginOptions {
     pub(crate) scope: String,
     pub(crate) request_union_id: bool,
+    /// The apps whose tokens `QqClient::verify` accepts.
+    pub(crate) accepted_apps: Vec<Arc<str>>,
     pub(crate) page: QqPage,
     pub(crate) require_profile: bool,
     pub(crate) warm_up: bool,

@@ -77,6 +77,7 @@ impl QqApp {
             options: LoginOptions {
                 scope: "get_user_info".into(),
                 request_union_id: false,
+                accepted_apps: Vec::new(),
                 page: QqPage::default(),
                 require_profile: false,
                 warm_up: true,
@@ -123,6 +124,17 @@ impl QqAppBuilder {
     /// openid is known but the call for the UnionID fails.
     pub fn request_union_id(mut self) -> Self {
         self.options.request_union_id = true;
+        self
+    }
+
+    /// Accepts access tokens of these QQ apps at [`QqClient::verify`](crate::QqClient::verify): the
+    /// ids (APP ID) of the site's phone apps. By default of none.
+    ///
+    /// The app's own id is accepted only if it is in the list as well: its tokens come from the
+    /// website, where a login by code is safer.
+    pub fn accept_tokens_of(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let ids = ids.into_iter().map(|id| id.into().into());
+        self.options.accepted_apps = ids.collect();
         self
     }
 
@@ -185,13 +197,16 @@ impl QqAppBuilder {
     /// Returns an error with one line for each invalid setting: see [`QqApp::new`].
     pub fn build(self) -> Result<QqApp, ConfigError> {
         let mut errors = ConfigErrors::default();
-        let id = errors.collect(self.id.and_then(check_id));
+        let id = errors.collect(self.id.and_then(|id| check_id(ID, id)));
         let key = errors.collect(self.key.and_then(|key| check_key(KEY, key)));
         let check_uri = |uri| RedirectUri::new(uri, self.allow_plain_http);
         let redirect_uri = errors.collect(self.redirect_uri.and_then(check_uri));
         let base_url = errors.collect(self.base_url.and_then(check_base_url));
         let options = self.options;
         errors.collect(check_scope(&options.scope));
+        for id in &options.accepted_apps {
+            errors.collect(check_id("app id in accept_tokens_of", id.to_string()));
+        }
         errors.collect(check_timeout("call timeout", options.call_timeout));
         errors.collect(check_timeout("login timeout", options.login_timeout));
         let (Some(id), Some(key), Some(redirect_uri), Some(base_url)) =
@@ -201,7 +216,7 @@ impl QqAppBuilder {
         };
         errors.finish()?;
         Ok(QqApp {
-            id,
+            id: id.into(),
             key,
             redirect_uri,
             base_url,

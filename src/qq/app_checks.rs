@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::app::QqApp;
 use crate::absolute_url::AbsoluteUrl;
 use crate::config::{ConfigError, find_wrapping};
+use crate::ids::is_app_id;
 use crate::redirect_uri::SETTING as REDIRECT_URI;
 
 pub(super) const ID: &str = "app id (QQ_APP_ID)";
@@ -35,13 +36,12 @@ impl QqApp {
     }
 }
 
-pub(super) fn check_id(id: String) -> Result<String, ConfigError> {
-    let is_valid = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_valid {
+pub(super) fn check_id(setting: &str, id: String) -> Result<String, ConfigError> {
+    if is_app_id(&id) {
         return Ok(id);
     }
     let problem = find_wrapping(&id).unwrap_or("must be 1 to 20 digits");
-    Err(ConfigError::with_value(ID, problem, &id))
+    Err(ConfigError::with_value(setting, problem, &id))
 }
 
 pub(super) fn check_key(setting: &str, key: String) -> Result<String, ConfigError> {

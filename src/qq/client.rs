@@ -12,6 +12,7 @@ use super::{
     app::QqApp,
     response::finish_call,
     upstream::{Upstream, UpstreamError},
+    verifications::Verifications,
 };
 #[cfg(feature = "reqwest")]
 use super::{http_client::HttpClient, warm_up};
@@ -60,6 +61,7 @@ pub struct QqClient {
     open_connection: Option<Arc<dyn Fn() + Send + Sync>>,
     /// The error of the built-in HTTP client, if it could not be created.
     build_error: Option<String>,
+    pub(super) verifications: Arc<Verifications>,
 }
 
 impl QqClient {
@@ -85,6 +87,7 @@ impl QqClient {
             upstream,
             open_connection,
             build_error,
+            verifications: Arc::default(),
         }
     }
 
@@ -122,6 +125,7 @@ impl QqClient {
             upstream: Upstream::new(service, explain),
             open_connection: None,
             build_error: None,
+            verifications: Arc::default(),
         }
     }
 

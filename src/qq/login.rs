@@ -1,14 +1,16 @@
 //! A login: code, token, openid, profile.
 
+use std::{slice, sync::Arc};
+
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{client::QqClient, identity::Identity, profile::build_user};
+use super::{client::QqClient, profile::build_user, token_owner::TokenOwner};
 use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
 use crate::error::{LoginError, Step};
+use crate::ids::{Identity, OpenId};
 use crate::login::QqLogin;
 use crate::tokens::QqTokens;
-use crate::user::OpenId;
 
 impl QqClient {
     /// Logs in with the code that came to the callback: token, openid, profile.
@@ -32,7 +34,7 @@ impl QqClient {
         deadline: Instant,
     ) -> Result<QqLogin, LoginError> {
         let (tokens, openid) = self.exchange(code, deadline).await?;
-        let (identity, profile) = match openid {
+        match openid {
             Some(openid) => {
                 let unionid = async {
                     if !self.app().options.request_union_id {
@@ -42,21 +44,27 @@ impl QqClient {
                 };
                 let profile = self.request_profile(&tokens, &openid, deadline);
                 let (unionid, profile) = tokio::try_join!(unionid, profile)?;
-                (Identity { openid, unionid }, profile)
+                let owner = TokenOwner {
+                    app_id: Arc::clone(&self.app().id),
+                    openid,
+                    unionid,
+                };
+                Ok(owner.into_login(tokens, profile))
             }
             None => {
-                let identity = self.request_identity(&tokens, deadline).await?;
-                let openid = &identity.openid;
-                let profile = self.request_profile(&tokens, openid, deadline).await?;
-                (identity, profile)
+                let app = slice::from_ref(&self.app().id);
+                let token = tokens.access_token();
+                let owner = self.request_owner(token, app, deadline).await?;
+                let profile = self
+                    .request_profile(&tokens, &owner.openid, deadline)
+                    .await?;
+                Ok(owner.into_login(tokens, profile))
             }
-        };
-        let user = build_user(identity.openid, identity.unionid, profile.as_ref());
-        Ok(QqLogin::new(user, profile, tokens))
+        }
     }
 
     /// Returns the profile, or `None` if QQ gives none and the app does not require it.
-    async fn request_profile(
+    pub(super) async fn request_profile(
         &self,
         tokens: &QqTokens,
         openid: &OpenId,
@@ -78,5 +86,18 @@ impl QqClient {
                 Ok(None)
             }
         }
+    }
+}
+
+impl TokenOwner {
+    /// Returns the login of the user with this profile.
+    pub(super) fn into_login(
+        self,
+        tokens: QqTokens,
+        profile: Option<Map<String, Value>>,
+    ) -> QqLogin {
+        let identity = Identity::of_app(self.app_id, self.openid);
+        let user = build_user(identity, self.unionid, profile.as_ref());
+        QqLogin::new(user, profile, tokens)
     }
 }

@@ -1,5 +1,7 @@
 //! QQ's other APIs, which all take the same three parameters and answer in the same shape.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -12,15 +14,17 @@ use super::{
 };
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
+use crate::ids::{Identity, OpenId};
 use crate::tokens::QqTokens;
-use crate::user::{OpenId, QqUser};
+use crate::user::QqUser;
 
 impl QqClient {
     /// Calls one of QQ's other APIs and returns the whole reply.
     ///
     /// Sends a GET within [`call_timeout`](crate::QqAppBuilder::call_timeout). `path` is a plain
     /// path such as `/user/get_vip_info`. `params` are percent-encoded and added to the three that
-    /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. A reply may have up to
+    /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. The second is the app of
+    /// the tokens. A reply may have up to
     /// 64 KiB. Fields whose text is not Unicode are left out.
     ///
     /// # Errors
@@ -62,7 +66,16 @@ impl QqClient {
         let profile = self
             .open_api("/user/get_user_info", tokens, openid, &[])
             .await?;
-        Ok(build_user(openid.clone(), None, Some(&profile)))
+        let identity = Identity::of_app(self.app_of(tokens).clone(), openid.clone());
+        Ok(build_user(identity, None, Some(&profile)))
+    }
+
+    /// Returns the id of the app that the tokens belong to.
+    fn app_of<'t>(&'t self, tokens: &'t QqTokens) -> &'t Arc<str> {
+        match tokens.app_id() {
+            "" => &self.app().id,
+            _ => &tokens.app_id,
+        }
     }
 
     pub(super) async fn call_api(
@@ -76,7 +89,7 @@ impl QqClient {
     ) -> Result<Map<String, Value>, LoginError> {
         let mut query = vec![
             ("access_token", tokens.access_token()),
-            ("oauth_consumer_key", &self.app().id),
+            ("oauth_consumer_key", self.app_of(tokens)),
             ("openid", openid.as_str()),
         ];
         query.extend_from_slice(params);

@@ -4,7 +4,8 @@ use http::Uri;
 use serde_json::{Map, Value};
 
 use super::reply::integer;
-use crate::user::{OpenId, QqUser, UnionId};
+use crate::ids::{Identity, UnionId};
+use crate::user::QqUser;
 
 const MAX_NICKNAME: usize = 256;
 /// Longer ones would not leave the session cookie small enough for proxies.
@@ -13,13 +14,13 @@ const MAX_AVATAR: usize = 512;
 /// QQ's placeholders for a nickname that the user withheld.
 const PLACEHOLDERS: [&str; 2] = ["qzuser", "qquser"];
 
-/// Creates a user from the profile, or from the openid alone.
+/// Creates a user from the profile, or from the identity alone.
 pub(super) fn build_user(
-    openid: OpenId,
+    identity: Identity,
     unionid: Option<UnionId>,
     profile: Option<&Map<String, Value>>,
 ) -> QqUser {
-    let mut user = QqUser::new(openid);
+    let mut user = QqUser::new(identity);
     if let Some(unionid) = unionid {
         user = user.with_unionid(unionid);
     }

@@ -1,6 +1,6 @@
 //! Requesting tokens.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::error::LoginErrorKind::CodeRejected;
 use crate::error::{LoginError, Step};
+use crate::ids::OpenId;
 use crate::tokens::QqTokens;
-use crate::user::OpenId;
 
 impl QqClient {
     /// Exchanges the refresh token for new tokens.
@@ -23,12 +23,15 @@ impl QqClient {
     ///
     /// Returns an error if QQ is unreachable, busy, late or refuses the call.
     /// [`CodeRejected`](crate::LoginErrorKind::CodeRejected) means that the user has to sign in
-    /// again, for example because `tokens` has no refresh token.
+    /// again, for example because `tokens` has no refresh token or belongs to another app.
     pub async fn refresh(&self, tokens: &QqTokens) -> Result<QqTokens, LoginError> {
-        let Some(refresh_token) = tokens.refresh_token() else {
-            let error = LoginError::new(CodeRejected, "there is no refresh token");
-            return Err(error.with_step(Step::Token));
-        };
+        let refused = |detail| LoginError::new(CodeRejected, detail).with_step(Step::Token);
+        // The key of one app does not refresh the tokens of another.
+        if !tokens.app_id.is_empty() && tokens.app_id != self.app().id {
+            return Err(refused("the tokens belong to another app"));
+        }
+        let refresh_token = tokens.refresh_token();
+        let refresh_token = refresh_token.ok_or_else(|| refused("there is no refresh token"))?;
         let deadline = Instant::now() + self.app().options.call_timeout;
         let grant = [
             ("grant_type", "refresh_token"),
@@ -61,16 +64,16 @@ impl QqClient {
         let step = Step::Token;
         let mut query = grant.to_vec();
         query.extend([
-            ("client_id", self.app().id.as_str()),
+            ("client_id", &*self.app().id),
             ("client_secret", &self.app().key),
             ("fmt", "json"),
         ]);
         let body = self.get(step, "/oauth2.0/token", &query, deadline).await?;
-        finish_call(step, parse_tokens(&body))
+        finish_call(step, parse_tokens(&body, &self.app().id))
     }
 }
 
-fn parse_tokens(body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
+fn parse_tokens(body: &[u8], app_id: &Arc<str>) -> Result<(QqTokens, Option<OpenId>), LoginError> {
     let reply = accept(Reply::parse(body), Some("access_token"))?;
     let token = |name| {
         let token = reply.text(name).filter(|token| is_token(token));
@@ -84,6 +87,7 @@ fn parse_tokens(body: &[u8]) -> Result<(QqTokens, Option<OpenId>), LoginError> {
     // Not every version of QQ sends a readable one: `/me` has it then.
     let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
     let tokens = QqTokens {
+        app_id: Arc::clone(app_id),
         access_token: token("access_token").ok_or_else(unreadable_reply)?,
         refresh_token: token("refresh_token"),
         expires_in: expires_in

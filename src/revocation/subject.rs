@@ -7,10 +7,10 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::ids::Identity;
 #[cfg(feature = "redis")]
 use crate::random::random_bytes;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 /// A session, or all sessions of a user, as a revocation list knows them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Subject {
 
     /// Returns the digest of a user. It does not depend on the session keys, so a revocation holds
     /// when they change.
-    pub(crate) fn digest_user(app_id: &str, user: &OpenId) -> [u8; 16] {
-        let text = ["qq-auth", app_id, user.as_str()].join("\n");
+    pub(crate) fn digest_user(user: &Identity) -> [u8; 16] {
+        let text = ["qq-auth", user.app_id(), user.openid().as_str()].join("\n");
         let digest = digest(&SHA256, text.as_bytes());
         let mut half = [0; 16];
         half.copy_from_slice(&digest.as_ref()[..16]);

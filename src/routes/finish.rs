@@ -171,8 +171,9 @@ impl RequestContext {
         }
         if let Some(tokens) = tokens {
             let mut session = session.clone();
+            let fits = session.check_tokens(tokens);
             session.set_tokens(tokens, now);
-            match sessions.write(&session) {
+            match fits.and_then(|()| sessions.write(&session)) {
                 Ok(cookie) => return Some(cookie),
                 Err(error) => tracing::error!("refreshed tokens are not kept: {error}"),
             }

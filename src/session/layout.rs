@@ -4,12 +4,13 @@
 //! bytes that QQ writes in hex, and hosts of pictures as a number, because every request sends the
 //! cookie.
 
-use std::str;
+use std::{str, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Session, SessionTokens, id::SessionId};
-use crate::user::{OpenId, QqUser, UnionId};
+use crate::ids::{Identity, OpenId, UnionId, is_app_id};
+use crate::user::QqUser;
 
 const VERSION: u8 = 2;
 
@@ -32,6 +33,8 @@ const PROFILE_COMPLETE: u8 = 2;
 /// `started_at` and the end of tokens are milliseconds since the epoch. `stamp` counts milliseconds
 /// from `started_at`, `ends` and `renewed` seconds. Serde would read arrays in place of the slices
 /// one byte at a time.
+///
+/// After the fields comes the id of the user's QQ app, unless it is the layer's own.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Layout<'a> {
     version: u8,
@@ -75,8 +78,9 @@ struct TokensLayout<'a> {
 }
 
 impl Layout<'_> {
-    /// Writes the session with this picture in place of the user's, which may not fit.
-    pub(super) fn write(session: &Session, avatar: Option<&str>) -> Vec<u8> {
+    /// Writes a session of the layer for the QQ app `own_app`, with this picture in place of the
+    /// user's, which may not fit.
+    pub(super) fn write(session: &Session, own_app: &str, avatar: Option<&str>) -> Vec<u8> {
         let user = &session.user;
         let since_start = |time: u64| time.saturating_sub(session.started_at);
         let mut flags = 0;
@@ -107,14 +111,24 @@ impl Layout<'_> {
             }),
         };
         // Writing strings and numbers into a growing buffer cannot fail.
-        postcard::to_allocvec(&layout).unwrap_or_default()
+        let mut bytes = postcard::to_allocvec(&layout).unwrap_or_default();
+        if user.app_id() != own_app {
+            bytes.extend_from_slice(user.app_id().as_bytes());
+        }
+        bytes
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Session> {
+    pub(super) fn read(bytes: &[u8], own_app: &Arc<str>) -> Option<Session> {
         if bytes.first() != Some(&VERSION) {
             return None;
         }
-        let layout: Layout<'_> = postcard::from_bytes(bytes).ok()?;
+        let (layout, app_id): (Layout<'_>, _) = postcard::take_from_bytes(bytes).ok()?;
+        let app_id = match str::from_utf8(app_id).ok()? {
+            "" => Arc::clone(own_app),
+            app_id if is_app_id(app_id) => app_id.into(),
+            _ => return None,
+        };
+        let openid = OpenId::new(layout.openid.to_text()).ok()?;
         let since_start = |time: u64| layout.started_at.saturating_add(time);
         let unionid = match layout.unionid {
             Some(id) => Some(UnionId::new(id.to_text()).ok()?),
@@ -138,7 +152,7 @@ impl Layout<'_> {
             renewed_at: since_start(seconds(layout.renewed)),
             is_remembered: layout.flags & IS_REMEMBERED != 0,
             user: QqUser::from_parts(
-                OpenId::new(layout.openid.to_text()).ok()?,
+                Identity::of_app(app_id, openid),
                 unionid,
                 layout.nickname,
                 avatar,

@@ -54,7 +54,7 @@ impl Seal {
         &self,
         context: &[u8],
         value: &[u8],
-        read: fn(&[u8]) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
     ) -> Option<(T, bool)> {
         if value.len() > MAX_COOKIE {
             return None;

@@ -1,6 +1,9 @@
 //! Reading and writing session cookies.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
@@ -30,6 +33,8 @@ const SHORT: SessionLimits = SessionLimits {
 /// The session cookies of one layer.
 pub(crate) struct Sessions {
     seal: Seal,
+    /// The QQ app of the layer, which most sessions belong to.
+    app_id: Arc<str>,
     context: Vec<u8>,
     scope: CookieScope,
     name: String,
@@ -78,13 +83,14 @@ impl Sessions {
     pub(crate) fn new(
         keys: &SessionKeys,
         scope: CookieScope,
-        app_id: &str,
+        app_id: &Arc<str>,
         redirect_uri: &str,
         settings: SessionSettings,
     ) -> Self {
         let name = scope.full_name("session");
         Self {
             seal: Seal::new(keys, "session"),
+            app_id: Arc::clone(app_id),
             context: format!("session\n{name}\n{app_id}\n{redirect_uri}").into_bytes(),
             scope,
             finder: Finder::new(&name).into_owned(),
@@ -114,7 +120,7 @@ impl Sessions {
             sealed_end: now.saturating_add(as_millis(lifetime)),
             renewed_at: now,
             is_remembered: new.is_remembered,
-            user: new.user,
+            user: new.user.or_app(&self.app_id),
             account: new.account,
             tokens: tokens.map(|tokens| SessionTokens::new(tokens, now)),
             is_stale: false,
@@ -130,7 +136,8 @@ impl Sessions {
         on_unreadable: impl FnOnce(),
     ) -> Option<Session> {
         let value = cookie::find(headers, &self.finder)?;
-        let opened = self.seal.open(&self.context, value, Layout::read);
+        let read = |bytes: &_| Layout::read(bytes, &self.app_id);
+        let opened = self.seal.open(&self.context, value, read);
         let Some((mut session, is_of_old_key)) = opened else {
             on_unreadable();
             return None;
@@ -172,7 +179,7 @@ impl Sessions {
         let seal = |avatar| {
             let value = self
                 .seal
-                .seal(&self.context, &Layout::write(session, avatar));
+                .seal(&self.context, &Layout::write(session, &self.app_id, avatar));
             self.scope.set(&self.name, &value, max_age)
         };
         let mut cookie = seal(session.user.avatar());

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::{CachedList, MILLISECOND, Revocations, judge};
 use crate::error::LoginError;
+use crate::ids::Identity;
 use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus::Revoked;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 /// A cutoff, if there is one. `None` if the list is unavailable and the app accepts that.
 type ListAnswer = Option<Option<SystemTime>>;
@@ -31,11 +31,11 @@ impl Revocations {
     /// login starts, so that its first request needs no call.
     pub(crate) async fn begin_login(
         &self,
-        user: &OpenId,
+        user: &Identity,
         id: SessionId,
         now: SystemTime,
     ) -> Result<LoginCheck, LoginError> {
-        let subject = Subject::new(self.digest_user(user), Some(id));
+        let subject = Subject::new(Subject::digest_user(user), Some(id));
         let cutoff = self.ask_at_login(subject).await?;
         let later = cutoff.flatten().map(|cutoff| cutoff + MILLISECOND);
         let stamp = later.map_or(now, |later| now.max(later));

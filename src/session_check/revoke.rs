@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use super::{CachedList, MILLISECOND, Revocations, with_timeout};
 use crate::clock::CLOCK_SKEW;
+use crate::ids::Identity;
 use crate::meter;
 use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
 use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::id::SessionId;
-use crate::user::OpenId;
 
 /// The longest time that a list has to keep an entry, whatever the lifetime of a session.
 const MAX_KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -19,13 +19,13 @@ impl Revocations {
     /// Revokes one session, which can live for another `lifetime`. Its stamp may be unknown.
     pub(crate) async fn revoke_session(
         &self,
-        user: &OpenId,
+        user: &Identity,
         id: SessionId,
         stamp: Option<SystemTime>,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {
-        let subject = Subject::new(self.digest_user(user), Some(id));
+        let subject = Subject::new(Subject::digest_user(user), Some(id));
         let result = async {
             let stamp = match stamp {
                 Some(stamp) => stamp,
@@ -56,11 +56,11 @@ impl Revocations {
     /// Revokes all sessions of a user that started up to now.
     pub(crate) async fn revoke_user(
         &self,
-        user: &OpenId,
+        user: &Identity,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<(), RevocationError> {
-        let subject = Subject::new(self.digest_user(user), None);
+        let subject = Subject::new(Subject::digest_user(user), None);
         // The machine that started a session may have a clock ahead of this one.
         self.raise(subject, now + CLOCK_SKEW, lifetime).await
     }

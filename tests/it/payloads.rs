@@ -16,7 +16,7 @@ use tower_qq_auth::{
 use crate::{
     attempt::{Attempt, Calls},
     log::Log,
-    site::{Site, param},
+    site::{APP_ID, Site, param},
 };
 
 /// The outcome of a login in which the file is one of the replies.
@@ -469,6 +469,7 @@ async fn every_payload_leads_to_the_expected_outcome() {
             SignedIn(user) => assert_eq!(
                 *attempt.assert_signed_in(file, *calls),
                 json!({
+                    "app_id": APP_ID,
                     "openid": user.openid,
                     "unionid": user.unionid,
                     "nickname": user.nickname,

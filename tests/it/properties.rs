@@ -27,8 +27,8 @@ use proptest::{
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_qq_auth::{
-    OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqTokens, QqUser, SessionKeys,
-    UnionId,
+    Identity, OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqTokens, QqUser,
+    SessionKeys, UnionId,
     mock::{Endpoint, MockQq},
 };
 
@@ -162,14 +162,22 @@ fn site_with(difference: Difference) -> Site {
     }
 }
 
-/// A user with any openid and with texts of any length that fits into a cookie.
+/// An identity at the app of the layer, or at another one.
+fn identity() -> impl Strategy<Value = Identity> {
+    let app_id = prop_oneof![Just(APP_ID.to_owned()), "[0-9]{1,20}"];
+    (app_id, "[0-9A-Za-z_-]{1,128}")
+        .prop_map(|(app_id, openid)| Identity::new(&app_id, &OpenId::new(openid).unwrap()).unwrap())
+}
+
+/// A user with any identity and with texts of any length that fits into a cookie.
 fn users() -> impl Strategy<Value = QqUser> {
     let id = "[0-9A-Za-z_-]{1,128}";
     let nickname = prop::collection::vec(any::<char>(), 0..400);
     let avatar = prop::option::of("[!-~]{0,400}");
-    let fields = (id, prop::option::of(id), nickname, avatar, any::<bool>());
-    fields.prop_map(|(openid, unionid, nickname, avatar, is_complete)| {
-        let user = QqUser::new(OpenId::new(openid).unwrap())
+    let complete = any::<bool>();
+    let fields = (identity(), prop::option::of(id), nickname, avatar, complete);
+    fields.prop_map(|(identity, unionid, nickname, avatar, is_complete)| {
+        let user = QqUser::new(identity)
             .with_nickname(nickname.into_iter().collect::<String>())
             .with_profile_complete(is_complete);
         let user = match unionid {

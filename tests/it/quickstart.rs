@@ -47,6 +47,7 @@ async fn signs_in_with_one_click_if_nothing_is_configured() {
     assert_eq!(
         fields,
         [
+            "app_id",
             "avatar",
             "nickname",
             "openid",

@@ -66,6 +66,7 @@ mod cookies_of_version_0_1_0 {
         let started = 4_000_000_000_u64;
         assert_eq!(seconds(site.clock.now()), started);
         let user = json!({
+            "app_id": APP_ID,
             "openid": "CC7F5CEFEFC0EBAB9B07EB481AEBC29C",
             "unionid": null,
             "nickname": "江叶",
@@ -89,6 +90,7 @@ mod cookies_of_version_0_1_0 {
         let mut odd = plain.clone();
         odd["id"] = json!("0fdb3c234b86590abe6637726b30836f");
         odd["user"] = json!({
+            "app_id": APP_ID,
             "openid": "an-openid_of-another-shape",
             "unionid": null,
             "nickname": "qzuser",

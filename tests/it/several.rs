@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 use tower::{ServiceExt, service_fn};
 use tower_qq_auth::{
-    OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqLogin, QqTokens, QqUser,
+    Identity, OpenId, QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqLogin, QqTokens, QqUser,
     SessionKeys,
     mock::{Endpoint, MockQq, Person},
 };
@@ -243,7 +243,8 @@ async fn a_handler_can_be_tested_with_a_session_cookie() {
 
 #[tokio::test]
 async fn a_session_cookie_works_like_a_real_session() {
-    let user = QqUser::new(OpenId::new("OPENID").unwrap()).with_avatar("https://a.example/1");
+    let identity = Identity::new(site::APP_ID, &OpenId::new("OPENID").unwrap()).unwrap();
+    let user = QqUser::new(identity).with_avatar("https://a.example/1");
     let qq = site::qq();
     let whoami = async |layer: QqAuthLayer, cookie: &str| {
         let mut browser = browser(pages().layer(layer)).header("cookie", cookie);

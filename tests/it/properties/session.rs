@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tower_qq_auth::{OpenId, QqUser, UnionId};
+use tower_qq_auth::{Identity, OpenId, QqUser, UnionId};
 
 use super::{config, layer_with, whoami};
-use crate::site::{block_on, pages};
+use crate::site::{APP_ID, block_on, pages};
 
 /// Ids of every shape that QQ uses, and near misses of them.
 fn id() -> impl Strategy<Value = String> {
@@ -47,10 +47,12 @@ proptest! {
     #[test]
     fn every_id_and_picture_comes_back_byte_for_byte(
         openid in id(),
+        app_id in prop_oneof![Just(APP_ID.to_owned()), "[0-9]{1,20}"],
         unionid in prop::option::of(id()),
         picture in prop::option::of(picture()),
     ) {
-        let mut user = QqUser::new(OpenId::new(openid).unwrap());
+        let identity = Identity::new(&app_id, &OpenId::new(openid).unwrap()).unwrap();
+        let mut user = QqUser::new(identity);
         if let Some(unionid) = unionid {
             user = user.with_unionid(UnionId::new(unionid).unwrap());
         }

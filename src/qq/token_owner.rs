@@ -1,4 +1,6 @@
-//! Requesting the openid and the UnionID.
+//! Requesting the owner of a token: app, openid and UnionID.
+
+use std::{slice, sync::Arc};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -11,27 +13,33 @@ use super::{
 };
 use crate::error::LoginErrorKind::AudienceMismatch;
 use crate::error::{LoginError, Step};
+use crate::ids::{OpenId, UnionId};
 use crate::tokens::QqTokens;
-use crate::user::{OpenId, UnionId};
 
-/// The ids of a user.
-pub(super) struct Identity {
+/// The user and the app that a token belongs to.
+pub(super) struct TokenOwner {
+    pub(super) app_id: Arc<str>,
     pub(super) openid: OpenId,
     pub(super) unionid: Option<UnionId>,
 }
 
 impl QqClient {
-    /// Requests the identity of a token, with the UnionID if the app wants it and QQ grants it.
-    pub(super) async fn request_identity(
+    /// Requests the owner of a token of one of these apps, with the UnionID if the app wants it and
+    /// QQ grants it.
+    pub(super) async fn request_owner(
         &self,
-        tokens: &QqTokens,
+        access_token: &str,
+        apps: &[Arc<str>],
         deadline: Instant,
-    ) -> Result<Identity, LoginError> {
+    ) -> Result<TokenOwner, LoginError> {
         let union_id = self.app().options.request_union_id;
-        match self.request_me(tokens, union_id, deadline).await {
+        match self
+            .request_me(access_token, apps, union_id, deadline)
+            .await
+        {
             Err(error) if union_id && is_union_id_refused(&error) => {
                 tracing::warn!("signing in without the UnionID: {error}");
-                self.request_me(tokens, false, deadline).await
+                self.request_me(access_token, apps, false, deadline).await
             }
             result => result,
         }
@@ -48,8 +56,9 @@ impl QqClient {
         // Leaves time for the app's hook, which would fail the login by running late.
         let now = Instant::now();
         let deadline = now + deadline.saturating_duration_since(now) * 3 / 4;
-        match self.request_me(tokens, true, deadline).await {
-            Ok(identity) if identity.openid == *openid => Ok(identity.unionid),
+        let (token, app) = (tokens.access_token(), slice::from_ref(&self.app().id));
+        match self.request_me(token, app, true, deadline).await {
+            Ok(owner) if owner.openid == *openid => Ok(owner.unionid),
             Ok(_) => {
                 let detail = "QQ names two different users for one token";
                 Err(LoginError::new(AudienceMismatch, detail).with_step(Step::OpenId))
@@ -64,35 +73,41 @@ impl QqClient {
 
     async fn request_me(
         &self,
-        tokens: &QqTokens,
+        access_token: &str,
+        apps: &[Arc<str>],
         union_id: bool,
         deadline: Instant,
-    ) -> Result<Identity, LoginError> {
+    ) -> Result<TokenOwner, LoginError> {
         let step = Step::OpenId;
-        let mut query = vec![("access_token", tokens.access_token()), ("fmt", "json")];
+        let mut query = vec![("access_token", access_token), ("fmt", "json")];
         if union_id {
             query.push(("unionid", "1"));
         }
         let body = self.get(step, "/oauth2.0/me", &query, deadline).await?;
-        finish_call(step, parse_identity(&body, &self.app().id))
+        finish_call(step, parse_owner(&body, apps))
     }
 }
 
-fn parse_identity(body: &[u8], app_id: &str) -> Result<Identity, LoginError> {
+fn parse_owner(body: &[u8], apps: &[Arc<str>]) -> Result<TokenOwner, LoginError> {
     let reply = accept(Reply::parse(body), Some("openid"))?;
     let has = |name| reply.fields.contains_key(name);
     // A reply that names no user at all is unreadable, not a mismatch.
     if reply.is_form || !has("client_id") && !has("openid") {
         return Err(unreadable_reply());
     }
-    if reply.text("client_id") != Some(app_id) {
+    let client_id = reply.text("client_id");
+    let Some(app_id) = apps.iter().find(|&app| Some(&**app) == client_id) else {
         let detail = "QQ says that the token belongs to another app, or to none";
         return Err(LoginError::new(AudienceMismatch, detail));
-    }
+    };
     let openid = reply.text("openid").and_then(|id| OpenId::new(id).ok());
     let openid = openid.ok_or_else(unreadable_reply)?;
     let unionid = reply.fields.get("unionid").and_then(read_union_id);
-    Ok(Identity { openid, unionid })
+    Ok(TokenOwner {
+        app_id: Arc::clone(app_id),
+        openid,
+        unionid,
+    })
 }
 
 fn read_union_id(value: &Value) -> Option<UnionId> {
