@@ -48,7 +48,7 @@ pub enum LoginErrorKind {
     QqUnavailable,
     /// QQ is too busy.
     QqBusy,
-    /// Too many logins are under way at this site.
+    /// Too many logins are under way at this site, or too many tokens are being verified.
     Overloaded,
     /// QQ did not finish in time.
     QqTimeout,
@@ -265,7 +265,7 @@ impl LoginError {
     }
 
     /// Returns the code that the page shows and the log line contains. `None` for an error of a
-    /// bare [`QqClient`](crate::QqClient).
+    /// bare [`QqClient`](crate::QqClient), apart from [`verify`](crate::QqClient::verify).
     pub fn support_code(&self) -> Option<&str> {
         self.support_code.as_deref()
     }

@@ -1,6 +1,6 @@
-//! The ids of users: at one QQ app, across the apps of a developer, and of both app and user.
+//! The ids of users, at one QQ app and across the apps of a developer.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,41 +18,14 @@ pub struct OpenId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct UnionId(String);
 
-/// The identity of a user: the id of a QQ app and the user's openid there, written
-/// `<app id>:<openid>`.
-///
-/// It is the key for an app's users table, and [`QqUser::identity`](crate::QqUser::identity)
-/// returns it. An openid alone does not name a user: one user has a different openid at each app,
-/// such as the website and the phone app of one site.
-///
-/// An [`OpenId`] converts into an identity without an app id, which stands for the app of the layer
-/// or client that gets it, and is written as the openid alone.
-///
-/// ```
-/// use tower_qq_auth::{Identity, OpenId};
-///
-/// let openid = OpenId::new("CC7F5CEFEFC0EBAB9B07EB481AEBC29C")?;
-/// let identity = Identity::new("1106123456", &openid)?;
-/// let key = identity.to_string();
-/// assert_eq!(key, "1106123456:CC7F5CEFEFC0EBAB9B07EB481AEBC29C");
-/// assert_eq!(key.parse(), Ok(identity));
-/// # Ok::<(), tower_qq_auth::InvalidId>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity {
-    /// Empty if it stands for the app of the layer or client.
-    app_id: Arc<str>,
-    openid: OpenId,
-}
-
-/// The error for text that is not an [`OpenId`], a [`UnionId`] or an [`Identity`].
+/// The error for text that is not an [`OpenId`], a [`UnionId`] or an
+/// [`Identity`](crate::Identity).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct InvalidId(&'static str);
+pub struct InvalidId(pub(crate) &'static str);
 
 /// The texts of [`InvalidId`].
 const NO_ID: &str = "not a QQ id: expected 1 to 128 characters of [0-9A-Za-z_-]";
 pub(crate) const NO_APP_ID: &str = "not the id of a QQ app: expected 1 to 20 digits";
-const NO_IDENTITY: &str = "not an identity: expected `<app id>:<openid>`";
 
 impl OpenId {
     /// Creates an openid from the text that QQ sends.
@@ -85,49 +58,6 @@ impl UnionId {
     /// Returns the UnionID as QQ sends it.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl Identity {
-    /// Creates the identity of a user at the QQ app `app_id`, for example from the columns of a
-    /// users table.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if `app_id` is not 1 to 20 digits.
-    pub fn new(app_id: &str, openid: &OpenId) -> Result<Self, InvalidId> {
-        if !is_app_id(app_id) {
-            return Err(InvalidId(NO_APP_ID));
-        }
-        let openid = openid.clone();
-        Ok(Self::of_app(app_id.into(), openid))
-    }
-
-    pub(crate) fn of_app(app_id: Arc<str>, openid: OpenId) -> Self {
-        Self { app_id, openid }
-    }
-
-    pub(crate) fn into_parts(self) -> (Arc<str>, OpenId) {
-        (self.app_id, self.openid)
-    }
-}
-
-#[cfg(feature = "revocation")]
-impl Identity {
-    pub(crate) fn app_id(&self) -> &str {
-        &self.app_id
-    }
-
-    pub(crate) fn openid(&self) -> &OpenId {
-        &self.openid
-    }
-
-    /// Sets the app if the identity has none.
-    pub(crate) fn or_app(mut self, app_id: &Arc<str>) -> Self {
-        if self.app_id.is_empty() {
-            self.app_id = Arc::clone(app_id);
-        }
-        self
     }
 }
 
@@ -200,42 +130,5 @@ impl From<OpenId> for String {
 impl From<UnionId> for String {
     fn from(id: UnionId) -> Self {
         id.0
-    }
-}
-
-impl From<OpenId> for Identity {
-    fn from(openid: OpenId) -> Self {
-        Self::of_app(Arc::default(), openid)
-    }
-}
-
-impl From<&OpenId> for Identity {
-    fn from(openid: &OpenId) -> Self {
-        openid.clone().into()
-    }
-}
-
-impl From<&Identity> for Identity {
-    fn from(identity: &Identity) -> Self {
-        identity.clone()
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.app_id {
-            "" => self.openid.fmt(f),
-            app_id => write!(f, "{app_id}:{}", self.openid),
-        }
-    }
-}
-
-impl FromStr for Identity {
-    type Err = InvalidId;
-
-    /// Parses `<app id>:<openid>`. An openid alone is an error: an app's own ids look like one.
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let (app_id, openid) = text.split_once(':').ok_or(InvalidId(NO_IDENTITY))?;
-        Self::new(app_id, &OpenId::new(openid)?)
     }
 }

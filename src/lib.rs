@@ -353,6 +353,7 @@ mod extract;
 pub mod guard;
 pub mod hooks;
 pub mod html;
+mod identity;
 mod ids;
 mod language;
 mod layer;
@@ -401,7 +402,8 @@ pub use self::{
     config::ConfigError,
     error::{LoginError, LoginErrorKind},
     hooks::on_login::Verdict,
-    ids::{Identity, InvalidId, OpenId, UnionId},
+    identity::Identity,
+    ids::{InvalidId, OpenId, UnionId},
     language::Language,
     layer::QqAuthLayer,
     login::QqLogin,

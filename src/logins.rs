@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::AppFailed;
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;
 use crate::random::generate_support_code;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::LoginError;
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::session::Session;
 use crate::session::current::SessionStatus;
 use crate::session::id::SessionId;

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 
 use crate::config::ConfigError;
 use crate::hooks::panics::{catch_panic, catch_panics};
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::meter;
 use crate::revocation::cache::{Answer, AnswerCache, CallError, CallResult};
 use crate::revocation::list::{ErasedList, RevocationList};

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::ids::{Identity, NO_APP_ID, OpenId, UnionId, is_app_id};
+use crate::identity::Identity;
+use crate::ids::{NO_APP_ID, OpenId, UnionId, is_app_id};
 
 /// A signed-in user.
 ///

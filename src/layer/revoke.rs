@@ -2,7 +2,7 @@
 
 use super::QqAuthLayer;
 use crate::events::log_user_revoked;
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::revocation::list::RevocationError;
 use crate::session::id::SessionId;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{outcome::Outcome, shared::SharedLogin};
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::login_state::StateKey;
 use crate::session::id::SessionId;
 

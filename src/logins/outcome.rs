@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::LoginError;
 use crate::events::{log_abandoned, log_failure, log_success};
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::login::QqLogin;
 use crate::return_to::ReturnTo;
 use crate::session::Session;

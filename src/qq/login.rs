@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{client::QqClient, profile::build_user, token_owner::TokenOwner};
 use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
 use crate::error::{LoginError, Step};
-use crate::ids::{Identity, OpenId};
+use crate::identity::Identity;
+use crate::ids::OpenId;
 use crate::login::QqLogin;
 use crate::tokens::QqTokens;
 

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::error::LoginErrorKind::Misconfigured;
 use crate::error::{LoginError, Step};
-use crate::ids::{Identity, OpenId};
+use crate::identity::Identity;
+use crate::ids::OpenId;
 use crate::tokens::QqTokens;
 use crate::user::QqUser;
 

@@ -4,7 +4,8 @@ use http::Uri;
 use serde_json::{Map, Value};
 
 use super::reply::integer;
-use crate::ids::{Identity, UnionId};
+use crate::identity::Identity;
+use crate::ids::UnionId;
 use crate::user::QqUser;
 
 const MAX_NICKNAME: usize = 256;

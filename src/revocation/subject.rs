@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::ids::Identity;
+use crate::identity::Identity;
 #[cfg(feature = "redis")]
 use crate::random::random_bytes;
 use crate::session::id::SessionId;

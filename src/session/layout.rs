@@ -9,7 +9,8 @@ use std::{str, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{Session, SessionTokens, id::SessionId};
-use crate::ids::{Identity, OpenId, UnionId, is_app_id};
+use crate::identity::Identity;
+use crate::ids::{OpenId, UnionId, is_app_id};
 use crate::user::QqUser;
 
 const VERSION: u8 = 2;

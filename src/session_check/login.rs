@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{CachedList, MILLISECOND, Revocations, judge};
 use crate::error::LoginError;
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::revocation::subject::Subject;
 use crate::session::Session;
 use crate::session::current::SessionStatus::Revoked;

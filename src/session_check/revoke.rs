@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{CachedList, MILLISECOND, Revocations, with_timeout};
 use crate::clock::CLOCK_SKEW;
-use crate::ids::Identity;
+use crate::identity::Identity;
 use crate::meter;
 use crate::revocation::cache::CallError;
 use crate::revocation::list::RevocationError;
