@@ -121,7 +121,11 @@ impl From<Identity> for String {
 
 impl PartialEq<str> for Identity {
     fn eq(&self, text: &str) -> bool {
-        self.to_string() == text
+        let openid = self.openid.as_str();
+        match &*self.app_id {
+            "" => openid == text,
+            app_id => text.split_once(':') == Some((app_id, openid)),
+        }
     }
 }
 
