@@ -23,7 +23,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::get,
 };
-use html_escape::{encode_double_quoted_attribute, encode_text};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use tokio::{net::TcpListener, select, signal, time::sleep};
 use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
 use tracing_subscriber::EnvFilter;
@@ -66,44 +66,54 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Public: shows the user, if any.
 async fn home(user: Option<QqUser>) -> impl IntoResponse {
-    let content = match user {
-        Some(user) => greeting(&user),
-        None => r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
-<p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#
-            .into(),
+    let page = html! {
+        (DOCTYPE)
+        html lang="zh-CN" {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            title { "QQ 登录 · tower-qq-auth" }
+            style { (PreEscaped(include_str!("quickstart.css"))) }
+            main {
+                h1 { "tower-qq-auth" }
+                @match &user {
+                    Some(user) => (greeting(user)),
+                    None => (invitation()),
+                }
+            }
+        }
     };
-    let page = format!(
-        r#"<!doctype html>
-<html lang="zh-CN">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>QQ 登录 · tower-qq-auth</title>
-<style>{}</style>
-<main><h1>tower-qq-auth</h1>{content}</main>
-</html>"#,
-        include_str!("quickstart.css")
-    );
     // Caches must not keep a page that shows who is signed in.
-    ([(header::CACHE_CONTROL, "no-store")], Html(page))
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    (headers, Html(page.into_string()))
 }
 
-/// Escapes the nickname and the avatar URL, which may contain any text.
-fn greeting(user: &QqUser) -> String {
-    let avatar = user.avatar().map_or_else(String::new, |url| {
-        let url = encode_double_quoted_attribute(url);
-        format!(r#"<img src="{url}" alt="" referrerpolicy="no-referrer">"#)
-    });
+fn invitation() -> Markup {
+    html! {
+        p { "你还没有登录。" br; span lang="en" { "You are not signed in." } }
+        p {
+            a.button href="/auth/qq/login" { "QQ 登录 " span lang="en" { "Sign in with QQ" } }
+        }
+    }
+}
+
+/// Shows the nickname and the picture. They may contain any text, which the template escapes.
+fn greeting(user: &QqUser) -> Markup {
     let name = match user.nickname() {
-        "" => "QQ 用户".into(), // QQ does not always return a profile
-        nickname => encode_text(nickname),
+        "" => "QQ 用户", // QQ does not always return a profile
+        nickname => nickname,
     };
-    let openid = user.openid();
-    format!(
-        r#"<p class="user">{avatar}<span>你好，<b>{name}</b><br><small>openid {openid}</small></span></p>
-<p><a href="/me">/me</a> · <a href="/whoami">/whoami</a></p>
-<form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#
-    )
+    html! {
+        p.user {
+            @if let Some(url) = user.avatar() {
+                img src=(url) alt="" referrerpolicy="no-referrer";
+            }
+            span { "你好，" b { (name) } br; small { "openid " (user.openid()) } }
+        }
+        p { a href="/me" { "/me" } " · " a href="/whoami" { "/whoami" } }
+        form method="post" action="/auth/qq/logout" {
+            button { "退出登录 " span lang="en" { "Sign out" } }
+        }
+    }
 }
 
 /// Public: returns the user as JSON, or `null`.

@@ -7,8 +7,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use html_escape::{encode_double_quoted_attribute, encode_text};
 use http::header;
+use maud::html;
 
 use crate::{Server, shutdown_signal};
 
@@ -41,20 +41,20 @@ pub fn page(content: &str) -> Response {
     (headers, Html(PAGE.replace("{content}", content))).into_response()
 }
 
-/// Returns the HTML for a user. The arguments are plain text.
+/// Returns the HTML for a user. The arguments are plain text, which the template escapes.
 pub fn user_card(nickname: &str, avatar: Option<&str>, about: &str) -> String {
-    let avatar = avatar.map_or_else(String::new, |url| {
-        let url = encode_double_quoted_attribute(url);
-        format!(r#"<img src="{url}" alt="" referrerpolicy="no-referrer">"#)
-    });
-    let name = match nickname {
-        "" => "QQ 用户".into(),
-        nickname => encode_text(nickname),
+    let name = if nickname.is_empty() {
+        "QQ 用户"
+    } else {
+        nickname
     };
-    let about = encode_text(about);
-    format!(
-        r#"<p class="user">{avatar}<span>你好，<b>{name}</b><br><small>{about}</small></span></p>"#
-    )
+    let card = html! {
+        p.user {
+            @if let Some(url) = avatar { img src=(url) alt="" referrerpolicy="no-referrer"; }
+            span { "你好，" b { (name) } br; small { (about) } }
+        }
+    };
+    card.into_string()
 }
 
 /// Adds the stylesheet of the pages to a site.

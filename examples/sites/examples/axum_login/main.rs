@@ -37,7 +37,7 @@ use axum_login::{
     AuthManagerLayerBuilder, AuthSession,
     tower_sessions::{SessionManagerLayer, cookie::SameSite},
 };
-use html_escape::encode_double_quoted_attribute;
+use maud::html;
 use sites::{Server, page, user_card};
 use tower_http::csrf::CsrfLayer;
 use tower_qq_auth::{QqAuthLayer, QqLogin};
@@ -122,11 +122,10 @@ async fn home(auth: Auth, State(link_url): State<Arc<str>>) -> Response {
     };
     let (qq, action) = match (&me.openid, &me.password) {
         (None, _) => {
-            let url = encode_double_quoted_attribute(&link_url);
-            let link = format!(
-                r#"<p><a class="button" href="{url}">绑定 QQ <span lang="en">Link QQ</span></a></p>"#
-            );
-            ("未绑定 QQ · no QQ yet".into(), link)
+            let link = html! {
+                p { a.button href=(link_url) { "绑定 QQ " span lang="en" { "Link QQ" } } }
+            };
+            ("未绑定 QQ · no QQ yet".into(), link.into_string())
         }
         (Some(openid), Some(_)) => (format!("openid {openid}"), UNLINK.into()),
         (Some(openid), None) => (format!("openid {openid}"), String::new()),
