@@ -111,7 +111,7 @@ fn greeting(user: &QqUser) -> Markup {
         }
         p { a href="/me" { "/me" } " · " a href="/whoami" { "/whoami" } }
         form method="post" action="/auth/qq/logout" {
-            button { "退出登录 " span lang="en" { "Sign out" } }
+            button.secondary { "退出登录 " span lang="en" { "Sign out" } }
         }
     }
 }

@@ -82,7 +82,7 @@ static CHINESE: Labels = Labels {
     go_on: "继续",
     back: "返回",
     home: "返回首页",
-    support_code: "编号：",
+    support_code: "错误编号：",
 };
 
 static ENGLISH: Labels = Labels {
@@ -118,10 +118,10 @@ fn chinese(topic: Topic) -> Texts {
         Topic::Failure(Kind::CodeRejected) => ("授权已失效", "可能是页面停留太久或重复打开，这次 QQ 授权已经过期或用过了。请重试。"),
         Topic::Failure(Kind::Refused) => ("无法登录", "这个 QQ 号不能登录本站。如有疑问，请联系网站管理员。"),
         Topic::IntentRefused => ("操作未完成", "此操作只能从本站的页面发起，中途也不能退出登录或切换账号。为了账号安全，没有做任何更改。请返回后重试。"),
-        Topic::Failure(Kind::AppFailed) => ("登录未完成", "本站处理登录时出了点问题，与你的操作和 QQ 都无关。请稍后重试；如果还是不行，请把下面的编号告诉网站管理员。"),
-        Topic::Failure(Kind::Misconfigured) => ("暂时无法登录", "本站的 QQ 登录没有设置好，需要网站管理员处理。请把下面的编号告诉管理员。"),
+        Topic::Failure(Kind::AppFailed) => ("登录未完成", "本站处理登录时出了点问题，与你的操作和 QQ 都无关。请稍后重试；如果还是不行，请把下面的错误编号告诉网站管理员。"),
+        Topic::Failure(Kind::Misconfigured) => ("暂时无法登录", "本站的 QQ 登录没有设置好，需要网站管理员处理。请把下面的错误编号告诉管理员。"),
         Topic::Failure(Kind::NotApproved) => ("登录尚未开放", "本站的 QQ 登录还没有通过审核，目前只有申请者本人的 QQ 号可以登录。请等开放后再来。"),
-        Topic::Failure(Kind::AudienceMismatch) => ("登录未完成", "收到的身份信息与这次登录不一致。为了账号安全，没有登录。请重试；如果还是不行，请把下面的编号告诉网站管理员。"),
+        Topic::Failure(Kind::AudienceMismatch) => ("登录未完成", "收到的身份信息与这次登录不一致。为了账号安全，没有登录。请重试；如果还是不行，请把下面的错误编号告诉网站管理员。"),
         Topic::Failure(Kind::QqUnavailable) => ("暂时无法连接 QQ", "可能是网络不稳定，本站没有收到 QQ 的正常响应。请稍后重试。"),
         Topic::Failure(Kind::QqBusy) => ("QQ 正忙", "QQ 当前请求过多，请稍后重试。"),
         Topic::Failure(Kind::Overloaded) => ("登录请求较多", "现在的登录请求比较多，本站暂时处理不过来。请等几秒再刷新页面，就能继续登录。"),

@@ -294,7 +294,7 @@ async fn a_frame_gets_a_page_whose_link_opens_the_login_at_the_top() {
     assert!(policy.contains("form-action 'none';"), "{policy}");
     assert_eq!(page.header("cache-control"), "no-store");
     assert!(page.cookies().is_empty(), "{page:?}");
-    for fact in ["小明", session.as_str(), "编号"] {
+    for fact in ["小明", session.as_str(), "错误编号"] {
         assert!(!page.body.contains(fact), "{}", page.body);
     }
 }

@@ -44,9 +44,9 @@ fn home(name: &str, user: Option<QqUser>) -> Response {
             let card = user_card(user.nickname(), user.avatar(), "");
             format!(
                 r#"{card}<form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>
 <form method="post" action="/leave-everywhere">
-<button>在所有设备上退出登录 <span lang="en">Sign out everywhere</span></button></form>"#
+<button class="secondary">在所有设备上退出登录 <span lang="en">Sign out everywhere</span></button></form>"#
             )
         }
     };

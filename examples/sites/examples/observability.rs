@@ -146,4 +146,4 @@ const SIGNED_OUT: &str = r#"<p>你还没有登录。<br><span lang="en">You are 
 <p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#;
 
 const SIGN_OUT: &str = r#"<form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#;
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>"#;

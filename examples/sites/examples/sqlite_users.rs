@@ -240,7 +240,7 @@ const WELCOME: &str = r#"<p>欢迎你，新用户！<br><span lang="en">Welcome!
 <p><a class="button" href="/">继续 <span lang="en">Continue</span></a></p>"#;
 
 const FORMS: &str = r#"<form method="post" action="/auth/qq/logout">
-<p><button>退出登录 <span lang="en">Sign out</span></button></p></form>
+<p><button class="secondary">退出登录 <span lang="en">Sign out</span></button></p></form>
 <form method="post" action="/sign-out-elsewhere">
 <p><button>退出其他设备 <span lang="en">Sign out other devices</span></button></p></form>
 <form method="post" action="/delete-account">

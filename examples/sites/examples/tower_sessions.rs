@@ -85,7 +85,7 @@ async fn home(me: Result<Me, Response>) -> Response {
     page(&format!(
         r#"{card}{bind}<p><a href="/members">/members</a></p>
 <form method="post" action="/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>"#
     ))
 }
 

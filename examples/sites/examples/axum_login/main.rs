@@ -180,7 +180,7 @@ const UNLINK: &str = r#"<form method="post" action="/unlink">
 <button>解绑 QQ <span lang="en">Unlink QQ</span></button></form>"#;
 
 const LOGOUT: &str = r#"<form method="post" action="/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#;
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>"#;
 
 const WRONG: &str = r#"<p>用户名或密码不正确。<br>
 <span lang="en">Wrong name or password.</span></p>

@@ -54,7 +54,7 @@ fn home(host: Option<&str>, user: Option<QqUser>) -> Response {
     let card = user_card(user.nickname(), user.avatar(), host);
     page(&format!(
         r#"{card}<form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>"#
     ))
 }
 
