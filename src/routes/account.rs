@@ -35,7 +35,7 @@ pub(super) fn account_digest(
     if current.is_unverified() {
         return Err(LoginError::unverified());
     }
-    // Each prefix says what follows, so that an openid never passes for an account of the app.
+    // Each prefix says what follows, so that an identity never passes for an account of the app.
     let account = match &site.account_of {
         Some(account_of) => {
             let account = account_of.call(&parts_for_hook(site, head, current));
@@ -53,7 +53,7 @@ pub(super) fn account_digest(
             let session = current.valid();
             session.map(|session| match &session.account {
                 Some(account) => format!("account {account}"),
-                None => format!("openid {}", session.user.openid()),
+                None => format!("identity {}", session.user.identity()),
             })
         }
     };
