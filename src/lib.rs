@@ -28,7 +28,8 @@
 //!
 //! The rest of this page builds a small site, a club, step by step. It needs no app id before the
 //! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more,
-//! and `docs/front-ends.md` is about pages on other origins, popups, htmx and path prefixes.
+//! `docs/front-ends.md` is about pages on other origins, popups, htmx and path prefixes, and
+//! `docs/en/phone-apps.md` about phone apps.
 //!
 //! # 1. A public page
 //!
@@ -197,7 +198,29 @@
 //! # }
 //! ```
 //!
-//! # 6. Tests
+//! # 6. A phone app
+//!
+//! QQ's SDK hands a phone app an access token. [`QqClient::verify`] asks QQ whose token it is and
+//! for which app, and [`QqAuthLayer::begin`] starts the same session as on the website: its example
+//! is the whole handler. Give it a route that takes JSON only and refuses a foreign `Origin`, with a
+//! small limit of the body and a rate limit at the proxy: a phone's login has no state that keeps
+//! the pages of other sites out.
+//!
+//! At each QQ app a user has another openid, so the key of the members is now [`Identity`], and
+//! the UnionID joins the two. Example `phone_app` in the repository.
+//!
+//! ```
+//! use tower_qq_auth::{ConfigError, QqApp};
+//!
+//! fn app() -> Result<QqApp, ConfigError> {
+//!     QqApp::builder_from_env()
+//!         .accept_tokens_of(["1106123456"]) // the phone app, at connect.qq.com
+//!         .request_union_id()
+//!         .build()
+//! }
+//! ```
+//!
+//! # 7. Tests
 //!
 //! [`session_cookie`](QqAuthLayer::session_cookie) signs any user in, for tests of your handlers.
 //! The mock runs whole logins as well (example `testing` in the repository). Dev-dependencies:
@@ -225,7 +248,7 @@
 //! }
 //! ```
 //!
-//! # 7. Going live
+//! # 8. Going live
 //!
 //! ```no_run
 //! use tower_qq_auth::{QqApp, QqAuthLayer, SessionKeys};
@@ -306,7 +329,8 @@
 //!
 //! 1. A callback is accepted only in the browser that started the login, for 10 minutes, and runs
 //!    it once on each machine. Any other is refused before QQ is called.
-//! 2. A token counts only if QQ issued it for this app.
+//! 2. A token counts only if QQ issued it for this app, or for [`QqClient::verify`] for an app on the
+//!    site's list.
 //! 3. A login ends at a path of this site or a URL of a
 //!    [trusted origin](QqAuthLayerBuilder::trusted_origins), whatever `return_to` says.
 //! 4. Cookies are sealed, `HttpOnly`, `SameSite=Lax`, and on https `Secure` and `__Host-`.
@@ -440,3 +464,11 @@ mod front_ends_page_zh_cn {}
 #[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
 #[doc = include_str!("../docs/sessions.zh-CN.md")]
 mod sessions_page_zh_cn {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/en/phone-apps.md")]
+mod phone_apps_page {}
+
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[doc = include_str!("../docs/zh-CN/phone-apps.md")]
+mod phone_apps_page_zh_cn {}

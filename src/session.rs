@@ -33,7 +33,8 @@
 //!    same-origin`; with one `Origin` that is the site's or
 //!    [trusted](crate::QqAuthLayerBuilder::trusted_origins), unless `Sec-Fetch-Site` is
 //!    `cross-site`; and without `Origin` if `Sec-Fetch-Site` is `none` or missing, since that is
-//!    the user, a program, or a `GET` of a browser from before 2023: change the user in a `POST`.
+//!    the user, a program such as a phone app, or a `GET` of a browser from before 2023: change the
+//!    user in a `POST`.
 //!    A callback is exempt: its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive

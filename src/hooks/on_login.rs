@@ -77,7 +77,7 @@ impl Verdict {
     ///
     /// Needs a [revocation list](crate::QqAuthLayerBuilder::revocations): without one the login
     /// ends as `misconfigured`. Of two such logins at once, one may be refused. A user is one
-    /// openid: if an account has several, revoke the others.
+    /// [`Identity`](crate::Identity): if an account has several, revoke the others.
     #[cfg(feature = "revocation")]
     pub fn end_other_sessions(mut self) -> Self {
         self.ends_other_sessions = true;

@@ -16,8 +16,8 @@ use crate::random::generate_support_code;
 use crate::session::Session;
 
 impl QqAuthLayer {
-    /// Starts a session for a login that did not come by the callback, such as one whose code or
-    /// token a program has sent.
+    /// Starts a session for a login that did not come by the callback, such as one of a phone app,
+    /// whose token [`QqClient::verify`](crate::QqClient::verify) has checked.
     ///
     /// It runs [`on_login`](crate::QqAuthLayerBuilder::on_login), with an empty head, and the
     /// check against the revocation list. The handler returns the session as a part of its
@@ -30,9 +30,9 @@ impl QqAuthLayer {
     ///
     /// async fn log_in(
     ///     State(qq): State<QqAuthLayer>,
-    ///     code: String,
+    ///     access_token: String,
     /// ) -> Result<(QqSession, String), LoginError> {
-    ///     let session = qq.begin(qq.client().login(&code).await?).await?;
+    ///     let session = qq.begin(qq.client().verify(&access_token).await?).await?;
     ///     let nickname = session.user().nickname().to_owned();
     ///     Ok((session, nickname))
     /// }
