@@ -6,7 +6,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let qq = QqAuthLayer::new(QqApp::from_env()?, SessionKeys::from_env()?);
-//! let app: Router = Router::new()
+//! let site: Router = Router::new()
 //!     .route("/", get(home))
 //!     .route("/me", get(me))
 //!     .layer(qq);
@@ -18,29 +18,40 @@
 //! async fn me(user: QqUser) -> String {
 //!     user.openid().to_string() // signed out: redirect to the login, or 401 for an API
 //! }
-//! # drop(app);
+//! # drop(site);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Layers that must see every answer go after `.layer(qq)`, that is outside it: tracing, request
-//! ids, CORS, HSTS, compression, timeouts. See [Mounting](#mounting).
+//! This page builds a small site, a club, step by step. [`mock::MockQq`] stands in for QQ until the
+//! last step, so every step runs without an app id. The [`guide`] has a page for each question that
+//! comes up later, in English and in [Chinese](guide::zh_cn).
 //!
-//! The rest of this page builds a small site, a club, step by step. It needs no app id before the
-//! last step: until then [`mock::MockQq`] stands in for QQ. The README and the examples have more,
-//! `docs/front-ends.md` is about pages on other origins, popups, htmx and path prefixes, and
-//! `docs/en/phone-apps.md` about phone apps.
+//! # 1. A site that signs users in
 //!
-//! # 1. A public page
+//! The whole program, with `tower-qq-auth` (feature `mock`), `axum` and `tokio` as its dependencies:
 //!
-//! `Option<QqUser>` is the signed-in user, if any. The layer is an argument, so that tests can pass
-//! another one.
-//!
-//! ```
+//! ```no_run
 //! use axum::{Router, routing::get};
-//! use tower_qq_auth::{QqAuthLayer, QqUser};
+//! use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
 //!
-//! fn site(qq: QqAuthLayer) -> Router {
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (id, key) = ("101905280", "made-up-app-key");
+//!     let callback = "http://127.0.0.1:3000/auth/qq/callback";
+//!     let mock = MockQq::new(id, key, callback);
+//!     let app = QqApp::builder(id, key, callback)
+//!         .base_url("http://127.0.0.1:3000/mock-qq") // where browsers find the mock
+//!         .build()?;
+//!     let client = QqClient::with_service(app, mock.clone());
+//!     let qq = QqAuthLayer::new(client, SessionKeys::generate());
+//!
+//!     let site = club(qq).nest_service("/mock-qq", mock);
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     Ok(axum::serve(listener, site).await?)
+//! }
+//!
+//! fn club(qq: QqAuthLayer) -> Router {
 //!     Router::new()
 //!         .route("/", get(home))
 //!         .layer(qq) // after every route, on the outermost router
@@ -51,15 +62,16 @@
 //! }
 //! ```
 //!
-//! The layer answers three paths and forwards everything else to the app, byte for byte. A
-//! forwarded request without the layer's cookies costs no allocation. Forwarding costs no task,
-//! lock or lookup unless sessions are checked against a revocation list.
+//! Open <http://127.0.0.1:3000/auth/qq/login> (not `localhost`: the redirect URI names the host),
+//! and choose a user. The layer answers three paths and forwards everything else to the app:
 //!
 //! | path | method | answer |
 //! |---|---|---|
 //! | `/auth/qq/login?return_to=/x` | GET | redirect to QQ, with one cookie for the login under way |
 //! | the path of the redirect URI | GET | exchanges the code, starts a session, redirects to `/x` |
 //! | `/auth/qq/logout` | POST, from no other site | ends the session, redirects to `return_to` or `/` |
+//!
+//! Each further step adds to `club`.
 //!
 //! # 2. A page for users, and the answer to an API
 //!
@@ -78,17 +90,17 @@
 //! # let client = QqClient::with_service(app, MockQq::new(id, key, callback));
 //! # let qq = QqAuthLayer::new(client, SessionKeys::generate());
 //! async fn me(user: QqUser) -> String {
-//!     user.openid().to_string() // the key for a users table
+//!     user.identity().to_string() // the key for a users table
 //! }
-//! let site = Router::new().route("/me", get(me)).layer(qq);
+//! let club = Router::new().route("/me", get(me)).layer(qq);
 //!
 //! let page = Request::get("/me").header("accept", "text/html").body(Body::empty()).unwrap();
-//! let response = site.clone().oneshot(page).await.unwrap();
+//! let response = club.clone().oneshot(page).await.unwrap();
 //! assert_eq!(response.status(), 303);
 //! assert_eq!(response.headers()["location"], "/auth/qq/login?return_to=/me");
 //!
 //! let call = Request::get("/me").header("accept", "application/json").body(Body::empty()).unwrap();
-//! let response = site.oneshot(call).await.unwrap();
+//! let response = club.oneshot(call).await.unwrap();
 //! assert_eq!(response.status(), 401); // {"code":"login_required","login_url":"/auth/qq/login", ...}
 //! assert_eq!(response.headers()["content-type"], "application/problem+json");
 //! assert_eq!(response.headers()["www-authenticate"], r#"QQ login_url="/auth/qq/login""#);
@@ -99,16 +111,15 @@
 //!
 //! [`on_login`](QqAuthLayerBuilder::on_login) runs after QQ has confirmed the user and before the
 //! session starts. If the hook refuses, fails or panics, the user is not signed in. Here the table
-//! is a map; with a database, let the closure own the pool (example `sqlite_users` in the
-//! repository).
+//! is a map; with a database, let the closure own the pool.
 //!
 //! ```
 //! use std::{collections::HashMap, sync::{Arc, Mutex}};
-//! use tower_qq_auth::{OpenId, QqAuthLayerBuilder, QqLogin, Verdict};
+//! use tower_qq_auth::{Identity, QqAuthLayerBuilder, QqLogin, Verdict};
 //!
 //! #[derive(Default)]
 //! struct Member { id: u32, name: String, logins: u32, banned: bool }
-//! type Members = Arc<Mutex<HashMap<OpenId, Member>>>;
+//! type Members = Arc<Mutex<HashMap<Identity, Member>>>;
 //!
 //! fn with_members(qq: QqAuthLayerBuilder, members: Members) -> QqAuthLayerBuilder {
 //!     qq.on_login(async move |login, _head| Ok(admit(&members, &login)))
@@ -118,7 +129,7 @@
 //!     let (user, mut members) = (login.user(), members.lock().unwrap());
 //!     let id = members.len() as u32 + 1;
 //!     let new = Member { id, ..Member::default() };
-//!     let member = members.entry(user.openid().clone()).or_insert(new);
+//!     let member = members.entry(user.identity()).or_insert(new);
 //!     if member.banned {
 //!         return Verdict::refuse("this account is closed"); // a page with status 403
 //!     }
@@ -149,21 +160,26 @@
 //! # 4. Buttons to sign in and out
 //!
 //! Signing out is a form, so that no link and no other site can do it. A handler ends the session
-//! by [`SignOut`] as a part of its response. Users choose their nicknames freely: escape them.
+//! by [`SignOut`] as a part of its response. Users choose their nicknames freely: a template engine,
+//! here `maud`, escapes them.
 //!
 //! ```
 //! use axum::{extract::State, response::Html};
+//! use maud::{PreEscaped, html};
 //! use tower_qq_auth::{Language, QqAuthLayer, QqUser, html::login_button};
 //!
 //! async fn home(State(qq): State<QqAuthLayer>, user: Option<QqUser>) -> Html<String> {
-//!     let Some(user) = user else {
-//!         let button = login_button(&qq.login_url("/"), Language::Chinese);
-//!         return Html(button.expect("login_url returns a path of the site"));
+//!     let button = login_button(&qq.login_url("/"), Language::Chinese);
+//!     let button = button.expect("login_url returns a path of the site");
+//!     let page = html! {
+//!         @if let Some(user) = user {
+//!             p { (user.nickname()) }
+//!             form method="post" action="/auth/qq/logout" { button { "退出登录" } }
+//!         } @else {
+//!             (PreEscaped(button))
+//!         }
 //!     };
-//!     let name = user.nickname().replace('&', "&amp;").replace('<', "&lt;");
-//!     Html(format!(
-//!         r#"<p>{name}</p><form method="post" action="/auth/qq/logout"><button>退出登录</button></form>"#
-//!     ))
+//!     Html(page.into_string())
 //! }
 //! # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::get(home)));
 //! ```
@@ -181,19 +197,19 @@
 //! # mod club {
 //! # use std::{collections::HashMap, sync::{Arc, Mutex}};
 //! use tower_qq_auth::{
-//!     OpenId, QqAuthLayer, QqAuthLayerBuilder,
+//!     Identity, QqAuthLayer, QqAuthLayerBuilder,
 //!     revocation::{InMemoryRevocations, RevocationError}, // feature `revocation`
 //! };
 //! # #[derive(Default)] struct Member { banned: bool }
-//! # type Members = Arc<Mutex<HashMap<OpenId, Member>>>;
+//! # type Members = Arc<Mutex<HashMap<Identity, Member>>>;
 //!
 //! fn with_revocations(qq: QqAuthLayerBuilder) -> QqAuthLayerBuilder {
 //!     qq.revocations(InMemoryRevocations::new())
 //! }
 //!
-//! async fn ban(qq: &QqAuthLayer, members: &Members, openid: &OpenId) -> Result<(), RevocationError> {
-//!     members.lock().unwrap().entry(openid.clone()).or_default().banned = true;
-//!     qq.revoke_user(openid).await // on an error try again: the sessions may still count
+//! async fn ban(qq: &QqAuthLayer, members: &Members, user: Identity) -> Result<(), RevocationError> {
+//!     members.lock().unwrap().entry(user.clone()).or_default().banned = true;
+//!     qq.revoke_user(user).await // on an error try again: the sessions may still count
 //! }
 //! # }
 //! ```
@@ -201,36 +217,44 @@
 //! # 6. A phone app
 //!
 //! QQ's SDK hands a phone app an access token. [`QqClient::verify`] asks QQ whose token it is and
-//! for which app, and [`QqAuthLayer::begin`] starts the same session as on the website: its example
-//! is the whole handler. Give it a route that takes JSON only and refuses a foreign `Origin`, with a
-//! small limit of the body and a rate limit at the proxy: a phone's login has no state that keeps
-//! the pages of other sites out.
-//!
-//! At each QQ app a user has another openid, so the key of the members is now [`Identity`], and
-//! the UnionID joins the two. Example `phone_app` in the repository.
+//! for which app, and [`QqAuthLayer::begin`] starts the same session as on the website. A user has
+//! another openid at each QQ app, so the key of the members is the [`Identity`].
 //!
 //! ```
-//! use tower_qq_auth::{ConfigError, QqApp};
+//! use axum::{Json, extract::State};
+//! use tower_qq_auth::{ConfigError, LoginError, QqApp, QqAuthLayer, QqSession, QqUser};
 //!
 //! fn app() -> Result<QqApp, ConfigError> {
 //!     QqApp::builder_from_env()
 //!         .accept_tokens_of(["1106123456"]) // the phone app, at connect.qq.com
-//!         .request_union_id()
 //!         .build()
 //! }
+//!
+//! async fn log_in(
+//!     State(qq): State<QqAuthLayer>,
+//!     Json(access_token): Json<String>,
+//! ) -> Result<(QqSession, Json<QqUser>), LoginError> {
+//!     let session = qq.begin(qq.client().verify(&access_token).await?).await?;
+//!     let user = session.user().clone();
+//!     Ok((session, Json(user)))
+//! }
+//! # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(log_in)));
 //! ```
+//!
+//! No state keeps the pages of other sites out of this route. The page on [phone apps](guide::phone_apps)
+//! says what does, and how the UnionID joins a user's identities.
 //!
 //! # 7. Tests
 //!
 //! [`session_cookie`](QqAuthLayer::session_cookie) signs any user in, for tests of your handlers.
-//! The mock runs whole logins as well (example `testing` in the repository). Dev-dependencies:
-//! `tower` with the feature `util`, this crate with `mock`.
+//! The mock runs whole logins as well. Dev-dependencies: `tower` with the feature `util`, this
+//! crate with `mock`.
 //!
 //! ```
 //! use axum::{Router, body::Body, extract::Request, routing::get};
 //! use tower::ServiceExt;
 //! use tower_qq_auth::{OpenId, QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
-//! # fn site(qq: QqAuthLayer) -> Router {
+//! # fn club(qq: QqAuthLayer) -> Router {
 //! #     Router::new().route("/me", get(async |user: QqUser| user.openid().to_string())).layer(qq)
 //! # }
 //!
@@ -244,7 +268,7 @@
 //!     let user = QqUser::new(OpenId::new("ANN").unwrap()).with_nickname("小明");
 //!     let cookie = qq.session_cookie(&user, None).unwrap();
 //!     let request = Request::get("/me").header("cookie", cookie).body(Body::empty()).unwrap();
-//!     assert_eq!(site(qq).oneshot(request).await.unwrap().status(), 200);
+//!     assert_eq!(club(qq).oneshot(request).await.unwrap().status(), 200);
 //! }
 //! ```
 //!
@@ -252,7 +276,7 @@
 //!
 //! ```no_run
 //! use tower_qq_auth::{QqApp, QqAuthLayer, SessionKeys};
-//! # fn site(qq: QqAuthLayer) -> axum::Router { axum::Router::new().layer(qq) }
+//! # fn club(qq: QqAuthLayer) -> axum::Router { axum::Router::new().layer(qq) }
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -260,7 +284,7 @@
 //!         .max_logins_in_flight(1000)
 //!         .build()?;
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//!     Ok(axum::serve(listener, site(qq)).await?)
+//!     Ok(axum::serve(listener, club(qq)).await?)
 //! }
 //! ```
 //!
@@ -273,8 +297,8 @@
 //!    [`public_prefix`](QqAuthLayerBuilder::public_prefix)) and keeps the query
 //!    of the callback out of its log.
 //! 4. Several machines need the same keys and nothing else: no sticky sessions, no shared store. A
-//!    revocation list has to be shared: `RedisRevocations::new(url)?` (example `cluster` in the
-//!    repository), with `check().await?` at start.
+//!    revocation list has to be shared: `RedisRevocations::new(url)?`, with `check().await?` at
+//!    start.
 //!
 //! # Mounting
 //!
@@ -282,65 +306,15 @@
 //! a `nest`. Routes added later do not see the user; a later fallback shadows the login paths.
 //! Outside the layer `QqUser` answers 401 and says why, and `Option<QqUser>` is always `None`.
 //!
-//! Each `.layer(..)` of a router is outside the earlier ones; in a `tower::ServiceBuilder` the
-//! first one is the outermost. Only a layer outside sees the redirects and pages of this one:
-//!
-//! ```
-//! use axum::{Router, http::HeaderValue, middleware::map_response, response::Response, routing::get};
-//! # use axum::{body::Body, extract::Request};
-//! # use tower::ServiceExt;
-//! # use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, mock::MockQq};
-//! # #[tokio::main]
-//! # async fn main() {
-//! # let (id, key, callback) = ("101905280", "app-key", "https://club.example/auth/qq/callback");
-//! # let app = QqApp::new(id, key, callback).unwrap();
-//! # let client = QqClient::with_service(app, MockQq::new(id, key, callback));
-//! # let qq = QqAuthLayer::new(client, SessionKeys::generate());
-//! # async fn me(user: QqUser) -> String { user.openid().to_string() }
-//! let site = Router::new()
-//!     .route("/me", get(me))
-//!     .layer(qq)
-//!     .layer(map_response(require_https)); // also for the redirect to the login
-//!
-//! async fn require_https(mut response: Response) -> Response {
-//!     let value = HeaderValue::from_static("max-age=63072000");
-//!     response.headers_mut().insert("strict-transport-security", value);
-//!     response
-//! }
-//! # let page = Request::get("/me").header("accept", "text/html").body(Body::empty()).unwrap();
-//! # let response = site.oneshot(page).await.unwrap();
-//! # assert_eq!(response.status(), 303);
-//! # assert!(response.headers().contains_key("strict-transport-security"));
-//! # }
-//! ```
-//!
-//! | other layer | place | reason |
-//! |---|---|---|
-//! | tracing, request ids | outside | sees logins too; inside, a signed-out visit is a 401. `TraceLayer` puts whole URLs into its spans, with the code and state of a callback: log `uri().path()` alone, by `make_span_with` |
-//! | CORS | outside | scripts can read every error; inside, only that of a route that needs a user |
-//! | HSTS, other headers for every answer | outside | |
-//! | compression | outside | inside, the layer's pages are not compressed |
-//! | timeouts | outside, above `login_timeout` | after a shorter one the login goes on; a reload gets its session |
-//! | sessions of the app, as by tower-sessions | outside | `account_of` can read them; inside they work too |
-//! | a page for the app's 5xx errors | either | no answer of the layer is a 5xx |
-//! | a default `Cache-Control` | inside | the layer marks a response without one as `private` |
+//! Layers that must see every answer go after `.layer(qq)`, that is outside it: tracing, request
+//! ids, CORS, HSTS, compression, timeouts. The page on [what the web sees](guide::web) has the cases
+//! and the reasons.
 //!
 //! # Security
 //!
-//! 1. A callback is accepted only in the browser that started the login, for 10 minutes, and runs
-//!    it once on each machine. Any other is refused before QQ is called.
-//! 2. A token counts only if QQ issued it for this app, or for [`QqClient::verify`] for an app on the
-//!    site's list.
-//! 3. A login ends at a path of this site or a URL of a
-//!    [trusted origin](QqAuthLayerBuilder::trusted_origins), whatever `return_to` says.
-//! 4. Cookies are sealed, `HttpOnly`, `SameSite=Lax`, and on https `Secure` and `__Host-`.
-//! 5. Nothing depends on `Host`, `X-Forwarded-*` or `Forwarded`: the redirect URI names the site.
-//! 6. No error, log line or page contains the app key, a code, a token, a state, a URL or a reply
-//!    of QQ.
-//!
-//! Limits: a stolen session cookie works until it expires, or until the session is revoked if the
-//! app has a revocation list. Your own forms still need protection against forgery (CSRF) from
-//! other subdomains.
+//! The page on [security](guide::security) says what the layer promises and what stays yours. Above
+//! all: your own forms need protection against forgery (CSRF) from other subdomains, and without a revocation
+//! list a stolen session cookie works until it expires.
 //!
 //! # Features
 //!
@@ -354,7 +328,7 @@
 //! | `redis` | `RedisRevocations`: such a list for several machines | |
 //!
 //! Install the recorder of the metrics before you build the layer, which describes them and starts
-//! each counter at zero. `docs/en/deploy.md` lists them, with alert rules.
+//! each counter at zero. The page on [deployment](guide::deploy) lists them, with alert rules.
 //!
 //! # Source
 //!
@@ -363,7 +337,15 @@
 //! and starts the session, `respond` builds the layer's answers. `builder` turns the settings into
 //! a `site`. Every import names the module that defines the item, and all imports point down.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(feature = "mock"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "mock",
+        feature = "redis",
+        feature = "reqwest"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 mod absolute_url;
 mod admission;
@@ -375,6 +357,14 @@ mod events;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
+#[cfg(all(
+    doc,
+    feature = "axum",
+    feature = "mock",
+    feature = "redis",
+    feature = "reqwest"
+))]
+pub mod guide;
 pub mod hooks;
 pub mod html;
 mod identity;
@@ -441,34 +431,22 @@ pub use self::{
     user::QqUser,
 };
 
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "mock",
+    feature = "redis",
+    feature = "reqwest"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/sessions.md")]
-mod sessions_page {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/front-ends.md")]
-mod front_ends_page {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "mock",
+    feature = "redis",
+    feature = "reqwest"
+))]
 #[doc = include_str!("../README.zh-CN.md")]
 mod readme_zh_cn {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/front-ends.zh-CN.md")]
-mod front_ends_page_zh_cn {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/sessions.zh-CN.md")]
-mod sessions_page_zh_cn {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/en/phone-apps.md")]
-mod phone_apps_page {}
-
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "mock"))]
-#[doc = include_str!("../docs/zh-CN/phone-apps.md")]
-mod phone_apps_page_zh_cn {}

@@ -13,7 +13,7 @@
 //!
 //! With an address such as `https://www.example.com`, or `--site` for the origin of the redirect
 //! URI, it also visits the running site: DNS, TLS, the paths of the layer, and redirects from other
-//! addresses of the site. docs/doctor.md has the findings and the ways to install it.
+//! addresses of the site. docs/en/troubleshooting.md says how to install it.
 //!
 //! To try it without an app, start the quickstart and check its mock:
 //!

@@ -25,12 +25,12 @@ impl QqAuthLayer {
     /// that the hook redirects to is ignored. The session is remembered, as without `remember=0`.
     ///
     /// ```
-    /// use axum::extract::State;
+    /// use axum::{Json, extract::State};
     /// use tower_qq_auth::{LoginError, QqAuthLayer, QqSession};
     ///
     /// async fn log_in(
     ///     State(qq): State<QqAuthLayer>,
-    ///     access_token: String,
+    ///     Json(access_token): Json<String>,
     /// ) -> Result<(QqSession, String), LoginError> {
     ///     let session = qq.begin(qq.client().verify(&access_token).await?).await?;
     ///     let nickname = session.user().nickname().to_owned();
