@@ -23,6 +23,7 @@ mod cross_site;
 #[cfg(all(unix, feature = "redis"))]
 mod deploy;
 mod doctor;
+mod documents;
 #[cfg(feature = "revocation")]
 mod ended;
 mod events;
