@@ -16,6 +16,7 @@ mod answers;
 mod axum_login;
 mod begin;
 mod binding;
+mod caching;
 mod callback;
 mod chromium;
 mod config;
