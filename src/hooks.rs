@@ -4,8 +4,8 @@
 //! [`Verdict`](crate::Verdict). [`failure_page`](crate::QqAuthLayerBuilder::failure_page) renders a
 //! [`Failure`]. [`account_of`](crate::QqAuthLayerBuilder::account_of) names the app's account.
 //!
-//! A panic in a hook never affects other requests: `failure_page` falls back to the layer's page,
-//! the other hooks fail the login.
+//! A panic in a hook never affects other requests: `on_login` fails the login, `account_of` fails a
+//! login with an intent, and `failure_page` falls back to the layer's page.
 
 pub(crate) mod account_of;
 pub(crate) mod failure_page;

@@ -27,16 +27,16 @@ impl QqAuthLayerBuilder {
     /// future is dropped at an `.await`, so keep writes that belong together in one transaction.
     ///
     /// ```
-    /// # use tower_qq_auth::{ConfigError, QqApp, QqAuthLayer, SessionKeys, Verdict};
+    /// # use tower_qq_auth::{ConfigError, Identity, QqApp, QqAuthLayer, SessionKeys, Verdict};
     /// # #[derive(Clone)]
     /// # struct Pool;
     /// # impl Pool {
-    /// #     async fn is_banned(&self, _: &str) -> Result<bool, std::io::Error> { Ok(false) }
+    /// #     async fn is_banned(&self, _: &Identity) -> Result<bool, std::io::Error> { Ok(false) }
     /// # }
     /// # fn layer(app: QqApp, keys: SessionKeys, pool: Pool) -> Result<QqAuthLayer, ConfigError> {
     /// let qq = QqAuthLayer::builder(app, keys)
     ///     .on_login(async move |login, _head| {
-    ///         if pool.is_banned(login.user().openid().as_str()).await? {
+    ///         if pool.is_banned(&login.user().identity()).await? {
     ///             return Ok(Verdict::refuse("this account is closed"));
     ///         }
     ///         Ok(Verdict::allow().redirect_to("/welcome"))
@@ -105,14 +105,15 @@ impl QqAuthLayerBuilder {
     }
 
     /// Tells the layer which app account a request belongs to. By default it is the
-    /// [account](crate::QqSession::account) of the session, or its openid if that has none.
+    /// [account](crate::QqSession::account) of the session, or the [`Identity`](crate::Identity) of
+    /// its user if it has none.
     ///
     /// Needed for logins with an intent (`/auth/qq/login?intent=bind`; see
     /// [`login_url_with_intent`](crate::QqAuthLayer::login_url_with_intent)). The layer calls the
     /// hook at the start of such a login, at its callback, and at every callback of a signed-out
     /// browser. Without an account such a login does not start (401); if the account has changed at
-    /// the callback, it is refused. A user with an account counts as signed in when a stale
-    /// callback is redirected to `/`.
+    /// the callback, it is refused. A browser with an account counts as signed in: its stale
+    /// callbacks are redirected to `/`.
     ///
     /// The hook reads cookies or request extensions, which hold the [`QqUser`](crate::QqUser) and
     /// the [`QqSession`](crate::QqSession), if any. A login with an intent that succeeds replaces
@@ -178,11 +179,13 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Sets the hook that renders failures for browsers. Programs still get JSON.
+    /// Sets the hook that renders failures for browsers. Programs still get JSON. Prefetches,
+    /// frames, popups, wrong methods and a GET of the logout path get the layer's short pages.
     ///
-    /// If the hook panics, the browser gets the layer's page. The layer sets the status,
-    /// `Cache-Control`, `Referrer-Policy` and `X-Content-Type-Options`, and
-    /// `frame-ancestors 'none'` if the page has no `Content-Security-Policy`.
+    /// Without a `Content-Type` the page is HTML. If it redirects, or the hook panics, the browser
+    /// gets the layer's page. The layer sets the status, `Cache-Control`, `Referrer-Policy` and
+    /// `X-Content-Type-Options`, and `frame-ancestors 'none'` if the page has no
+    /// `Content-Security-Policy`.
     #[cfg(not(feature = "axum"))]
     pub fn failure_page(
         mut self,
