@@ -89,9 +89,9 @@ impl<'a> Failure<'a> {
     /// Returns the target of the button; escape it for an attribute.
     ///
     /// By default it starts a new login with the same destination. For `refused` and
-    /// `not_approved` it is the home page, for `cross_site` and for a login with an intent the
-    /// `return_to`, and for `session_unverified` the requested page (the home page for a form or a
-    /// program).
+    /// `not_approved` it is the home page, for a login with an intent the `return_to`, and for
+    /// `session_unverified` on a page of the app that page (the home page for a form or a program).
+    /// If another site may have caused the request, as for `cross_site`, it is the home page.
     pub fn url(&self) -> &'a str {
         match self.retry {
             Retry::Login(_) if self.excludes_account() => self.home,
