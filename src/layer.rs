@@ -54,8 +54,9 @@ impl QqAuthLayer {
     /// [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). Anything else becomes the home
     /// page, and so does a path of the layer.
     ///
-    /// A login keeps at least 280 bytes of it, where an escaped byte such as `%E4` counts as one. A
-    /// longer one loses its query, and becomes the home page if its path alone is too long.
+    /// A login keeps at least 280 bytes of `return_to`, where an escaped byte such as `%E4` counts
+    /// as one. A longer one loses its query, and becomes the home page if its path alone is too
+    /// long.
     pub fn login_url(&self, return_to: &str) -> String {
         let login = PendingLogin::to(self.site.return_to(return_to));
         self.site.login_url(&login)
@@ -97,10 +98,11 @@ impl QqAuthLayer {
         Ok(format!("{login}?intent={intent}&return_to={return_to}"))
     }
 
-    /// Seals a session of this user, without an account, and returns it as `name=value` for a
-    /// `Cookie` header, for tests of an app's handlers.
+    /// Seals a session of this user and returns it as `name=value` for a `Cookie` header. Made for
+    /// tests of an app's handlers.
     ///
-    /// It is a real session: keep it secret. A picture that does not fit is left out. With
+    /// It is a real session: keep it secret. It has no account, and no picture if that does not
+    /// fit. A user without an [`app_id`](crate::QqUser::app_id) gets that of the layer. With
     /// [`without_session`](crate::QqAuthLayerBuilder::without_session) the layer never reads it.
     ///
     /// # Errors
@@ -134,7 +136,7 @@ impl QqAuthLayer {
     ///
     /// # Errors
     ///
-    /// Returns an error like `session_cookie`, or if the account is empty or has more than 256
+    /// Returns the errors of `session_cookie`, and one if the account is empty or has more than 256
     /// bytes.
     pub fn session_cookie_with_account(
         &self,

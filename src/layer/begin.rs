@@ -22,7 +22,17 @@ impl QqAuthLayer {
     /// It runs [`on_login`](crate::QqAuthLayerBuilder::on_login), with an empty head, and the
     /// check against the revocation list. The handler returns the session as a part of its
     /// response, in a POST that no other site can cause: see the [rules](crate::session). A path
-    /// that the hook redirects to is ignored. The session is remembered, as without `remember=0`.
+    /// that the hook redirects to is ignored. The session outlives the browser, like that of a
+    /// login without `remember=0`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the hook refuses, fails, panics or does not finish within
+    /// [`login_timeout`](crate::QqAppBuilder::login_timeout), if the user was revoked meanwhile, if
+    /// the list is unavailable, if the session does not fit into its cookie, or if the layer is
+    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
+    ///
+    /// # Examples
     ///
     /// ```
     /// use axum::{Json, extract::State};
@@ -38,12 +48,6 @@ impl QqAuthLayer {
     /// }
     /// # drop(axum::Router::<QqAuthLayer>::new().route("/", axum::routing::post(log_in)));
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the hook refuses, fails or panics, if the user was revoked meanwhile, if
-    /// the list is unavailable, or if the layer is
-    /// [`without_session`](crate::QqAuthLayerBuilder::without_session).
     pub async fn begin(&self, login: QqLogin) -> Result<QqSession, LoginError> {
         let (arrived_at, support_code) = (time::Instant::now(), generate_support_code());
         match self.start_session(login, &support_code).await {
