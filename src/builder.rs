@@ -100,7 +100,7 @@ impl QqAuthLayer {
 
 impl QqAuthLayerBuilder {
     /// Sets the prefix of the cookie names: 1 to 32 lower-case letters, digits and `-`. By default
-    /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`.
+    /// `qq`, for `qq_session` and `qq_login_0` to `qq_login_7`. On https `__Host-` comes first.
     ///
     /// With several QQ apps on one site, each needs its own prefix, login path, logout path and
     /// callback; they can share the session keys. Use an empty router whose `fallback_service` is a
@@ -112,8 +112,11 @@ impl QqAuthLayerBuilder {
         self
     }
 
-    /// Limits concurrent logins, by default to 256; at least 1. Further ones end as `overloaded`
-    /// (424 with `Retry-After`), and a reload tries again.
+    /// Limits the logins that run at the same time, by default to 256; at least 1. Further ones end
+    /// as `overloaded` (424 with `Retry-After`), and a reload tries again.
+    ///
+    /// A login runs from its callback to the end of `on_login`. Users who are still at QQ do not
+    /// count, nor do calls of [`begin`](QqAuthLayer::begin).
     pub fn max_logins_in_flight(mut self, limit: usize) -> Self {
         self.max_logins_in_flight = limit;
         self

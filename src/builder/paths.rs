@@ -24,10 +24,10 @@ impl QqAuthLayerBuilder {
     /// Sets the prefix that a proxy strips from every path, such as `/club` for a site at
     /// `https://example.com/club`. By default there is none.
     ///
-    /// Every URL that leaves the layer has the prefix: login URLs, links and redirects. No path that
-    /// arrives has it, so routes and the other paths of this builder are written without. A
-    /// `return_to` may have it, and gets it otherwise. The redirect URI must start with it:
-    /// `https://example.com/club/auth/qq/callback`. `X-Forwarded-Prefix` is not read.
+    /// Every URL that leaves the layer has the prefix: login URLs, links and redirects. No path
+    /// that arrives has it, so routes and the other paths of this builder are written without. A
+    /// `return_to` may have it, and gets it otherwise. The path of the redirect URI must start with
+    /// it: `https://example.com/club/auth/qq/callback`. `X-Forwarded-Prefix` is not read.
     ///
     /// A prefix is no security boundary: cookies keep `Path=/`, so the apps of one host can read
     /// and replace each other's. Each needs its own [`cookie_prefix`](Self::cookie_prefix).

@@ -41,8 +41,8 @@ impl QqAuthLayerBuilder {
 
     /// Sets the longest time that a user stays signed in. By default 30 days; at least a minute.
     ///
-    /// It is sealed at the login: a longer time does not prolong earlier sessions, a shorter one
-    /// shortens them.
+    /// It is sealed into the session at the login: if you change it, a longer time does not prolong
+    /// earlier sessions, and a shorter one shortens them.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session.limits.lifetime = lifetime;
         self
