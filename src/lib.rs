@@ -307,20 +307,20 @@
 //! Outside the layer `QqUser` answers 401 and says why, and `Option<QqUser>` is always `None`.
 //!
 //! Layers that must see every answer go after `.layer(qq)`, that is outside it: tracing, request
-//! ids, CORS, HSTS, compression, timeouts. The page on [what the web sees](guide::web) has the cases
-//! and the reasons.
+//! ids, CORS, HSTS, compression, timeouts. The page on [what the web sees](guide::web) has the
+//! cases and the reasons.
 //!
 //! # Security
 //!
 //! The page on [security](guide::security) says what the layer promises and what stays yours. Above
-//! all: your own forms need protection against forgery (CSRF) from other subdomains, and without a revocation
-//! list a stolen session cookie works until it expires.
+//! all: your own forms need protection against forgery (CSRF) from other subdomains, and without a
+//! revocation list a stolen session cookie works until it expires.
 //!
 //! # Features
 //!
 //! | name | adds | default |
 //! |---|---|---|
-//! | `axum` | [`QqUser`], [`QqSession`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments, [`QqSession`] and [`SignOut`] in responses | yes |
+//! | `axum` | [`QqUser`], [`QqSession`], [`QqTokens`], their `Option`s and [`QqLogin`] as handler arguments; [`QqSession`], [`QqTokens`] and [`SignOut`] in responses; the crate's errors and [`LoginRequired`] as responses | yes |
 //! | `reqwest` | the built-in HTTP client: `QqClient::new`, and a [`QqApp`] as a client | yes |
 //! | `mock` | [`mock`]: a QQ for tests and development | |
 //! | `metrics` | counters, histograms and a gauge through the `metrics` facade | |
