@@ -17,6 +17,8 @@ use crate::local_path::is_local_url;
 /// Returns an error if `login_url` is not a path of this site. `https://…`, `//…` and
 /// `javascript:…` are refused.
 ///
+/// # Examples
+///
 /// ```
 /// use tower_qq_auth::{Language, html::login_button};
 ///

@@ -1,10 +1,10 @@
 //! A marker that makes a response end the session.
 
-/// Ends the session, as a part of a response: the browser drops the cookie.
+/// A part of a response that ends the session: the browser drops the cookie.
 ///
 /// With a revocation list every copy of the cookie ends as well, before the response is sent.
-/// Without axum, insert it into the extensions of the response. The [rules](crate::session) say
-/// that it always counts.
+/// Without axum, insert it into the extensions of the response. It counts on every response: see
+/// the [rules](crate::session).
 ///
 /// ```
 /// use axum::response::{IntoResponse, Redirect};
