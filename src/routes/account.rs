@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use tower::BoxError;
 
 use super::user::parts_for_hook;
 use crate::error::LoginError;
 use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
+use crate::hooks::account_of::AccountOf;
 use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;
 use crate::site::Site;
@@ -21,9 +21,7 @@ pub(super) fn has_account(
     let Some(hook) = &site.account_of else {
         return false;
     };
-    let account = hook.call(&parts_for_hook(site, head, current));
-    let log = |error: &BoxError| tracing::error!("the account_of hook failed: {error}");
-    matches!(account.inspect_err(log), Ok(Some(_)))
+    matches!(call_hook(hook, site, head, current), Ok(Some(_)))
 }
 
 /// Returns a digest of the account to which a request belongs, if it belongs to one.
@@ -37,12 +35,8 @@ pub(super) fn account_digest(
     }
     // Each prefix says what follows, so that an identity never passes for an account of the app.
     let account = match &site.account_of {
-        Some(account_of) => {
-            let account = account_of.call(&parts_for_hook(site, head, current));
-            let account = account.map_err(|error| {
-                tracing::error!("the account_of hook failed: {error}");
-                LoginError::new(AppFailed, "the app's account_of hook failed")
-            })?;
+        Some(hook) => {
+            let account = call_hook(hook, site, head, current)?;
             account.map(|account| format!("account {account}"))
         }
         None if !site.keeps_sessions => {
@@ -62,4 +56,18 @@ pub(super) fn account_digest(
         half.copy_from_slice(&digest(&SHA256, account.as_bytes()).as_ref()[..16]);
         half
     }))
+}
+
+/// Asks the app's hook for the account of a request. The error is logged.
+fn call_hook(
+    hook: &AccountOf,
+    site: &Arc<Site>,
+    head: RequestHead<'_>,
+    current: &CurrentSession,
+) -> Result<Option<String>, LoginError> {
+    let account = hook.call(&parts_for_hook(site, head, current));
+    account.map_err(|error| {
+        tracing::error!("the account_of hook failed: {error}");
+        LoginError::new(AppFailed, "the app's account_of hook failed")
+    })
 }

@@ -153,15 +153,14 @@ impl RequestContext {
         is_callback: bool,
         response: &Response<B>,
     ) -> Option<HeaderValue> {
-        let (sessions, status) = (&self.site.sessions, response.status());
-        let is_good = status.is_success() || status.is_redirection();
+        let sessions = &self.site.sessions;
         let tokens = changes.tokens.as_ref();
         let tokens = tokens.filter(|_| sessions.settings().keep_tokens);
         let is_new = given.is_some() || is_callback;
         let session = match given {
             Some(given) => given,
             None if changes.requires_login => return None,
-            None if is_callback => Arc::clone(seen.filter(|_| is_good)?),
+            None if is_callback => Arc::clone(seen.filter(|_| is_good(response.status()))?),
             None if tokens.is_some() => Arc::clone(seen?),
             None => Arc::clone(seen.filter(|session| self.is_renewal_due(session, response))?),
         };
@@ -207,17 +206,16 @@ impl RequestContext {
 
     /// Returns whether the renewal is due and this response may carry it.
     fn is_renewal_due<B>(&self, session: &Session, response: &Response<B>) -> bool {
-        let (status, headers) = (response.status(), response.headers());
+        let headers = response.headers();
         let may_renew = match self.requester.purpose {
             Purpose::Navigate | Purpose::Fetch => true,
             Purpose::Prefetch | Purpose::Subresource => false,
             Purpose::Unknown => is_page_or_json(headers),
         };
-        let is_good = status.is_success() || status.is_redirection();
         let is_due = session.is_stale() && self.current.is_confirmed();
         is_due
             && may_renew
-            && is_good
+            && is_good(response.status())
             && !may_be_cached(headers, self.site.now())
             // It may have ended while the app answered.
             && self.site.revocations.is_known_valid(session)
@@ -230,6 +228,10 @@ impl CompletedLogin {
         self.turn.mark_answered();
         self.removal
     }
+}
+
+fn is_good(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
 }
 
 fn is_page_or_json(headers: &HeaderMap) -> bool {
