@@ -7,7 +7,7 @@ use crate::redirect_uri::RedirectUri;
 /// The origins whose pages belong to the site, as browsers write them in `Origin`.
 #[derive(Debug)]
 pub(crate) struct Origins {
-    own: String,
+    site: String,
     trusted: Vec<String>,
 }
 
@@ -16,7 +16,7 @@ impl Origins {
     pub(crate) fn new(redirect_uri: &RedirectUri, trusted: &[String]) -> Self {
         let trusted = trusted.iter().map(|given| parse(given, redirect_uri));
         Self {
-            own: redirect_uri.origin().to_owned(),
+            site: redirect_uri.origin().to_owned(),
             trusted: trusted.filter_map(Result::ok).collect(),
         }
     }
@@ -29,8 +29,8 @@ impl Origins {
     }
 
     /// Returns the origin of the redirect URI.
-    pub(crate) fn own(&self) -> &str {
-        &self.own
+    pub(crate) fn site(&self) -> &str {
+        &self.site
     }
 
     /// Returns whether the app trusts an origin, byte for byte.

@@ -49,7 +49,7 @@ impl ReturnTo {
         if let Some((origin, path)) = origins.split(url) {
             return Self::on_origin(origin, path, "/", paths);
         }
-        let path = url.strip_prefix(origins.own())?;
+        let path = url.strip_prefix(origins.site())?;
         // Below another path is another app.
         let path = Some(path).filter(|path| paths.has_prefix(path))?;
         Self::on_origin("", path, &paths.home(), paths)

@@ -40,14 +40,14 @@ mod user;
 
 use self::{action::Action, context::RequestContext, failure::show_failure};
 
-/// Decides what happens to a request. `has_own_cookies` is `false` if it has no cookie of the
+/// Decides what happens to a request. `has_layer_cookies` is `false` if it has no cookie of the
 /// layer.
-pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_own_cookies: bool) -> Action {
+pub(crate) fn route(site: &Arc<Site>, head: RequestHead<'_>, has_layer_cookies: bool) -> Action {
     let requester = Requester::of(head.method, head.headers, &site.origins);
     if requester.initiator == Initiator::TrustedElsewhere {
         log_origin_elsewhere(head.headers, &site.log_limit);
     }
-    let current = match has_own_cookies {
+    let current = match has_layer_cookies {
         true => read_session(site, head),
         false => Ok(CurrentSession::NONE),
     };

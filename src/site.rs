@@ -1,4 +1,4 @@
-//! The settings of one layer, and the tables that its requests share.
+//! The state that all clones of one layer share.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
@@ -31,7 +31,7 @@ use crate::session::id::SessionId;
 use crate::session::sessions::Sessions;
 use crate::session_check::Revocations;
 
-/// The settings, keys and hooks of one layer, and its client.
+/// The settings, keys, hooks and tables of one layer, and its client.
 pub(crate) struct Site {
     pub(crate) client: QqClient,
     pub(crate) paths: Paths,
@@ -76,7 +76,7 @@ impl Site {
         ReturnTo::home(&self.paths)
     }
 
-    /// Returns the URL that starts such a login. An intent is left out.
+    /// Returns the URL that starts this login. It leaves out the intent.
     pub(crate) fn login_url(&self, login: &PendingLogin) -> String {
         let return_to = (login.return_to != self.home())
             .then(|| format!("return_to={}", encode_path(login.return_to.as_str())));
@@ -99,14 +99,14 @@ impl Site {
     pub(crate) fn url_for<'u>(&self, initiator: Initiator, url: &'u str) -> Cow<'u, str> {
         match initiator {
             Initiator::Trusted if url.starts_with('/') => {
-                Cow::Owned(format!("{}{url}", self.origins.own()))
+                Cow::Owned(format!("{}{url}", self.origins.site()))
             }
             _ => Cow::Borrowed(url),
         }
     }
 
     /// Returns whether a `Set-Cookie` header sets or removes a cookie of the layer.
-    pub(crate) fn is_own_cookie(&self, cookie: &HeaderValue) -> bool {
+    pub(crate) fn is_layer_cookie(&self, cookie: &HeaderValue) -> bool {
         self.sessions.is_set_by(cookie) || self.pending_logins.are_set_by(cookie)
     }
 

@@ -10,7 +10,7 @@ use crate::origins::Origins;
 ///    `Origin` says: it is `null` on pages that send no `Referer`.
 /// 2. `cross-site` is another site, even if `Origin` is trusted. Its browser would not send the
 ///    layer's cookies anyway.
-/// 3. Else exactly one `Origin` that equals the own or a trusted one decides.
+/// 3. Else exactly one `Origin` that is the site's or a trusted one decides.
 /// 4. Without `Origin`, `Sec-Fetch-Site: none` is the user, and without both headers the initiator
 ///    is unknown.
 /// 5. Everything else is foreign.
@@ -40,7 +40,7 @@ impl Initiator {
                 Self::TrustedElsewhere
             }
             (Once(b"cross-site") | Single::Repeated, _) => Self::Foreign,
-            (_, Once(origin)) if origin == origins.own().as_bytes() => Self::Site,
+            (_, Once(origin)) if origin == origins.site().as_bytes() => Self::Site,
             (_, Once(origin)) if origins.is_trusted(origin) => Self::Trusted,
             (Once(b"none"), Missing) => Self::User,
             (Missing, Missing) => Self::Unknown,

@@ -9,8 +9,8 @@
 //!    seconds after its end as well, and get the same session.
 //! 5. Every outcome uses up the login, unless its code never left this process.
 //! 6. A stale callback (reload, Back, a second tab) redirects a signed-in user to `/` instead of
-//!    showing an error, unless the login has an intent or runs in a popup, whose opener waits for the
-//!    outcome. It starts no session.
+//!    showing an error, unless the login has an intent or runs in a popup, whose opener waits for
+//!    the outcome. It starts no session.
 
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ fn reject(
         _ => "the state belongs to no login of this browser",
     };
     let error = LoginError::new(InvalidState, detail).with_cause(unknown.cause);
-    let host = head.foreign_host(site.origins.own());
+    let host = head.foreign_host(site.origins.site());
     let login = unknown.login;
     let login = login.unwrap_or_else(|| PendingLogin::to(site.home()));
     let url = site.login_url(&login);

@@ -57,7 +57,7 @@ impl RequestContext {
 fn keep_app_headers(site: &Site, from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
         let is_kept = match name {
-            &header::SET_COOKIE => !site.is_own_cookie(value),
+            &header::SET_COOKIE => !site.is_layer_cookie(value),
             &header::VARY => true,
             name => name.as_str().starts_with("access-control-"),
         };

@@ -61,18 +61,18 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     }
 
     pub(super) fn respond(response: LayerResponse) -> Self {
-        Self::before(Stage::Respond(response))
+        Self::with_stage(Stage::Respond(response))
     }
 
     pub(super) fn wait(action: PendingAction, service: S, request: Request<B>) -> Self {
-        Self::before(Stage::Forward {
+        Self::with_stage(Stage::Forward {
             action: Some(action),
             service,
             request,
         })
     }
 
-    fn before(stage: Stage<S, B>) -> Self {
+    fn with_stage(stage: Stage<S, B>) -> Self {
         Self {
             inner: None,
             context: None,

@@ -44,8 +44,8 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let scope = self.site.sessions.scope();
-        let has_own_cookies = scope.mark_sensitive(request.headers_mut());
-        match route(&self.site, RequestHead::of(&request), has_own_cookies) {
+        let has_layer_cookies = scope.mark_sensitive(request.headers_mut());
+        match route(&self.site, RequestHead::of(&request), has_layer_cookies) {
             Action::Forward(context) => {
                 context.insert_user(request.extensions_mut());
                 ResponseFuture::forward(self.inner.call(request), context)
