@@ -32,6 +32,7 @@ impl ConfigError {
 
     /// Creates an error that quotes the value, which must not be secret.
     pub(crate) fn with_value(setting: &str, problem: impl fmt::Display, value: &str) -> Self {
+        // Enough for every valid redirect URI.
         const MAX_SHOWN_CHARS: usize = 460;
         if may_be_secret(value) {
             return Self::new(setting, problem);

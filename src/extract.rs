@@ -64,9 +64,9 @@ impl<S: Sync> FromRequestParts<S> for QqTokens {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        const NOT_KEPT: &str = "this route needs `QqTokens`, but the layer drops them after a login: \
-            call `.keep_tokens()` on the `QqAuthLayerBuilder`";
-        match (extension(parts), extension::<QqUser>(parts)) {
+        const NOT_KEPT: &str = "this route needs `QqTokens`, but the layer drops them after a \
+            login: call `.keep_tokens()` on the `QqAuthLayerBuilder`";
+        match (extension(parts), parts.extensions.get::<QqUser>()) {
             (Some(tokens), _) => Ok(tokens),
             (None, None) => Err(LoginRequired.into_response()),
             (None, Some(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, NOT_KEPT).into_response()),
@@ -89,8 +89,8 @@ impl<S: Sync> FromRequestParts<S> for QqLogin {
     type Rejection = (StatusCode, &'static str);
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        const NO_LOGIN: &str = "this route needs a `QqLogin`, which only the handler at the path of the \
-            redirect URI gets: call `.forward_callback()` or `.without_session()` on the \
+        const NO_LOGIN: &str = "this route needs a `QqLogin`, which only the handler at the path \
+            of the redirect URI gets: call `.forward_callback()` or `.without_session()` on the \
             `QqAuthLayerBuilder`";
         extension(parts).ok_or((StatusCode::INTERNAL_SERVER_ERROR, NO_LOGIN))
     }
@@ -120,7 +120,7 @@ impl IntoResponseParts for QqSession {
     }
 }
 
-/// As a part of a response, it ends the session of the request.
+/// As a part of a response, `SignOut` ends the session of the request.
 impl IntoResponseParts for SignOut {
     type Error = Infallible;
 

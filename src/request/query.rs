@@ -32,8 +32,9 @@ pub(crate) enum Param<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// A browser can send 64 KiB of parameters that are not of the layer, so skipping one is cheap:
-    /// no allocation, and most names need only a look at their length and first byte.
+    /// Parses a query. A browser can send 64 KiB of parameters that the layer does not read, so
+    /// skipping one is cheap: no allocation, and most names need only a look at their length and
+    /// first byte.
     pub(crate) fn parse(query: &'q str) -> Self {
         let mut parsed = Self::default();
         for pair in query.as_bytes().split(|&byte| byte == b'&') {

@@ -73,7 +73,7 @@ impl RequestContext {
             RequesterKind::Program if is_prefetch => page.cloned().map(ReturnPage::Requested),
             RequesterKind::Program => None,
         };
-        // A page gets words only if it is a prefetch or its session is not confirmed.
+        // A navigation gets a text only if it is a prefetch or its session is not confirmed.
         let is_confirmed = current.as_ref().is_some_and(|it| !it.is_unverified());
         let language = match requester.kind {
             RequesterKind::Page if is_confirmed && !is_prefetch => ClientLanguage::default(),

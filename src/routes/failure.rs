@@ -34,7 +34,8 @@ impl Reporter {
         }
     }
 
-    /// Answers a failure that costs a visitor nothing, such as one without a login cookie.
+    /// Logs a failure and answers with it. The line is limited: any visitor can cause such failures,
+    /// for example by a callback without a login cookie.
     pub(super) fn report(
         &self,
         site: &Site,
@@ -48,7 +49,7 @@ impl Reporter {
         self.show(site, error, login, retry)
     }
 
-    /// Answers with a failure that is logged elsewhere. The response carries the error in its
+    /// Answers with a failure that is already logged. The response carries the error in its
     /// extensions.
     pub(super) fn show(
         &self,

@@ -1,8 +1,8 @@
 //! The login path: redirects the browser to QQ with a state that only this browser can return.
 //!
 //! 1. Only a navigation, a program, or a script of this site or of a trusted origin starts a login.
-//!    An image, a frame or a script of another site starts none. Without Fetch Metadata (old browsers, plain http) the login
-//!    cookies, eight small ones at most, are the limit.
+//!    An image, a frame or a script of another site starts none. Without Fetch Metadata (old
+//!    browsers, plain http) the login cookies, eight small ones at most, are the limit.
 //! 2. With `?intent=…` the login changes an account, for example by linking QQ to it. Only a page
 //!    of this site or a script of a trusted origin can start it, and only for an account, of which
 //!    its cookie holds a digest.
@@ -58,7 +58,7 @@ pub(super) fn start_login(
                 LoginRequired | NotANavigation => Retry::Login(&url),
                 _ => Retry::Page(&page),
             };
-            // A frame that shows its link is not a failure.
+            // The usual page of a frame, a link that opens at the top, is not logged as a failure.
             if error.kind() == LoginRequired && requester.kind == RequesterKind::Frame {
                 return show_failure(site, requester, reporter.language, &error, retry);
             }
@@ -85,7 +85,7 @@ pub(super) fn start_login(
     with_cookies(response, [cookie])
 }
 
-/// Reads the wanted login, but for its intent.
+/// Reads the login that the query asks for, without its intent.
 fn read_login(site: &Site, query: &Query<'_>, current: &CurrentSession) -> PendingLogin {
     let is_remembered = match &query.remember {
         Param::Missing if query.intent.is_missing() => true,

@@ -1,5 +1,5 @@
-//! The end of a login in a popup. The page that opened it learns the outcome: `ok` or an error code,
-//! never a name or a secret.
+//! The end of a login in a popup. The page that opened it learns the outcome: `ok` or an error
+//! code, never a name or a secret.
 //!
 //! 1. If the login ends at a page of this site, the popup shows a page of the layer, which
 //!    broadcasts the outcome. After a failure it is the usual page.

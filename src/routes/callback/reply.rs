@@ -149,13 +149,13 @@ impl Callback {
     /// Logs the error and answers with it.
     pub(super) fn fail(&self, error: LoginError) -> LayerResponse {
         let error = error.with_support_code(generate_support_code());
-        // A reload: this login has already ended and been logged.
+        // A reload by a signed-in user is not logged: its login ended earlier, and was logged then.
         if error.kind() != InvalidState || !self.is_harmless() {
             let (site, elapsed) = (&self.site, self.reporter.arrived_at.elapsed());
             // Any visitor can start a login and send its callback as often as they like.
             log_stray(&error, elapsed, None, &site.log_limit);
         }
-        // The browser can bring this callback again.
+        // The browser can send this callback again.
         let keeps_cookie =
             error.is_code_unused() || matches!(error.kind(), Overloaded | SessionUnverified);
         self.answer(error, keeps_cookie)
