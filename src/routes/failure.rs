@@ -34,8 +34,8 @@ impl Reporter {
         }
     }
 
-    /// Logs a failure and answers with it. The line is limited: any visitor can cause such failures,
-    /// for example by a callback without a login cookie.
+    /// Logs a failure and answers with it. A limit holds back its lines: any visitor can cause such
+    /// failures, for example by a callback without a login cookie.
     pub(super) fn report(
         &self,
         site: &Site,
