@@ -57,7 +57,7 @@ fn home(name: &str, user: Option<QqUser>) -> Response {
 
 /// Revokes all sessions of the user, on every device.
 async fn leave_everywhere(user: QqUser, State(qq): State<QqAuthLayer>) -> StatusCode {
-    match qq.revoke_user(user.openid()).await {
+    match qq.revoke_user(user.identity()).await {
         Ok(()) => StatusCode::NO_CONTENT,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

@@ -33,6 +33,9 @@ use tower_qq_auth::{
 };
 
 /// SQLite gives no id twice, so that a session whose row is gone never belongs to another user.
+///
+/// The openid is the key because all users come from one QQ app. With a phone app it is
+/// `QqUser::identity`.
 const TABLE: &str = "\
     CREATE TABLE IF NOT EXISTS users (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -164,7 +167,7 @@ async fn delete_account(
     // A row that is gone would forget a ban.
     let deleted = sqlx::query("DELETE FROM users WHERE id = ? AND NOT banned").bind(id);
     deleted.execute(&app.pool).await.map_err(internal)?;
-    let revoked = app.qq.revoke_user(session.user().openid()).await;
+    let revoked = app.qq.revoke_user(session.user().identity()).await;
     revoked.map_err(internal)?;
     Ok((SignOut, Redirect::to("/")))
 }

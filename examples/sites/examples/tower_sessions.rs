@@ -17,7 +17,7 @@
 use std::{error::Error, sync::Arc};
 
 use axum::{
-    Extension, Form, Router,
+    Form, Router,
     extract::{FromRequestParts, Request, State},
     http::{StatusCode, request::Parts},
     middleware::{Next, from_fn},
@@ -35,7 +35,7 @@ async fn callback(
     State(accounts): State<Accounts>,
     session: Session,
     me: Result<Me, Response>,
-    Extension(login): Extension<QqLogin>,
+    login: QqLogin,
 ) -> Result<Response, Response> {
     if login.intent() == Some("bind") {
         let openid = login.user().openid();

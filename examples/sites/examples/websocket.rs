@@ -135,7 +135,7 @@ async fn script() -> impl IntoResponse {
 
 /// Ends the sessions of all browsers of the user.
 async fn sign_out_everywhere(State(chat): State<Chat>, user: QqUser) -> StatusCode {
-    match chat.qq.revoke_user(user.openid()).await {
+    match chat.qq.revoke_user(user.identity()).await {
         Ok(()) => StatusCode::NO_CONTENT,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
