@@ -7,8 +7,8 @@
 //!
 //! Sign in as a user whose login fails: the support code of the page is in a line of the log,
 //! beside the id of the request, and the failure is counted. `docs/deploy` has a configuration of
-//! Prometheus and alert rules for it. `METRICS_LISTEN` is the address of the metrics, which visitors
-//! must not reach. It reads `LISTEN` and the variables of QQ like the quickstart.
+//! Prometheus and alert rules for it. `METRICS_LISTEN` is the address of the metrics, which
+//! visitors must not reach. It reads `LISTEN` and the variables of QQ like the quickstart.
 
 use std::{error::Error, io, time::Duration};
 

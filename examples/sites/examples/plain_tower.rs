@@ -28,7 +28,7 @@ async fn site(request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
     let user = request.extensions().get::<QqUser>();
     match (request.uri().path(), user) {
         ("/", Some(user)) => {
-            // An openid consists of letters and digits: nothing to escape.
+            // An openid has only letters, digits, `_` and `-`: nothing to escape.
             let openid = user.openid();
             let html = format!("<p>{openid}<p><a href=/members/>/members/</a>{SIGN_OUT}");
             respond(StatusCode::OK, HTML, html)

@@ -35,7 +35,7 @@ impl Server {
         Self::with_listener(listen("LISTEN", "127.0.0.1:3000").await?)
     }
 
-    /// Does the same with a listener from [`listen`].
+    /// Starts like [`from_env`](Self::from_env), with a listener from [`listen`].
     ///
     /// # Errors
     ///

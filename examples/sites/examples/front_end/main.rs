@@ -6,8 +6,8 @@
 //!
 //! In production the page is at `https://www.example.com`, perhaps on a CDN, and the API at
 //! `https://api.example.com`, where the redirect URI points to. Here they are two ports: `LISTEN`
-//! is the page's address, and `API_LISTEN` the API's. With the variables of QQ, `PAGE_ORIGIN` is the
-//! origin that users see the page on.
+//! is the page's address, and `API_LISTEN` the API's. With the variables of QQ, `PAGE_ORIGIN` is
+//! the origin that users see the page on.
 //!
 //! Three settings make it work:
 //!
@@ -62,7 +62,7 @@ fn api(qq: QqAuthLayer, accounts: Accounts, page_origin: &str) -> Result<Router,
         .layer(cors))
 }
 
-/// Says who is signed in. A page that may be shown signed out gets `null`, not 401.
+/// Returns the signed-in user. A page that may be shown signed out gets `null`, not 401.
 async fn me(user: Option<QqUser>) -> Json<Option<QqUser>> {
     Json(user)
 }

@@ -1,12 +1,12 @@
 //! Two sites in one process, each at a host of its own and with a QQ app of its own.
 //!
 //! ```text
-//! cargo run -p sites --all-features --example hosts
+//! cargo run -p sites --example hosts
 //! ```
 //!
-//! Open <http://site-a.localhost:3000/> and <http://site-b.localhost:3000/>: browsers know that these
-//! names are this machine. Sign in at one, and the other does not know you. `pick` chooses the site
-//! by the host of the request; the layers never read it. A host without a site, such as
+//! Open <http://site-a.localhost:3000/> and <http://site-b.localhost:3000/>: browsers know that
+//! these names are this machine. Sign in at one, and the other does not know you. `pick` chooses
+//! the site by the host of the request; the layers never read it. A host without a site, such as
 //! <http://127.0.0.1:3000/>, gets the pages without a layer: no login and no user.
 
 use std::error::Error;
