@@ -54,6 +54,7 @@ impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
     }
 }
 
+// The CORS layer of tower-http answers a preflight with the default body.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::from_app(B::default())
