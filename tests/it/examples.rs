@@ -9,6 +9,8 @@ mod front_end;
 #[cfg(all(feature = "metrics", feature = "revocation"))]
 pub(crate) mod observability;
 #[cfg(feature = "revocation")]
+mod phone_app;
+#[cfg(feature = "revocation")]
 mod sqlite_users;
 #[cfg(feature = "redis")]
 mod websocket;

@@ -1,6 +1,7 @@
 //! The mock as sites meet it: the example `mock_qq`, and users whose logins fail.
 
 use tokio::net::TcpListener;
+use tower_qq_auth::{QqApp, QqClient};
 
 use crate::{
     process::{Running, SESSION_KEY, browser, callback_at, choose, example, free_address, page},
@@ -79,6 +80,41 @@ async fn takes_the_app_of_the_environment_and_prints_no_key_of_it() {
     };
     assert!(token(APP_KEY).await.contains("100005"));
     assert!(token("made-up-app-key").await.contains("100009"));
+}
+
+#[tokio::test]
+async fn prints_tokens_of_its_users_at_the_phone_apps() {
+    let environment = [
+        ("MOCK_QQ_PORT", "0"),
+        ("QQ_PHONE_APP_ID", "1106123456, 1106123457"),
+    ];
+    let mut mock = Running::start("mock_qq", &environment);
+    let base_url = mock.printed("export QQ_BASE_URL=").await;
+    let apps = mock.printed("export QQ_PHONE_APP_ID=").await;
+    assert_eq!(apps, "1106123456,1106123457");
+
+    let app = QqApp::builder(
+        "101905280",
+        APP_KEY,
+        "http://127.0.0.1:3000/auth/qq/callback",
+    )
+    .base_url(base_url)
+    .request_union_id()
+    .accept_tokens_of(apps.split(','));
+    let client = QqClient::new(app.build().unwrap());
+    let mut seen = Vec::new();
+    for app_id in apps.split(',') {
+        for nickname in ["小明", "企鹅🐧 Penguin", "<b>小红</b> & \"Co\""] {
+            let line = mock.printed("# token ").await;
+            let (token, rest) = line.split_once(' ').unwrap();
+            assert_eq!(rest, format!("of {nickname} at {app_id}"));
+            let login = client.verify(token).await.unwrap();
+            let user = login.user();
+            assert_eq!((user.nickname(), user.app_id()), (nickname, app_id));
+            seen.push(user.unionid().unwrap().clone());
+        }
+    }
+    assert_eq!(seen[..3], seen[3..]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tower_qq_auth::{QqApp, QqClient, SessionKeys, mock::MockQq};
+use tower_qq_auth::{QqApp, QqAppBuilder, QqClient, SessionKeys, mock::MockQq};
 use tracing_subscriber::EnvFilter;
 
 /// A listener for a site, and the QQ at which its users sign in.
@@ -41,6 +41,18 @@ impl Server {
     ///
     /// Returns an error if a variable is missing or wrong.
     pub fn with_listener(listener: TcpListener) -> Result<Self, Box<dyn Error>> {
+        Self::with_app(listener, |app| app)
+    }
+
+    /// Does the same with more settings of the QQ app.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a variable or a setting is missing or wrong.
+    pub fn with_app(
+        listener: TcpListener,
+        set: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
+    ) -> Result<Self, Box<dyn Error>> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         // Fails if the example has started a log of its own, which then stays.
         let _ = tracing_subscriber::fmt()
@@ -50,9 +62,9 @@ impl Server {
             .try_init();
         let address = listener.local_addr()?;
         if !is_configured() {
-            return Self::with_mock(listener, address);
+            return Self::with_mock(listener, address, set);
         }
-        let app = QqApp::from_env()?;
+        let app = set(QqApp::builder_from_env()).build()?;
         Ok(Self {
             listener,
             address,
@@ -64,15 +76,19 @@ impl Server {
         })
     }
 
-    fn with_mock(listener: TcpListener, address: SocketAddr) -> Result<Self, Box<dyn Error>> {
+    fn with_mock(
+        listener: TcpListener,
+        address: SocketAddr,
+        set: impl FnOnce(QqAppBuilder) -> QqAppBuilder,
+    ) -> Result<Self, Box<dyn Error>> {
         if !address.ip().is_loopback() {
             return Err("anyone can sign in with the mock: listen on a loopback address".into());
         }
         let (id, key) = ("101905280", "made-up-app-key");
         let redirect_uri = format!("http://{address}/auth/qq/callback");
-        let app = QqApp::builder(id, key, &redirect_uri)
-            .base_url(format!("http://{address}/mock-qq"))
-            .build()?;
+        let app =
+            QqApp::builder(id, key, &redirect_uri).base_url(format!("http://{address}/mock-qq"));
+        let app = set(app).build()?;
         let mock = MockQq::new(id, key, &redirect_uri);
         Ok(Self {
             listener,
@@ -88,6 +104,11 @@ impl Server {
     /// Returns the client for the layer.
     pub fn client(&self) -> QqClient {
         self.client.clone()
+    }
+
+    /// Returns the mock, unless users sign in at the real QQ.
+    pub fn mock(&self) -> Option<&MockQq> {
+        self.mock.as_ref()
     }
 
     /// Returns the session keys for the layer.
@@ -149,7 +170,10 @@ pub async fn listen(variable: &str, default: &str) -> Result<TcpListener, String
         .map_err(|error| format!("cannot listen on {variable}={address}: {error}"))
 }
 
+/// `QQ_PHONE_APP_ID` alone sets the phone apps of the mock.
 fn is_configured() -> bool {
-    env::vars_os()
-        .any(|(name, value)| name.to_string_lossy().starts_with("QQ_") && !value.is_empty())
+    env::vars_os().any(|(name, value)| {
+        let name = name.to_string_lossy();
+        name.starts_with("QQ_") && name != "QQ_PHONE_APP_ID" && !value.is_empty()
+    })
 }

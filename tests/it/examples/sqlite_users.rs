@@ -19,17 +19,17 @@ use crate::process::{
 use crate::site::{APP_ID, APP_KEY};
 
 /// A file for a database, removed at the end of a test.
-struct DatabaseFile(PathBuf);
+pub(super) struct DatabaseFile(PathBuf);
 
 impl DatabaseFile {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("{name}-{}.db", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_file(&path);
         Self(path)
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("sqlite:{}", self.0.display())
     }
 }
