@@ -12,7 +12,7 @@ use tower_qq_auth::mock::{Endpoint, MockQq};
 
 use super::sqlite_users::DatabaseFile;
 use super::{USERS, assert_shows, post, sign_in, text};
-use crate::process::{Running, SESSION_KEY, browser, callback_at, choose, free_address, page};
+use crate::process::{Running, SESSION_KEY, browser, callback_at, free_address};
 use crate::site::{APP_ID, APP_KEY};
 
 #[cfg(unix)]

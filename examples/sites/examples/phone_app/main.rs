@@ -191,11 +191,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Returns the ids of the phone apps. The made-up one is for the mock only.
 fn phone_apps() -> Vec<String> {
-    let ids = env::var("QQ_PHONE_APP_ID").unwrap_or_default();
-    let ids = match (ids.as_str(), env::var_os("QQ_APP_ID")) {
-        ("", None) => "1106123456",
-        (ids, _) => ids,
-    };
+    let read = |name| env::var(name).unwrap_or_default();
+    let mut ids = read("QQ_PHONE_APP_ID");
+    if ids.is_empty() && read("QQ_APP_ID").is_empty() {
+        ids = "1106123456".into();
+    }
     let ids = ids.split(',').map(|id| id.trim().to_owned());
     ids.filter(|id| !id.is_empty()).collect()
 }
