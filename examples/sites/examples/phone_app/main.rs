@@ -25,6 +25,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use maud::html;
 use sites::{Server, listen, page, user_card};
 use sqlx::SqlitePool;
 use tower_http::csrf::CsrfLayer;
@@ -101,15 +102,12 @@ async fn home(State(app): State<App>, me: Result<Me, LoginRequired>) -> Result<R
     let card = user_card(&me.nickname, None, &about);
     let identities = accounts::identities(&app.pool, me.account).await;
     let identities = identities.map_err(internal)?;
-    // An identity has no character that HTML would have to escape.
-    let rows = identities
-        .iter()
-        .map(|it| format!("<li><code>{it}</code></li>"));
-    let list = rows.collect::<String>();
+    let list = html! {
+        ul { @for identity in &identities { li { code { (identity) } } } }
+    };
+    let list = list.into_string();
     let ban = if me.account == ADMIN { BAN } else { "" };
-    Ok(page(&format!(
-        "{card}{IDENTITIES}<ul>{list}</ul>{SIGN_OUT}{ban}"
-    )))
+    Ok(page(&format!("{card}{IDENTITIES}{list}{SIGN_OUT}{ban}")))
 }
 
 #[derive(serde::Deserialize)]
@@ -220,7 +218,7 @@ const IDENTITIES: &str = r#"<p>该账号的 QQ 身份（应用:openid）：<br>
 
 const SIGN_OUT: &str = r#"<p><a href="/api/me">当前会话 <span lang="en">This session</span></a></p>
 <form method="post" action="/auth/qq/logout">
-<button>退出登录 <span lang="en">Sign out</span></button></form>"#;
+<button class="secondary">退出登录 <span lang="en">Sign out</span></button></form>"#;
 
 const BAN: &str = r#"<form method="post" action="/ban">
 <p><label>账号 <span lang="en">Account</span>
