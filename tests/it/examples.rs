@@ -20,7 +20,7 @@ const USERS: [(&str, &str); 3] = [
     ("小明", "C3A5D19E07B24F68913BD0A4E7F2586C"),
     ("企鹅🐧 Penguin", "5E8F20B7C94D13A6F07B6E2D81C3A94F"),
     (
-        "&lt;b&gt;小红&lt;/b&gt; &amp; \"Co\"",
+        "&lt;b&gt;小红&lt;/b&gt; &amp; &quot;Co&quot;",
         "90B64EF7A1D2385C4E6F90A7B8D1C23E",
     ),
 ];
