@@ -162,7 +162,8 @@ async fn only_a_token_of_the_phone_app_in_json_signs_in() {
             400,
             "code_rejected",
         ),
-        (body(&"A".repeat(65_536)), vec![json_type], 413, ""),
+        // Fits one read of the server, which would close the connection otherwise.
+        (body(&"A".repeat(5_000)), vec![json_type], 413, ""),
         (r#"{"access_token":null}"#.into(), vec![json_type], 422, ""),
         (valid.clone(), vec![("content-type", "text/plain")], 415, ""),
         (valid.clone(), vec![], 415, ""),
