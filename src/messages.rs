@@ -16,6 +16,8 @@ pub(crate) enum Topic {
     NoCookies,
     /// A login with an intent that the layer refused.
     IntentRefused,
+    /// A login whose user cannot be checked against the revocation list.
+    LoginUnverified,
     /// A frame whose page needs a signed-in user.
     Frame,
     Logout,
@@ -130,6 +132,7 @@ fn chinese(topic: Topic) -> Texts {
         Topic::Failure(Kind::NotANavigation) => ("没有开始登录", "这是登录入口，只能作为网页打开，不能当作图片、脚本等内容加载。"),
         Topic::Failure(Kind::Prefetch) => ("页面尚未打开", "浏览器提前加载了这个页面。点击按钮即可打开。"),
         Topic::Failure(Kind::CrossSite) => ("请求未执行", "登录或退出的请求可能来自其他网站。为了账号安全，本站没有执行。如果是你本人的操作，请返回本站重试。"),
+        Topic::LoginUnverified => ("登录未完成", "本站的登录服务暂时出了点问题，这次登录没有完成。请稍后重新登录。"),
         Topic::Failure(Kind::SessionUnverified) => ("暂时无法确认登录状态", "本站的登录服务暂时出了点问题，你并没有退出登录。请稍后重试。"),
         Topic::Frame => ("请先登录", "登录后才能查看这部分内容。登录页会在整个窗口中打开。"),
         Topic::Logout => ("退出登录", "确定要退出本站的登录吗？"),
@@ -168,6 +171,7 @@ fn english(topic: Topic) -> Texts {
         Topic::Failure(Kind::NotANavigation) => ("No login started", "This is the way to the login. It opens only as a page, not as an image, a script or another part of a page."),
         Topic::Failure(Kind::Prefetch) => ("Not opened yet", "The browser loaded this page ahead of time. Press the button to open it."),
         Topic::Failure(Kind::CrossSite) => ("Request ignored", "The request to sign in or out seems to come from another site. To protect your account, nothing was changed. If it was you, please go back to this site and try again."),
+        Topic::LoginUnverified => ("Login not finished", "The login service of this site has a problem right now. Please sign in again later."),
         Topic::Failure(Kind::SessionUnverified) => ("Your login cannot be checked", "The login service of this site has a problem right now. You are not signed out. Please try again later."),
         Topic::Frame => ("Please sign in", "You need to sign in to see this. The login opens in the whole window."),
         Topic::Logout => ("Sign out", "Press the button to sign out of this site."),

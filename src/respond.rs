@@ -7,8 +7,9 @@ use crate::hooks::failure_page::{Failure, FailurePage};
 use crate::language::Language;
 use crate::request::requester::{Requester, RequesterKind};
 
+pub(crate) mod caching;
 mod csp;
-pub(crate) mod headers;
+mod headers;
 mod page;
 pub(crate) mod popup_script;
 mod problem;

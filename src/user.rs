@@ -158,6 +158,12 @@ impl QqUser {
     }
 }
 
+impl From<&QqUser> for Identity {
+    fn from(user: &QqUser) -> Self {
+        user.identity()
+    }
+}
+
 impl fmt::Debug for QqUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QqUser")

@@ -153,6 +153,7 @@ impl<'a> Failure<'a> {
             }
             (LoginErrorKind::InvalidState, Some(cause), _) => Topic::InvalidState(cause),
             (LoginErrorKind::Refused, _, Retry::Page(_)) => Topic::IntentRefused,
+            (LoginErrorKind::SessionUnverified, _, Retry::Login(_)) => Topic::LoginUnverified,
             (kind, _, _) => Topic::Failure(kind),
         };
         Message::new(topic, self.language)

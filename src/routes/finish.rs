@@ -16,7 +16,7 @@ use crate::events::log_logout;
 use crate::login_required::LoginRequired;
 use crate::qq_session::QqSession;
 use crate::request::requester::Purpose;
-use crate::respond::headers::{forbid_caching, may_be_cached, names_caching};
+use crate::respond::caching::{forbid_caching, may_be_cached, names_caching};
 use crate::respond::response::LayerResponse;
 use crate::session::Session;
 use crate::sign_out::SignOut;
