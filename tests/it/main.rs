@@ -6,7 +6,7 @@ mod support;
 
 #[cfg(feature = "revocation")]
 use support::list;
-use support::{attempt, http2, log, process, shown, site, socket};
+use support::{attempt, http2, log, phone, process, shown, site, socket};
 
 mod access;
 #[cfg(all(feature = "metrics", feature = "redis"))]
@@ -87,4 +87,5 @@ mod transport;
 mod trusted_origins;
 mod union_id;
 mod upstream;
+mod verify;
 mod without_session;

@@ -7,6 +7,7 @@ pub(crate) mod list;
 pub(crate) mod log;
 #[cfg(unix)]
 pub(crate) mod nginx;
+pub(crate) mod phone;
 pub(crate) mod process;
 pub(crate) mod shown;
 pub(crate) mod site;

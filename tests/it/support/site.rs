@@ -228,10 +228,26 @@ impl Browser {
     }
 
     pub(crate) async fn send(&mut self, method: Method, uri: &str) -> Reply {
+        self.send_body(method, uri, Body::empty()).await
+    }
+
+    pub(crate) async fn post_json(&mut self, uri: &str, body: impl Into<Body>) -> Reply {
+        let mut browser = self.clone().header("content-type", "application/json");
+        let reply = browser.send_body(Method::POST, uri, body).await;
+        self.jar = browser.jar;
+        reply
+    }
+
+    pub(crate) async fn send_body(
+        &mut self,
+        method: Method,
+        uri: &str,
+        body: impl Into<Body>,
+    ) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(uri)
-            .body(Body::empty())
+            .body(body.into())
             .unwrap();
         *request.headers_mut() = self.headers.clone();
         if !self.jar.is_empty() {
