@@ -35,6 +35,7 @@ mod guards;
 mod hooks;
 mod hosts;
 mod htmx;
+mod identity;
 mod initiators;
 mod joining;
 mod keys;

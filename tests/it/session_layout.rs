@@ -17,6 +17,7 @@ use tower_qq_auth::{QqApp, QqAuthLayer, QqAuthLayerBuilder, QqClient, QqSession}
 
 use crate::{
     log::Log,
+    phone::PHONE_APP,
     properties::config,
     shown::{self, seconds, session},
     site::{self, APP_ID, APP_KEY, Browser, CALLBACK, SESSION, SESSION_KEY, Site},
@@ -34,7 +35,13 @@ fn pages(layer: QqAuthLayerBuilder) -> Router {
     let account = async |Path(account): Path<String>, session: QqSession| {
         (session.with_account(account).unwrap(), "changed")
     };
-    let more = shown::page().route("/account/{account}", get(account));
+    let again = async |session: QqSession| {
+        let user = session.user().clone();
+        (session.with_user(user).unwrap(), "again")
+    };
+    let more = shown::page()
+        .route("/account/{account}", get(account))
+        .route("/again", get(again));
     site::pages().merge(more).layer(layer.build().unwrap())
 }
 
@@ -107,6 +114,22 @@ mod cookies_of_version_0_1_0 {
         browser.router = pages(builder(&site));
         full["access_token"] = Value::Null;
         assert_eq!(session(&mut browser).await, full);
+    }
+
+    #[tokio::test]
+    async fn the_app_of_the_layer_takes_no_byte_and_another_its_digits() {
+        let site = Site::new();
+        for value in [PLAIN, ODD] {
+            for app_id in ["", PHONE_APP] {
+                let plain = [&open(value)[..], app_id.as_bytes()].concat();
+                let mut browser = browser_with(&site, &seal(&plain));
+                let user = &session(&mut browser).await["user"];
+                let expected = if app_id.is_empty() { APP_ID } else { app_id };
+                assert_eq!(user["app_id"], expected);
+                assert_eq!(browser.get("/again").await.body, "again");
+                assert_eq!(open(&browser.jar[SESSION]), plain, "written as it was read");
+            }
+        }
     }
 
     #[cfg(feature = "revocation")]
@@ -195,8 +218,62 @@ async fn a_sealed_value_of_another_version_or_cut_short_is_signed_out() {
     }
 }
 
+#[tokio::test]
+async fn bytes_at_the_end_are_the_id_of_an_app_or_no_session() {
+    let site = Site::new();
+    let plain = open(&site.signed_in().await.jar[SESSION]);
+    let cases: [(&[u8], bool); 16] = [
+        (b"", true),
+        (PHONE_APP.as_bytes(), true),
+        (APP_ID.as_bytes(), true),
+        (b"0", true),
+        (b"12345678901234567890", true),
+        (b"123456789012345678901", false),
+        (b"\0", false),
+        (b" ", false),
+        (b"1106123456\0", false),
+        (b"1106123456\n", false),
+        (b" 1106123456", false),
+        (b"1106123456:", false),
+        (b"-1", false),
+        (b"appid", false),
+        ("１１０６".as_bytes(), false),
+        (b"1106\xff", false),
+    ];
+    for (end, is_session) in cases {
+        let mut browser = browser_with(&site, &seal(&[&plain, end].concat()));
+        let user = browser.whoami().await;
+        assert_eq!(!user.is_null(), is_session, "{}", end.escape_ascii());
+        if is_session {
+            let expected = if end.is_empty() {
+                APP_ID.as_bytes()
+            } else {
+                end
+            };
+            assert_eq!(user["app_id"].as_str().unwrap().as_bytes(), expected);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config(500))]
+
+    #[test]
+    fn random_bytes_at_the_end_are_the_id_of_an_app_or_no_session(
+        end in prop_oneof![
+            "[0-9]{0,22}".prop_map(String::into_bytes),
+            "[0-9]{0,10}[ -~]{0,2}[0-9]{0,10}".prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 1..40),
+        ],
+    ) {
+        site::block_on(async {
+            let site = Site::new();
+            let plain = open(&site.signed_in().await.jar[SESSION]);
+            let mut browser = browser_with(&site, &seal(&[&plain[..], &end].concat()));
+            let is_session = end.len() <= 20 && end.iter().all(u8::is_ascii_digit);
+            assert_eq!(!browser.whoami().await.is_null(), is_session);
+        });
+    }
 
     /// A later version may have sealed anything.
     #[test]

@@ -6,7 +6,10 @@ use axum::{Json, Router, routing::get};
 use serde_json::{Value, json};
 use tower_qq_auth::{OpenId, QqTokens, QqUser, mock::Endpoint};
 
-use crate::site::{APP_ID, SESSION, Site};
+use crate::{
+    phone,
+    site::{APP_ID, SESSION, Site},
+};
 
 const MAX_SET_COOKIE: usize = 2048;
 
@@ -80,6 +83,35 @@ async fn the_longest_user_fits() {
         assert_eq!(user["nickname"], "企".repeat(85));
         assert_eq!(user["avatar"].as_str().map(str::len), Some(512));
     }
+}
+
+#[tokio::test]
+async fn the_longest_user_of_a_phone_app_fits() {
+    let app_id = "9".repeat(20);
+    let prefix = "a".repeat(12);
+    let (site, _) = phone::site_with(
+        |app| app.request_union_id().accept_tokens_of([&app_id]),
+        |layer| {
+            layer
+                .cookie_prefix(&prefix)
+                .session_lifetime(Duration::MAX)
+                .session_idle(Duration::MAX)
+        },
+    );
+    let openid = "O".repeat(128);
+    for (endpoint, reply) in longest_user(&openid, 512) {
+        site.qq.reply(endpoint, reply.replace(APP_ID, &app_id));
+    }
+    let mut phone = site.browser().program();
+    let reply = phone::log_in_with(&mut phone, "TOKEN").await;
+    let length = reply.header("set-cookie").len();
+    assert!((1500..=MAX_SET_COOKIE).contains(&length), "{length}");
+    let user = phone.whoami().await;
+    assert_eq!(
+        (&user["app_id"], &user["openid"]),
+        (&json!(app_id), &json!(openid))
+    );
+    assert_eq!(user["avatar"].as_str().map(str::len), Some(512));
 }
 
 #[tokio::test]
