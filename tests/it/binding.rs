@@ -4,11 +4,14 @@ use axum::{Extension, Json, Router, extract::Path, response::IntoResponse, routi
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_qq_auth::{
-    QqLogin, QqSession,
+    Identity, OpenId, QqLogin, QqSession, QqUser,
     mock::{Endpoint, Fault},
 };
 
-use crate::site::{Browser, LOGIN, Reply, SESSION, Site, param, path};
+use crate::{
+    phone::PHONE_APP,
+    site::{APP_ID, Browser, LOGIN, Reply, SESSION, Site, param, path},
+};
 
 const BIND: &str = "/auth/qq/login?intent=bind&return_to=/settings";
 
@@ -150,6 +153,33 @@ async fn an_openid_does_not_pass_for_an_account_of_the_same_text() {
     browser.router = deployed.router.clone();
     let reply = browser.get(&callback).await;
     assert_refused(&deployed, &reply, 0);
+}
+
+#[tokio::test]
+async fn an_openid_does_not_pass_for_the_same_text_at_another_app() {
+    let (site, layer) = Site::with_layer(|_| Router::new(), |layer| layer);
+    let openid = OpenId::new("CC7F5CEFEFC0EBAB9B07EB481AEBC29C").unwrap();
+    let new = site.qq.people()[2].openid.clone();
+    let sign_in = |browser: &mut Browser, app_id| {
+        let user = QqUser::new(Identity::new(app_id, &openid).unwrap());
+        let cookie = layer.session_cookie(&user, None).unwrap();
+        let value = cookie.split_once('=').unwrap().1.to_owned();
+        browser.jar.insert(SESSION.into(), value);
+    };
+    for (before, after) in [(APP_ID, PHONE_APP), (PHONE_APP, APP_ID)] {
+        for (at_callback, completes) in [(before, true), (after, false)] {
+            let mut browser = site.browser();
+            sign_in(&mut browser, before);
+            let callback = bind(&site, &mut browser, &new).await;
+            sign_in(&mut browser, at_callback);
+            let calls = site.qq.calls(Endpoint::Token);
+            let reply = browser.program().get(&callback).await;
+            match completes {
+                true => assert_eq!(reply.location(), "/settings", "{before}"),
+                false => assert_refused(&site, &reply, calls),
+            }
+        }
+    }
 }
 
 #[tokio::test]
