@@ -107,8 +107,9 @@ impl QqAuthLayer {
     ///
     /// # Errors
     ///
-    /// Returns an error if the `Set-Cookie` of the session would exceed 2048 bytes, or if
-    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens) is set and `tokens` is `None`.
+    /// Returns an error if the `Set-Cookie` of the session would exceed 2048 bytes, if
+    /// [`keep_tokens`](crate::QqAuthLayerBuilder::keep_tokens) is set and `tokens` is `None`, or if
+    /// the tokens belong to another QQ app than the user.
     ///
     /// # Examples
     ///
@@ -171,7 +172,12 @@ impl QqAuthLayer {
             is_remembered: true,
             stamp: now,
         };
-        let cookie = sessions.write(&sessions.start(new, now)).map_err(|error| {
+        let session = sessions.start(new, now);
+        if let Some(tokens) = tokens {
+            let fits = session.check_tokens(tokens);
+            fits.map_err(|error| ConfigError::new("session cookie", error))?;
+        }
+        let cookie = sessions.write(&session).map_err(|error| {
             ConfigError::new("user and tokens", format_args!("are too large: {error}"))
         })?;
         // The layer's cookies are ASCII.

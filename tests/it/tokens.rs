@@ -19,6 +19,8 @@ use crate::{
     site::{self, Browser, LOGIN, SESSION, Site, pages},
 };
 
+mod apps;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn as_json(tokens: &QqTokens) -> Value {
