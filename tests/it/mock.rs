@@ -11,6 +11,8 @@ use tokio::{
 use tower::ServiceExt;
 use tower_qq_auth::mock::{Call, Endpoint, Fault, MockBody, MockQq, Numbers, Person, Shape};
 
+mod phones;
+
 const CALLBACK: &str = "https%3A%2F%2Fsite.example%2Fauth%2Fqq%2Fcallback";
 const TOKEN: &str =
     "/oauth2.0/token?grant_type=authorization_code&client_id=101905280&client_secret=app-key";
