@@ -27,6 +27,7 @@ use crate::{
 mod cache;
 mod connections;
 mod endings;
+mod identities;
 mod logins;
 mod machines;
 mod others;
