@@ -18,6 +18,7 @@ use tower_qq_auth::{
 
 use crate::{
     load::now,
+    phone,
     site::{SESSION, Site, app, block_on, pages},
 };
 
@@ -191,6 +192,41 @@ fn logins_are_counted_by_outcome() {
     );
     totals.assert("qq_auth_login_starts_total", &[("", 3.0)]);
     totals.assert(IN_FLIGHT, &[]);
+}
+
+#[test]
+fn every_verification_is_counted_by_its_outcome() {
+    const VERIFICATIONS: &str = "qq_auth_verifications_total";
+    let totals = record(async |totals| {
+        let site = phone::site();
+        totals.assert(VERIFICATIONS, &[]);
+        let log_in = async |token: &str| {
+            phone::log_in_with(&mut site.browser().program(), token).await;
+        };
+        log_in(&phone::token(&site, phone::PHONE_APP, 0)).await;
+        log_in(&phone::token(&site, phone::STRANGER, 0)).await;
+        log_in("not one word").await;
+        // All of them, unlike the lines of the log.
+        for number in 0..100 {
+            log_in(&format!("GARBAGE{number}")).await;
+        }
+        site.qq.fault(Endpoint::Me, 1, Fault::Code(100032));
+        log_in("T0KEN").await;
+        site.qq.fault(Endpoint::Me, 2, Fault::CutBody);
+        log_in("T0KEN").await;
+    });
+    totals.assert(
+        VERIFICATIONS,
+        &[
+            ("outcome=audience_mismatch", 1.0),
+            ("outcome=code_rejected", 101.0),
+            ("outcome=ok", 1.0),
+            ("outcome=qq_busy", 1.0),
+            ("outcome=qq_unavailable", 1.0),
+        ],
+    );
+    // What `begin` starts is a login as any other.
+    totals.assert(LOGINS, &[("outcome=ok", 1.0)]);
 }
 
 #[test]

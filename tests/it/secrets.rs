@@ -19,6 +19,7 @@ use crate::site::{APP_ID, Browser, CALLBACK, Clock, LOGIN, Reply, Site, pages, p
 mod canaries;
 #[cfg(feature = "metrics")]
 mod labels;
+mod phone;
 #[cfg(feature = "redis")]
 mod redis_url;
 

@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 
 use super::{
     canaries::{SECRETS, assert_hidden},
-    matrix,
+    matrix, phone,
 };
 
 /// Records every metric name with its labels.
@@ -42,10 +42,12 @@ async fn no_metric_label_contains_a_secret() {
     let labels = Arc::new(Labels::default());
     let _guard = metrics::set_default_local_recorder(&*labels);
     matrix().await;
+    phone::matrix().await;
     let labels = labels.0.lock().unwrap().clone();
     for known in [
         "qq_auth_logins_total",
         "qq_auth_qq_calls_total",
+        "qq_auth_verifications_total",
         "misconfigured",
     ] {
         assert!(labels.contains(known), "{known}");
