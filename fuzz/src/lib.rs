@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_qq_auth::{QqApp, QqAuthLayer, QqClient, QqUser, SessionKeys, service::ResponseBody};
 
-const APP_ID: &str = "101905280";
+pub const APP_ID: &str = "101905280";
 pub const CALLBACK: &str = "https://site.example/auth/qq/callback";
 pub const TRUSTED: &str = "https://www.site.example";
 pub const SESSION: &str = "__Host-qq_session";
@@ -61,6 +61,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The openid of the user that the app saw.
     pub user: Option<String>,
+    /// The QQ app of that user.
+    pub app_id: Option<String>,
 }
 
 thread_local! {
@@ -174,6 +176,7 @@ impl Harness {
         let reply = Reply {
             status: response.status(),
             user: user.map(|user| user.openid().to_string()),
+            app_id: user.map(|user| user.app_id().to_owned()),
             headers: response.headers().clone(),
         };
         assert_ne!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
