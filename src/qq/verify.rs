@@ -32,7 +32,7 @@ impl QqClient {
     ///
     /// A verification takes [`login_timeout`](crate::QqAppBuilder::login_timeout) at most, and at
     /// most 64 run at once, apart from the logins of callbacks. The token counts until QQ ends it,
-    /// as often as somebody sends it.
+    /// however often it is sent.
     ///
     /// ```
     /// use axum::{Json, extract::State};

@@ -80,7 +80,7 @@ async fn a_reply_that_names_another_app_or_none_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_reply_without_a_readable_openid_signs_in_nobody() {
+async fn a_reply_without_a_readable_openid_signs_in_no_user() {
     let giant = format!("\"{}\"", "x".repeat(10 * 1024));
     for openid in [
         r#""""#,
@@ -111,7 +111,7 @@ async fn a_reply_without_a_readable_openid_signs_in_nobody() {
 }
 
 #[tokio::test]
-async fn an_unreadable_reply_signs_in_nobody() {
+async fn an_unreadable_reply_signs_in_no_user() {
     let fields = format!(r#""client_id":"{PHONE_APP}","openid":"{OPENID}""#);
     let cases: Vec<Vec<u8>> = vec![
         "".into(),
