@@ -31,18 +31,18 @@ pub enum LoginErrorKind {
     InvalidCallback,
     /// The user cancelled, or QQ reported an error without a number to the callback.
     Cancelled,
-    /// QQ no longer accepts the code or the token; a new login helps.
+    /// QQ does not accept the code or the token, or no longer does; a new login helps.
     CodeRejected,
     /// The app refused the login, or the account changed during a login with an intent.
     Refused,
     /// A hook of the app failed or did not finish in time.
     AppFailed,
-    /// A setting is wrong: the app's registration, a missing `account_of`, a session that does not
-    /// fit into a cookie, or an invalid path for `open_api`.
+    /// A setting is wrong: the app's registration, a missing `account_of` or `accept_tokens_of`, a
+    /// session that does not fit into a cookie, or an invalid path for `open_api`.
     Misconfigured,
     /// QQ has not approved the app yet; only the QQ number that registered it can sign in.
     NotApproved,
-    /// QQ's reply names another app or another user than this login's.
+    /// QQ's reply names another user than this login's, or an app whose tokens are not accepted.
     AudienceMismatch,
     /// QQ is unreachable, or its reply is unreadable.
     QqUnavailable,

@@ -64,7 +64,7 @@ pub use self::{error::SessionError, id::SessionId};
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    /// The user on the revocation list, if the layer has one.
+    /// The digest of the user for the revocation list, if the layer had one at the login.
     pub(crate) user_digest: Option<[u8; 16]>,
     /// Milliseconds since the epoch, like all times here.
     started_at: u64,

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-/// An access token, its refresh token and its lifetime. `Debug` shows neither token.
+/// An access token, its refresh token, its lifetime and the QQ app that it belongs to.
+///
+/// `Debug` shows neither token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QqTokens {
     /// Empty if it stands for the app of the client.
@@ -41,8 +43,7 @@ impl QqTokens {
         &self.app_id
     }
 
-    /// Returns the access token, a secret: it allows calls to QQ's APIs on behalf of
-    /// the user.
+    /// Returns the access token, a secret: it allows calls to QQ's APIs on behalf of the user.
     pub fn access_token(&self) -> &str {
         &self.access_token
     }

@@ -128,7 +128,7 @@ impl QqUser {
     /// Returns the UnionID, one id across all QQ apps of a developer, if the app asked for it
     /// ([`request_union_id`](crate::QqAppBuilder::request_union_id)) and QQ granted it.
     ///
-    /// Never use it in place of the openid: it comes and goes with a permission of the QQ app.
+    /// Never use it in place of the identity: it comes and goes with a permission of the QQ app.
     pub fn unionid(&self) -> Option<&UnionId> {
         self.0.unionid.as_ref()
     }

@@ -85,9 +85,9 @@ impl MockQq {
         self
     }
 
-    /// Adds an API that answers a GET of `path` with `body`.
+    /// Adds an API that answers a GET of `path`, below any prefix, with `body`.
     ///
-    /// The request needs a valid access token, the app id and the openid, and the name of the API,
+    /// The request needs a valid access token with its app id and openid, and the name of the API,
     /// the last segment of its path, must be in the scope of the login. If several paths match, the
     /// API added last answers.
     ///

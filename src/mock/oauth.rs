@@ -81,6 +81,7 @@ impl MockState {
         let openid = call.param("openid").unwrap_or_default();
         let app_id = call.param("oauth_consumer_key").unwrap_or_default();
         let has_openid = |person: &Person, app_id| person.openid_at(app_id, &self.app.id) == openid;
+        // A wrong app id beside the openid at the mock's own app is refused below, as 100008.
         let mut people = self.people.iter();
         let person =
             people.find(|person| has_openid(person, app_id) || has_openid(person, &self.app.id));

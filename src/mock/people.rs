@@ -27,9 +27,9 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Person {
-    /// The id of the user within the app; 32 upper-case hex digits on the real QQ.
+    /// The id of the user at the mock's own app; 32 upper-case hex digits on the real QQ.
     pub openid: String,
-    /// The id of the user across all apps of one owner; `UID_` and 32 hex digits on the real QQ.
+    /// The id of the user at all apps of one developer; `UID_` and 32 hex digits on the real QQ.
     pub unionid: String,
     /// The nickname, not escaped.
     pub nickname: String,

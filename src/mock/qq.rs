@@ -94,8 +94,8 @@ impl MockQq {
     /// Signs the user with this openid in on a phone, as QQ's SDK does for the phone app `app_id`,
     /// and returns the access token that the SDK hands to that app.
     ///
-    /// The token lives for 90 days and grants `get_user_info`. At the phone app the user has another
-    /// openid, and the same UnionID.
+    /// The token lives for 90 days and grants `get_user_info`. `openid` is the user's at the mock's
+    /// own app; at the phone app the user has another one, and the same UnionID.
     ///
     /// ```
     /// use tower_qq_auth::{QqApp, QqClient, mock::MockQq};
@@ -177,7 +177,7 @@ impl MockQq {
         self
     }
 
-    /// Revokes all tokens of a user.
+    /// Revokes all tokens of the user with this openid, those of phone apps as well.
     pub fn revoke_tokens(&self, openid: &str) -> &Self {
         self.lock().store.revoke(openid);
         self

@@ -128,7 +128,7 @@ impl QqAppBuilder {
     }
 
     /// Accepts access tokens of these QQ apps at [`QqClient::verify`](crate::QqClient::verify): the
-    /// ids (APP ID) of the site's phone apps. By default of none.
+    /// ids (APP ID) of the site's phone apps. By default none are accepted.
     ///
     /// The app's own id is accepted only if it is in the list as well: its tokens come from the
     /// website, where a login by code is safer.
@@ -176,6 +176,9 @@ impl QqAppBuilder {
     /// [`on_login`](crate::QqAuthLayerBuilder::on_login) hook together. By default 10 seconds; at
     /// most an hour. With a revocation list, revoking the session that the login replaces comes on
     /// top.
+    ///
+    /// [`QqClient::verify`](crate::QqClient::verify) has this time for its calls, and
+    /// [`QqAuthLayer::begin`](crate::QqAuthLayer::begin) as much for the hook.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.options.login_timeout = timeout;
         self

@@ -7,8 +7,8 @@
 //! | `qq-auth:{<user>}` | cutoff for all sessions of the user, in milliseconds since the epoch |
 //! | `qq-auth:{<user>}:<session>` | the same for one session |
 //!
-//! `<user>` is a digest of the openid and `<session>` a random number. The braces keep both keys on
-//! one node of a cluster, so that a check takes one round trip and a script can take both.
+//! `<user>` is a digest of app id and openid, and `<session>` a random number. The braces keep both
+//! keys on one node of a cluster, so that a check takes one round trip and a script can take both.
 
 mod check;
 mod failure;
