@@ -117,8 +117,9 @@ impl LoginErrorKind {
         }
     }
 
-    /// Returns the status of the response that reports it. Never a 5xx: proxies retry, replace and
-    /// count those, and any visitor could cause them.
+    /// Returns the status of a response that reports an error of this kind.
+    ///
+    /// It is never a 5xx: proxies retry, replace and count those, and any visitor could cause them.
     pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidState | Self::InvalidCallback | Self::CodeRejected => {

@@ -1,5 +1,4 @@
-//! One log event and one count for each login that ended, and for what else an operator wants to
-//! see.
+//! Log events and counts for operators: one of each for a login that ended, and some others.
 //!
 //! The event of a failed login has the support code that its page shows. Events that any visitor
 //! can cause pass a [`LogLimit`]; their counters do not.
@@ -48,9 +47,10 @@ pub(crate) fn log_failure(error: &LoginError, elapsed: Duration) {
     log_line(error, elapsed, None, None);
 }
 
-/// Logs and counts a failure that costs a visitor nothing, since QQ was not called. `host` is the
-/// host of the request, if it is not the site's: the likely cause of a missing login cookie. No
-/// answer depends on it.
+/// Logs and counts a failure that any visitor can cause at will.
+///
+/// `host` is the host of the request, if it is not the site's: the likely cause of a missing login
+/// cookie. No answer depends on it.
 pub(crate) fn log_stray(
     error: &LoginError,
     elapsed: Duration,
@@ -101,7 +101,8 @@ pub(crate) fn log_unreadable_session(limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "session") {
         tracing::info!(
             left_out,
-            "a session cookie does not open: it is forged, of another site, or of a key that was dropped"
+            "a session cookie does not open: it is forged, of another site, or of a key that was \
+             dropped"
         );
     }
 }
@@ -126,13 +127,13 @@ pub(crate) fn log_unstripped_prefix(limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "unstripped_prefix") {
         tracing::warn!(
             left_out,
-            "a request for the layer has the public prefix, so the app gets it: let the proxy strip \
-             the prefix, or remove `public_prefix`"
+            "a request for the layer has the public prefix, so the app gets it: let the proxy \
+             strip the prefix, or remove `public_prefix`"
         );
     }
 }
 
-/// Logs a logout or a start of a login that is refused since a foreign page may have caused it.
+/// Logs the refusal of a logout or a login that another site may have caused.
 pub(crate) fn log_foreign(headers: &HeaderMap, limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "foreign") {
         let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
@@ -140,8 +141,8 @@ pub(crate) fn log_foreign(headers: &HeaderMap, limit: &LogLimit) {
         tracing::info!(
             left_out,
             origin = origin.map(tracing::field::display),
-            "refused a request that another site may have caused: if the origin is yours, add it to \
-             `trusted_origins`"
+            "refused a request that another site may have caused: if the origin is yours, add it \
+             to `trusted_origins`"
         );
     }
 }
@@ -169,8 +170,8 @@ pub(crate) fn log_other_sessions_ended(limit: &LogLimit) {
     }
 }
 
-/// Returns whether a line may be written, and how many of its kind were left out since the last one,
-/// if any.
+/// Returns `None` if a line must be left out, else the number of lines of its kind left out since
+/// the last one, if any.
 fn admit(limit: &LogLimit, kind: &'static str) -> Option<Option<u64>> {
     let left_out = limit.admit(kind)?;
     Some((left_out > 0).then_some(left_out))

@@ -106,7 +106,8 @@ impl fmt::Display for Identity {
 impl FromStr for Identity {
     type Err = InvalidId;
 
-    /// Parses `<app id>:<openid>`. An openid alone is an error: an app's own ids look like one.
+    /// Parses `<app id>:<openid>`. An openid alone is an error, because an app's own user ids would
+    /// pass for one.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let (app_id, openid) = text.split_once(':').ok_or(InvalidId(NO_IDENTITY))?;
         Self::new(app_id, &OpenId::new(openid)?)

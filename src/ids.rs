@@ -96,7 +96,7 @@ impl fmt::Display for InvalidId {
     }
 }
 
-// `unwrap()` prints `Debug`, which should read as well.
+// `unwrap()` prints `Debug`, which should be readable too.
 impl fmt::Debug for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

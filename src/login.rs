@@ -60,8 +60,9 @@ impl QqLogin {
     }
 
     /// Returns the page at which the login ends: a path of the site, with the public prefix, or a
-    /// URL of a [trusted origin](crate::QqAuthLayerBuilder::trusted_origins). It is `/` for the login of a
-    /// bare [`QqClient`](crate::QqClient).
+    /// URL of a [trusted origin](crate::QqAuthLayerBuilder::trusted_origins).
+    ///
+    /// It is `/` for the login of a bare [`QqClient`](crate::QqClient).
     pub fn return_to(&self) -> &str {
         &self.return_to
     }

@@ -36,7 +36,7 @@ use self::slot::{MAX_LOGINS, Slot};
 
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// Names the login of a state.
+/// The digest of a login cookie, which names the login of a state.
 pub(crate) type StateKey = [u8; 16];
 
 /// The login cookies of one layer.
@@ -48,7 +48,7 @@ pub(crate) struct PendingLogins {
     slots: [Slot; MAX_LOGINS],
 }
 
-/// A login that came back to the browser that started it.
+/// A login whose callback came to the browser that started it.
 pub(crate) struct OpenedLogin {
     pub(crate) login: PendingLogin,
     /// The cookie that removes the login cookie.

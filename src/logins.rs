@@ -55,7 +55,7 @@ struct Tables {
     used: UsedStates,
 }
 
-/// The way of a callback into the tables.
+/// The part of a callback in its login.
 pub(crate) enum Entry {
     /// It runs the login.
     Run(RunningLogin, OutcomeReceiver),
@@ -63,6 +63,7 @@ pub(crate) enum Entry {
     Join(OutcomeReceiver),
     /// The login runs with another code.
     OtherCode,
+    /// The login has finished with another code, or more than 10 seconds ago.
     Used,
     /// Too many requests wait for this login.
     Crowded,

@@ -139,7 +139,7 @@ impl QqSession {
         self.change(|session| session.account = Some(account))
     }
 
-    /// Replaces nickname and picture, for example by those that
+    /// Replaces the user's profile, nickname and picture among others, for example by the one that
     /// [`QqClient::user_info`](crate::QqClient::user_info) returns.
     ///
     /// If `user` has no UnionID, the session keeps the one it has.
@@ -197,7 +197,7 @@ impl QqSession {
     ///
     /// Returns an error if the layer has no
     /// [list](crate::QqAuthLayerBuilder::revocations), if the list fails, or if this session has
-    /// already ended. Of two calls at once for one session, one returns this error. If the list
+    /// already ended, which happens to one of two calls at once for one session. If the list
     /// fails, the user may be signed out everywhere.
     #[cfg(feature = "revocation")]
     pub async fn end_other_sessions(self) -> Result<Self, RevocationError> {

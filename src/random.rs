@@ -16,7 +16,7 @@ pub(crate) fn generate_support_code() -> String {
     random_bytes::<8>().iter().map(digit).collect()
 }
 
-/// Returns whether text consists of `[A-Za-z0-9_-]` only.
+/// Returns whether a text consists of `[A-Za-z0-9_-]` only.
 pub(crate) fn is_url_safe(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))

@@ -4,8 +4,8 @@
 //! 2. By default it expires 7 days after it was written and 30 days after the login. After a login
 //!    with `remember=0` it expires after 2 hours and 12 hours at the latest, and the browser drops
 //!    it when it closes. The absolute end is sealed at the login.
-//! 3. A request in the second half of the idle time renews it, but never while the
-//!    revocation list is unavailable.
+//! 3. A request in the second half of the idle time renews it, but never while the revocation list
+//!    is unavailable.
 //! 4. An invalid cookie counts as none: the request is signed out, not rejected.
 //! 5. Its `Set-Cookie` has at most 2,048 bytes. A picture that does not fit, beside long tokens, is
 //!    left out.
@@ -23,19 +23,21 @@
 //!    unless it carries a `QqSession`.
 //! 4. A `QqSession` of another layer or another request sets nothing and is an error in the log.
 //!    Another user needs a new session: `with_user` refuses another identity.
-//! 5. A request has only the layer's own [`QqUser`], `QqSession`,
-//!    [`QqLogin`](crate::QqLogin) and [`QqTokens`]. What an outer service inserts
-//!    is removed, a `SignOut` as well.
+//! 5. A request has only the layer's own [`QqUser`], `QqSession`, [`QqLogin`](crate::QqLogin) and
+//!    [`QqTokens`]. The layer removes those that an outer service inserts, and a `SignOut` as well.
 //! 6. The account says who the user is in the app, never what they may do: copies of an older
 //!    cookie hold the older account until they expire.
 //! 7. A request that another site may have caused cannot change the user: `begin`, `with_account`
-//!    and `with_user` set nothing, and are an error in the log. It passes with `Sec-Fetch-Site:
-//!    same-origin`; with one `Origin` that is the site's or
-//!    [trusted](crate::QqAuthLayerBuilder::trusted_origins), unless `Sec-Fetch-Site` is
-//!    `cross-site`; and without `Origin` if `Sec-Fetch-Site` is `none` or missing, since that is
-//!    the user, a program such as a phone app, or a `GET` of a browser from before 2023: change the
-//!    user in a `POST`.
-//!    A callback is exempt: its state proves that this browser started the login.
+//!    and `with_user` set nothing, and are an error in the log. These requests pass:
+//!
+//!    - one with `Sec-Fetch-Site: same-origin`;
+//!    - one with a single `Origin`, the site's or a
+//!      [trusted](crate::QqAuthLayerBuilder::trusted_origins) one, unless `Sec-Fetch-Site` is
+//!      `cross-site`;
+//!    - one without `Origin`, if `Sec-Fetch-Site` is `none` or missing: it comes from the user, from
+//!      a program such as a phone app, or from a browser from before 2023 as a `GET`. Another site
+//!      can cause such a `GET`, so change the user in a `POST`;
+//!    - a callback, since its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive
 //! wins, and may bring former values back. A change after the response has started does nothing.
@@ -79,10 +81,11 @@ pub(crate) struct Session {
     pub(crate) user: QqUser,
     pub(crate) account: Option<String>,
     tokens: Option<SessionTokens>,
+    /// `true` if more than half of the idle time had passed when the session was read.
     is_stale: bool,
 }
 
-/// Tokens of the user's QQ app, with the time at which they expire instead of the lifetime that is left.
+/// Tokens of the user's QQ app, with the time at which they expire in place of the lifetime left.
 #[derive(Clone)]
 struct SessionTokens {
     access_token: String,

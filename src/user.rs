@@ -137,8 +137,8 @@ impl QqUser {
     /// bidirectional formatting.
     ///
     /// It may be empty, or `qzuser` or `qquser` if the user withheld it or QQ has not approved the
-    /// app yet. One that shows nothing, or that cannot be read, is empty.
-    /// Users choose it freely: escape it in HTML, as every template engine does.
+    /// app yet. One that shows nothing, or that cannot be read, is empty. Users choose it freely:
+    /// escape it in HTML, as every template engine does.
     pub fn nickname(&self) -> &str {
         &self.0.nickname
     }

@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::pending::{Intent, PendingLogin};
 use crate::random::url_safe;
 
-/// Beside the length of the intent, which is at most 32.
+/// The flags in the byte of the intent's length, which is at most 32.
 const NOT_REMEMBERED: u8 = 0x80;
 const POPUP: u8 = 0x40;
 
@@ -22,7 +22,7 @@ pub(super) struct LoginCookie {
 }
 
 impl LoginCookie {
-    /// Returns at most `room` bytes.
+    /// Returns the content in at most `room` bytes: a long `return_to` is shortened.
     pub(super) fn write(started_at: u32, login: &PendingLogin, room: usize) -> Vec<u8> {
         let mut bytes = started_at.to_be_bytes().to_vec();
         let intent = login.intent.as_ref();

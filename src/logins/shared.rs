@@ -27,7 +27,7 @@ impl SharedLogin {
         }
     }
 
-    /// Returns `None` if too many requests wait.
+    /// Adds a request that waits. Returns `None` if too many do.
     pub(super) fn join(&self) -> Option<OutcomeReceiver> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         Some(OutcomeReceiver {
@@ -44,8 +44,8 @@ pub(crate) struct OutcomeReceiver {
 }
 
 impl OutcomeReceiver {
-    /// Waits for the outcome. A running login always publishes one, even if it panics; `None`
-    /// stands for the impossible.
+    /// Waits for the outcome. A running login always publishes one, even if it panics, so
+    /// `None` should not occur.
     pub(crate) async fn receive(&mut self) -> Option<Arc<Outcome>> {
         let outcome = self.outcome.wait_for(Option::is_some).await;
         outcome.ok()?.clone()

@@ -34,7 +34,7 @@ impl CurrentSession {
         }
     }
 
-    /// Returns `true` unless the session is assumed to be valid. Only then it may be renewed.
+    /// Returns whether the session is valid without assumptions. Only then it may be renewed.
     pub(crate) fn is_confirmed(&self) -> bool {
         matches!(&self.0, Some((_, SessionStatus::Valid)))
     }

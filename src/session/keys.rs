@@ -160,7 +160,7 @@ fn check(key: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Matches text with white space at its end, and in a longer buffer of zeros, as well.
+/// Returns whether a key is text, also with white space at its end or in a longer buffer of zeros.
 fn is_text(key: &[u8]) -> bool {
     let is_allowed = |ch: char| !ch.is_control() || ch.is_ascii_whitespace();
     str::from_utf8(key).is_ok_and(|text| {
@@ -169,7 +169,7 @@ fn is_text(key: &[u8]) -> bool {
     })
 }
 
-/// Counts the different bytes and the different hex digits.
+/// Returns whether a key has enough different bytes and different hex digits.
 fn is_varied(key: &[u8]) -> bool {
     let (mut bytes, mut digits) = ([0_u64; 4], 0_u16);
     for byte in key {
@@ -180,8 +180,8 @@ fn is_varied(key: &[u8]) -> bool {
     bytes >= 16 && digits.count_ones() >= 11
 }
 
-/// Finds sequences and repeated blocks. Longer distances do not matter: a block of 17 random bytes
-/// cannot be guessed.
+/// Returns whether a key has a sequence or repeated blocks. Longer distances do not matter: a block
+/// of 17 random bytes cannot be guessed.
 fn has_pattern(key: &[u8]) -> bool {
     for distance in 1..=16 {
         let mut counts = [0_usize; 256];

@@ -15,8 +15,8 @@ use crate::user::QqUser;
 
 const VERSION: u8 = 2;
 
-/// The starts of pictures at QQ. A number is part of the layout and keeps its meaning; number 0 is
-/// for all other pictures.
+/// The starts of the URLs of QQ's pictures. An index is part of the layout and keeps its meaning;
+/// index 0 is for all other pictures.
 const PICTURE_HOSTS: [&str; 5] = [
     "",
     "https://thirdqq.qlogo.cn/",
