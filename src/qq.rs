@@ -5,11 +5,11 @@
 //!    back with a code.
 //! 2. The client exchanges the code for a token, once, because a code works only once.
 //! 3. If that reply has no openid, or the app requests the UnionID, the client asks `/me`, whose
-//!    reply must name this app and this user. If the openid is known, a login succeeds without
-//!    `/me`.
+//!    reply must name this app and this user. If the openid is known, a `/me` that fails does not
+//!    fail the login.
 //! 4. The client asks for the profile. A login succeeds without it, unless the app requires it.
-//! 5. A token of a phone app starts at `/me` ([`QqClient::verify`](crate::QqClient::verify)),
-//!    whose reply must name an app that the site accepts.
+//! 5. A login with the token of a phone app ([`QqClient::verify`](crate::QqClient::verify)) starts
+//!    at `/me`, whose reply must name an app that the site accepts.
 //! 6. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
 //!    Without one, a reply counts only if its status is 200.
 //! 7. After a transient failure `/me` and the profile are retried once, the token never. Below

@@ -94,7 +94,7 @@ impl Call {
         self.param("display") == Some("mobile")
     }
 
-    /// Like [`param`](Self::param), but treats an empty value as missing, as QQ does.
+    /// Returns a value like [`param`](Self::param), but treats an empty one as missing, as QQ does.
     pub(super) fn non_empty_param(&self, name: &str) -> Option<&str> {
         self.param(name).filter(|value| !value.is_empty())
     }

@@ -55,7 +55,8 @@ pub(super) fn render_refusal(
         "<h1>模拟 QQ：无法登录</h1>\n\
          <p class=\"reason\" lang=\"en\">{text}{app_id} ({code})</p>\n\
          <p>真正的 QQ 也会这样拒绝。请与登记的信息核对：<br>\
-         <span lang=\"en\">The real QQ refuses this, too. Compare it with the registered app:</span></p>\n\
+         <span lang=\"en\">The real QQ refuses this, too. Compare it with the \
+         registered app:</span></p>\n\
          <p>APP ID: <code>{id}</code></p>\n\
          <p>回调地址 <span lang=\"en\">Redirect URI</span>: <code>{redirect_uri}</code></p>",
         text = escape(refused.text().trim_end()),

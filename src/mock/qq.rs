@@ -70,7 +70,8 @@ impl MockQq {
         self.lock().follow(authorize_url, Choice::First)
     }
 
-    /// Like [`approve`](Self::approve), but chooses the user with this openid.
+    /// Opens an authorize URL like [`approve`](Self::approve), but chooses the user with this
+    /// openid.
     ///
     /// # Errors
     ///
@@ -80,8 +81,8 @@ impl MockQq {
         self.lock().follow(authorize_url, Choice::OpenId(openid))
     }
 
-    /// Like [`approve`](Self::approve), but cancels the login: the callback URL has `usercancel=1`
-    /// and no code.
+    /// Opens an authorize URL like [`approve`](Self::approve), but cancels the login: the callback
+    /// URL has `usercancel=1` and no code.
     ///
     /// # Errors
     ///
@@ -120,7 +121,7 @@ impl MockQq {
     ///
     /// # Errors
     ///
-    /// Returns the error 100035 if no user has this openid.
+    /// Returns error 100035 if no user has this openid.
     pub fn sdk_token(&self, app_id: &str, openid: &str) -> Result<String, Refused> {
         let mut state = self.lock();
         state.find_person(openid).ok_or(Refused::new(100035))?;

@@ -1,4 +1,4 @@
-//! QQ's error codes and their texts.
+//! A refusal by the mock: QQ's error codes and their texts.
 
 use std::{error::Error, fmt};
 

@@ -104,8 +104,8 @@ impl QqAppBuilder {
     /// Sets the base URL of the QQ API, for a mock or a proxy. By default
     /// `https://graph.qq.com`.
     ///
-    /// A URL without query and fragment. It needs `https` except for a loopback host, because
-    /// requests contain the app key.
+    /// The URL has neither a query nor a fragment. It needs `https` except for a loopback host,
+    /// because requests contain the app key.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Ok(url.into());
         self

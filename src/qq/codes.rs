@@ -277,7 +277,7 @@ const fn row(code: i64, meaning: Meaning, english: &'static str, chinese: &'stat
     QqCode { code, meaning, english, chinese }
 }
 
-/// A number among QQ's own to which its documentation gives no meaning.
+/// A number in the range of QQ's codes to which its documentation gives no meaning.
 const fn undocumented(code: i64) -> QqCode {
     row(
         code,

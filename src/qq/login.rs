@@ -17,13 +17,14 @@ impl QqClient {
     /// Logs in with the code that came to the callback: token, openid, profile.
     ///
     /// The code is used up even if the login fails. If the openid comes with the token, a UnionID
-    /// that cannot be obtained never fails it.
+    /// that cannot be obtained never fails the login.
     ///
     /// # Errors
     ///
-    /// Returns an error if the token or the openid cannot be obtained or, with
-    /// [`require_profile`](crate::QqAppBuilder::require_profile), the profile, and if QQ says that
-    /// the token belongs to another app or another user.
+    /// Returns an error if the token or the openid cannot be obtained, if QQ says that the token
+    /// belongs to another app or another user, or, with
+    /// [`require_profile`](crate::QqAppBuilder::require_profile), if the profile cannot be
+    /// obtained.
     pub async fn login(&self, code: &str) -> Result<QqLogin, LoginError> {
         let deadline = Instant::now() + self.app().options.login_timeout;
         self.login_by(code, deadline).await

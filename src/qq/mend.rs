@@ -1,4 +1,4 @@
-//! Making a damaged profile readable: QQ sends nicknames that JSON forbids.
+//! Making a damaged reply of an API readable: QQ sends nicknames that JSON forbids.
 
 use serde_json::{Map, Value};
 

@@ -24,9 +24,8 @@ impl QqClient {
     ///
     /// Sends a GET within [`call_timeout`](crate::QqAppBuilder::call_timeout). `path` is a plain
     /// path such as `/user/get_vip_info`. `params` are percent-encoded and added to the three that
-    /// every API takes: `access_token`, `oauth_consumer_key` and `openid`. The second is the app of
-    /// the tokens. A reply may have up to
-    /// 64 KiB. Fields whose text is not Unicode are left out.
+    /// every API takes: `access_token`, `oauth_consumer_key`, which is the app of the tokens, and
+    /// `openid`. A reply may have up to 64 KiB. Fields whose text is not Unicode are left out.
     ///
     /// # Errors
     ///
@@ -52,7 +51,8 @@ impl QqClient {
             .await
     }
 
-    /// Requests the profile of a user and returns it as a [`QqUser`] without UnionID.
+    /// Requests the profile of a user and returns it as a [`QqUser`] without UnionID, at the app of
+    /// the tokens.
     ///
     /// # Errors
     ///

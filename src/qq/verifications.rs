@@ -1,4 +1,4 @@
-//! What the verifications of one client share: their places, and the limit of their log lines.
+//! The limits that the verifications of one client share: of their number and of their log lines.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 

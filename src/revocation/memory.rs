@@ -13,7 +13,8 @@ use super::{list::RevocationList, subject::Subject};
 
 /// A [`RevocationList`] in the memory of this process, for a site on one machine.
 ///
-/// It is empty after a restart. Clones share their entries.
+/// It is empty after a restart, so sessions that were revoked before count again. Clones share
+/// their entries.
 #[derive(Clone, Debug)]
 pub struct InMemoryRevocations {
     entries: Cache<Subject, Entry>,

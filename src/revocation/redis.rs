@@ -42,8 +42,8 @@ const RAISE: &str = include_str!("redis/raise.lua");
 /// answer may take 400 milliseconds each. [`check`](Self::check) finds a wrong URL or server at
 /// start.
 ///
-/// It needs Redis 5 or later. Its keys start with `qq-auth:`. If Redis has users, the one in the
-/// URL needs `EVAL`, `GET`, `SET`, `PTTL` and `TIME` on these keys, and for a cluster `CLUSTER
+/// It needs Redis 5 or later. Its keys start with `qq-auth:`. If Redis has ACL users, the one in
+/// the URL needs `EVAL`, `GET`, `SET`, `PTTL` and `TIME` on these keys, and for a cluster `CLUSTER
 /// SLOTS`.
 #[derive(Clone)]
 pub struct RedisRevocations {

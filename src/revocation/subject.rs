@@ -62,7 +62,8 @@ impl Subject {
     }
 }
 
-/// Ids and digests are random, so half of one is enough. Every signed-in request hashes two of them.
+/// Ids and digests are random, so half of one is enough. Every signed-in request hashes two of
+/// them.
 impl Hash for Subject {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let id = self.session.unwrap_or(self.user);
