@@ -71,13 +71,21 @@ fn clean_nickname(nickname: &str) -> String {
 /// Matches bidirectional controls, line and paragraph separators, and invisible characters, but not
 /// the joiners inside emoji.
 fn is_formatting(ch: char) -> bool {
-    matches!(ch, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{3164}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+    matches!(
+        ch,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{3164}'
+            | '\u{feff}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+    )
 }
 
 /// Matches characters that show nothing by themselves. Inside a nickname they stay: some join an
 /// emoji, or choose its form.
 fn is_blank(ch: char) -> bool {
-    matches!(ch, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+    matches!(
+        ch,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{200c}' | '\u{200d}'
+            | '\u{2800}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Returns the URL of a picture as `https`: QQ writes `http`, but the same hosts serve both.

@@ -31,8 +31,8 @@ impl QqClient {
     /// openid there.
     ///
     /// A verification takes [`login_timeout`](crate::QqAppBuilder::login_timeout) at most, and at
-    /// most 64 run at once, apart from the logins of callbacks. A token can be verified any number of
-    /// times until QQ ends it.
+    /// most 64 run at once, apart from the logins of callbacks. A token can be verified any number
+    /// of times until QQ ends it.
     ///
     /// ```
     /// use axum::{Json, extract::State};
