@@ -102,9 +102,9 @@ impl ConfirmedLogin<'_> {
         Ok(session)
     }
 
-    fn admitted(&self, session: Option<Session>, redirect_to: Option<String>) -> Admission {
+    fn admitted(self, session: Option<Session>, redirect_to: Option<String>) -> Admission {
         Admission::Admitted(Box::new(Admitted {
-            login: self.login.clone(),
+            login: self.login,
             session,
             redirect_to,
         }))

@@ -155,7 +155,10 @@ impl QqSession {
             return Err(SessionError::new(text));
         }
         let unionid = user.unionid().or(self.user().unionid()).cloned();
-        let user = unionid.map_or(user.clone(), |id| user.with_unionid(id));
+        let user = match unionid {
+            Some(unionid) => user.with_unionid(unionid),
+            None => user,
+        };
         self.change(|session| session.user = user)
     }
 

@@ -60,7 +60,7 @@ impl TokenStore {
         Self {
             start: Instant::now(),
             offset: Duration::ZERO,
-            token_lifetime: Duration::from_secs(5_184_000),
+            token_lifetime: Duration::from_secs(60 * 86_400),
             codes: RecentMap::new(),
             access_tokens: RecentMap::new(),
             refresh_tokens: RecentMap::new(),

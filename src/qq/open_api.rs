@@ -67,7 +67,7 @@ impl QqClient {
         let profile = self
             .open_api("/user/get_user_info", tokens, openid, &[])
             .await?;
-        let identity = Identity::of_app(self.app_of(tokens).clone(), openid.clone());
+        let identity = Identity::of_app(Arc::clone(self.app_of(tokens)), openid.clone());
         Ok(build_user(identity, None, Some(&profile)))
     }
 
