@@ -76,7 +76,7 @@ impl QqSession {
     }
 
     /// Creates a session that no request has yet.
-    pub(crate) fn begun(site: &Arc<Site>, session: Session) -> Self {
+    pub(crate) fn new(site: &Arc<Site>, session: Session) -> Self {
         Self {
             site: Arc::clone(site),
             source: Arc::new(session),
@@ -238,7 +238,7 @@ impl QqSession {
     }
 
     /// Returns `true` for a new session, which no request has yet.
-    pub(crate) fn is_begun(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         self.is_set.is_some()
     }
 
@@ -276,7 +276,7 @@ impl QqSession {
     /// Returns whether a response signs in a user by it, or changes who the user is.
     fn changes_user(&self) -> bool {
         let (source, session) = (&self.source, self.session());
-        self.is_begun() || source.user != session.user || source.account != session.account
+        self.is_new() || source.user != session.user || source.account != session.account
     }
 
     fn change(self, change: impl FnOnce(&mut Session)) -> Result<Self, SessionError> {

@@ -53,7 +53,7 @@ impl QqAuthLayer {
         match self.start_session(login, &support_code).await {
             Ok(session) => {
                 log_success(session.user.profile_complete(), arrived_at.elapsed());
-                Ok(QqSession::begun(&self.site, session))
+                Ok(QqSession::new(&self.site, session))
             }
             Err(error) => {
                 let error = error.with_support_code(support_code);

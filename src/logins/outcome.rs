@@ -58,8 +58,8 @@ impl Outcome {
         }
     }
 
-    /// Notes that a request got the outcome.
-    pub(crate) fn fetch(&self) {
+    /// Notes that a request got the outcome, and logs it if that is the first one.
+    pub(crate) fn mark_fetched(&self) {
         if self.is_fetched.swap(true, Relaxed) {
             return;
         }

@@ -123,7 +123,7 @@ impl RequestContext {
         let given = changes.session.take();
         let given = given.and_then(|given| self.accept(given, seen, is_callback));
         // The browser drops the cookie of the session that a new one replaces.
-        let is_new = given.as_ref().is_some_and(QqSession::is_begun);
+        let is_new = given.as_ref().is_some_and(QqSession::is_new);
         let ending = self.current.unrevoked().filter(|_| is_new).map(end);
         let given = given.map(QqSession::into_session);
         let cookie = self.next_cookie(given, changes, seen, is_callback, response);

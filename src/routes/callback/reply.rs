@@ -72,11 +72,11 @@ impl Callback {
         };
         match &outcome.result {
             LoginResult::Failed(error) => {
-                outcome.fetch();
+                outcome.mark_fetched();
                 Action::Respond(self.answer(error.clone(), error.is_code_unused()))
             }
             LoginResult::Refused(error, return_to) => {
-                outcome.fetch();
+                outcome.mark_fetched();
                 let response = match self.login.is_popup {
                     true => self.show(error.clone()),
                     false => see_other(&return_to.to_location()),
@@ -100,7 +100,7 @@ impl Callback {
         if is_answered || outcome.has_ended() {
             return Err(LoginError::used());
         }
-        outcome.fetch();
+        outcome.mark_fetched();
         if let Some((login, turn)) = turn {
             return Ok(self.forward(accepted, login, turn));
         }
