@@ -3,14 +3,13 @@
 use std::array::from_fn;
 
 use crate::session::cookie::CookieScope;
+use crate::session::seal::SEAL_BYTES;
 
 /// Logins that one browser can have under way.
 pub(super) const MAX_LOGINS: usize = 8;
 /// Limit of one cookie in a `Cookie` header, with `=` and `; `. Many servers accept only 8 KiB of
 /// headers.
 const MAX_PAIR: usize = 500;
-/// Bytes that sealing adds: a nonce and a tag.
-const SEAL_BYTES: usize = 12 + 16;
 
 /// One of the names that login cookies can have.
 pub(super) struct Slot {

@@ -9,6 +9,9 @@ use base64::{Engine as _, engine::general_purpose::NO_PAD};
 
 use super::{cookie::MAX_COOKIE, keys::SessionKeys};
 
+/// Bytes that sealing adds: a nonce and a tag.
+pub(crate) const SEAL_BYTES: usize = NONCE_LEN + 16;
+
 /// The keys that seal values for one purpose. A value of one purpose never passes for another's.
 pub(crate) struct Seal {
     keys: Box<[RandomizedNonceKey]>,
