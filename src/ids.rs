@@ -23,7 +23,7 @@ pub struct UnionId(String);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId(pub(crate) &'static str);
 
-/// The texts of [`InvalidId`].
+// The texts of `InvalidId`.
 const NO_ID: &str = "not a QQ id: expected 1 to 128 characters of [0-9A-Za-z_-]";
 pub(crate) const NO_APP_ID: &str = "not the id of a QQ app: expected 1 to 20 digits";
 

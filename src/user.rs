@@ -14,7 +14,8 @@ use crate::ids::{NO_APP_ID, OpenId, UnionId, is_app_id};
 /// user, `Option<QqUser>` for public pages.
 ///
 /// Cloning is cheap: clones share their fields. It serializes as
-/// `{"app_id", "openid", "unionid", "nickname", "avatar", "profile_complete"}`.
+/// `{"app_id", "openid", "unionid", "nickname", "avatar", "profile_complete"}`. Without `app_id` it
+/// deserializes as a user of the layer's own app.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QqUser(Arc<Fields>);

@@ -14,7 +14,7 @@ use crate::error::{LoginError, Step};
 use crate::language::Language;
 use crate::meter;
 
-/// Adds the step to an error and counts the call: the status alone does not tell its result.
+/// Adds the step to an error and counts the call. Its result is known only after the body is read.
 pub(super) fn finish_call<T>(step: Step, result: Result<T, LoginError>) -> Result<T, LoginError> {
     let result = result.map_err(|error| error.with_step(step));
     let label = result

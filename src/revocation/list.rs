@@ -14,7 +14,8 @@ use super::subject::Subject;
 /// A list of revoked sessions, shared by all machines of a site.
 ///
 /// [`InMemoryRevocations`](super::InMemoryRevocations) serves one machine, `RedisRevocations`
-/// several. Set it with [`revocations`](crate::QqAuthLayerBuilder::revocations).
+/// several; implement the trait for another store. Set the list with
+/// [`revocations`](crate::QqAuthLayerBuilder::revocations).
 pub trait RevocationList: Send + Sync + 'static {
     /// `true` for a list in this process that answers without waiting. By default `false`.
     ///

@@ -2,7 +2,8 @@
 -- of this server and the stored cutoff + 1, kept for the longer of both lifetimes.
 --
 -- ARGV: the cutoff and the lifetime. For a session, KEYS[2], that ends the other ones of its user,
--- KEYS[1], also the stamp of the session: if the session is revoked, stores nothing and returns nil.
+-- KEYS[1], also the stamp of the session: if the session is revoked, stores nothing and returns
+-- nil.
 --
 -- An entry without a time to live keeps none, and one beyond 2^53 stays as it is, since Lua cannot
 -- add to it. An entry that is not a timestamp is replaced; a session cannot replace it.
