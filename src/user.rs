@@ -152,8 +152,8 @@ impl QqUser {
 
     /// Returns whether QQ gave a real profile at the login.
     ///
-    /// `false` if QQ gave no profile (the user is then signed in by openid alone), if QQ marked it
-    /// as incomplete, or if the nickname is empty or one of the placeholders `qzuser` and `qquser`.
+    /// `false` if QQ gave no profile (the user is then signed in without one), if QQ marked it as
+    /// incomplete, or if the nickname is empty or one of the placeholders `qzuser` and `qquser`.
     pub fn profile_complete(&self) -> bool {
         self.0.profile_complete
     }

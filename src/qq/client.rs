@@ -23,8 +23,8 @@ use crate::percent::RESERVED;
 
 /// A client of QQ's API for one [`QqApp`].
 ///
-/// The layer contains one, which [`QqAuthLayer::client`](crate::QqAuthLayer::client) returns. Use it
-/// directly to run a login yourself, and to call QQ's other APIs. Cloning is cheap; clones share
+/// The layer contains one, which [`QqAuthLayer::client`](crate::QqAuthLayer::client) returns. Use
+/// it directly to run a login yourself, and to call QQ's other APIs. Cloning is cheap; clones share
 /// their connections.
 ///
 /// ```
