@@ -34,9 +34,9 @@
 //!    - one with a single `Origin`, the site's or a
 //!      [trusted](crate::QqAuthLayerBuilder::trusted_origins) one, unless `Sec-Fetch-Site` is
 //!      `cross-site`;
-//!    - one without `Origin`, if `Sec-Fetch-Site` is `none` or missing: it comes from the user, from
-//!      a program such as a phone app, or from a browser from before 2023 as a `GET`. Another site
-//!      can cause such a `GET`, so change the user in a `POST`;
+//!    - one without `Origin`, if `Sec-Fetch-Site` is `none` or missing: it comes from the user,
+//!      from a program such as a phone app, or as a `GET` from a browser from before 2023. Another
+//!      site can cause such a `GET`, so change the user in a `POST`;
 //!    - a callback, since its state proves that this browser started the login.
 //!
 //! The session is in the cookie, not on the server. Of two responses in parallel the last to arrive

@@ -44,8 +44,8 @@ pub(crate) struct OutcomeReceiver {
 }
 
 impl OutcomeReceiver {
-    /// Waits for the outcome. A running login always publishes one, even if it panics, so
-    /// `None` should not occur.
+    /// Waits for the outcome. A running login always publishes one, even if it panics, so `None`
+    /// should not occur.
     pub(crate) async fn receive(&mut self) -> Option<Arc<Outcome>> {
         let outcome = self.outcome.wait_for(Option::is_some).await;
         outcome.ok()?.clone()

@@ -138,8 +138,8 @@ impl QqAppBuilder {
         self
     }
 
-    /// Fails a login if QQ gives no profile. By default the user is then signed in without one, with
-    /// [`profile_complete`](crate::QqUser::profile_complete) `false`.
+    /// Fails a login if QQ gives no profile. By default the user is then signed in without one,
+    /// with [`profile_complete`](crate::QqUser::profile_complete) `false`.
     pub fn require_profile(mut self) -> Self {
         self.options.require_profile = true;
         self
