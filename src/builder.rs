@@ -160,9 +160,6 @@ impl QqAuthLayerBuilder {
         meter::register();
         self.session_check.register_metrics();
         let app = self.client.app();
-        if !app.options.accepted_apps.is_empty() {
-            meter::register_verifications();
-        }
         app.warn_about_settings();
         let redirect_uri = app.redirect_uri.as_str();
         let scope = CookieScope::new(app.redirect_uri.is_secure(), &self.cookie_prefix);

@@ -69,7 +69,7 @@ pub(crate) fn log_stray(
 }
 
 /// Logs an access token that was not verified. Its count is that of the verifications.
-pub(crate) fn log_refused_token(error: &LoginError, limit: &LogLimit) {
+pub(crate) fn log_unverified_token(error: &LoginError, limit: &LogLimit) {
     let Some(left_out) = admit(limit, error.kind().code()) else {
         return;
     };
@@ -83,7 +83,7 @@ pub(crate) fn log_refused_token(error: &LoginError, limit: &LogLimit) {
                 qq_code,
                 support_code,
                 left_out,
-                "access token refused: {error}"
+                "access token not verified: {error}"
             )
         };
     }

@@ -79,6 +79,11 @@ pub(crate) fn register() {
         "Time of a call to QQ, by step."
     );
     describe_counter!(
+        VERIFICATIONS,
+        Unit::Count,
+        "Access tokens that were to be verified, by outcome."
+    );
+    describe_counter!(
         UNREADABLE,
         Unit::Count,
         "Session cookies that no key opens."
@@ -98,6 +103,10 @@ pub(crate) fn register() {
     for cause in StateCause::ALL {
         count_login(InvalidState.code(), Some(cause.name()), 0);
     }
+    let failures = CALL_FAILURES.iter().chain(&[Overloaded]);
+    for outcome in failures.map(|kind| kind.code()).chain(["ok"]) {
+        count_verification(outcome, 0);
+    }
     for step in Step::ALL {
         count_call(step, "ok", 0);
         for kind in CALL_FAILURES {
@@ -106,21 +115,12 @@ pub(crate) fn register() {
     }
 }
 
-/// Describes the metric of verified tokens and starts its counters at zero.
-pub(crate) fn register_verifications() {
-    describe_counter!(
-        VERIFICATIONS,
-        Unit::Count,
-        "Access tokens verified or refused, by outcome."
-    );
-    let failures = CALL_FAILURES.iter().chain(&[Overloaded]);
-    for outcome in failures.map(|kind| kind.code()).chain(["ok"]) {
-        counter!(VERIFICATIONS, "outcome" => outcome).increment(0);
-    }
+pub(crate) fn token_verified(outcome: &'static str) {
+    count_verification(outcome, 1);
 }
 
-pub(crate) fn token_verified(outcome: &'static str) {
-    counter!(VERIFICATIONS, "outcome" => outcome).increment(1);
+fn count_verification(outcome: &'static str, count: u64) {
+    counter!(VERIFICATIONS, "outcome" => outcome).increment(count);
 }
 
 /// Describes the metrics of a revocation list and starts their counters at zero.

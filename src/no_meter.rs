@@ -9,8 +9,6 @@ pub(crate) fn register() {}
 #[cfg(feature = "revocation")]
 pub(crate) fn register_revocations() {}
 
-pub(crate) fn register_verifications() {}
-
 pub(crate) fn token_verified(_: &'static str) {}
 
 pub(crate) fn login_started() {}

@@ -109,7 +109,8 @@ impl Session {
 
     /// Fails if the tokens belong to another app than the user.
     pub(crate) fn check_tokens(&self, tokens: &QqTokens) -> Result<(), SessionError> {
-        match ["", self.user.app_id()].contains(&tokens.app_id()) {
+        let app_id = self.user.shared_app_id();
+        match tokens.app_or(app_id) == app_id {
             true => Ok(()),
             false => Err(SessionError::new("the tokens belong to another QQ app")),
         }

@@ -43,6 +43,15 @@ impl QqTokens {
         &self.app_id
     }
 
+    /// Returns the id of the QQ app that the tokens belong to: `own` if they name none.
+    pub(crate) fn app_or<'a>(&'a self, own: &'a Arc<str>) -> &'a Arc<str> {
+        if self.app_id.is_empty() {
+            own
+        } else {
+            &self.app_id
+        }
+    }
+
     /// Returns the access token, a secret: it allows calls to QQ's APIs on behalf of the user.
     pub fn access_token(&self) -> &str {
         &self.access_token

@@ -57,16 +57,25 @@ impl QqClient {
                 let app = slice::from_ref(&self.app().id);
                 let token = tokens.access_token();
                 let owner = self.request_owner(token, app, deadline).await?;
-                let profile = self
-                    .request_profile(&tokens, &owner.openid, deadline)
-                    .await?;
-                Ok(owner.into_login(tokens, profile))
+                self.finish_login(owner, tokens, deadline).await
             }
         }
     }
 
+    /// Requests the profile of the owner of these tokens and returns the login.
+    pub(super) async fn finish_login(
+        &self,
+        owner: TokenOwner,
+        tokens: QqTokens,
+        deadline: Instant,
+    ) -> Result<QqLogin, LoginError> {
+        let profile = self.request_profile(&tokens, &owner.openid, deadline);
+        let profile = profile.await?;
+        Ok(owner.into_login(tokens, profile))
+    }
+
     /// Returns the profile, or `None` if QQ gives none and the app does not require it.
-    pub(super) async fn request_profile(
+    async fn request_profile(
         &self,
         tokens: &QqTokens,
         openid: &OpenId,
@@ -93,11 +102,7 @@ impl QqClient {
 
 impl TokenOwner {
     /// Returns the login of the user with this profile.
-    pub(super) fn into_login(
-        self,
-        tokens: QqTokens,
-        profile: Option<Map<String, Value>>,
-    ) -> QqLogin {
+    fn into_login(self, tokens: QqTokens, profile: Option<Map<String, Value>>) -> QqLogin {
         let identity = Identity::of_app(self.app_id, self.openid);
         let user = build_user(identity, self.unionid, profile.as_ref());
         QqLogin::new(user, profile, tokens)

@@ -67,16 +67,8 @@ impl QqClient {
         let profile = self
             .open_api("/user/get_user_info", tokens, openid, &[])
             .await?;
-        let identity = Identity::of_app(Arc::clone(self.app_of(tokens)), openid.clone());
+        let identity = Identity::of_app(Arc::clone(tokens.app_or(&self.app().id)), openid.clone());
         Ok(build_user(identity, None, Some(&profile)))
-    }
-
-    /// Returns the id of the app that the tokens belong to.
-    fn app_of<'t>(&'t self, tokens: &'t QqTokens) -> &'t Arc<str> {
-        match tokens.app_id() {
-            "" => &self.app().id,
-            _ => &tokens.app_id,
-        }
     }
 
     pub(super) async fn call_api(
@@ -90,7 +82,7 @@ impl QqClient {
     ) -> Result<Map<String, Value>, LoginError> {
         let mut query = vec![
             ("access_token", tokens.access_token()),
-            ("oauth_consumer_key", self.app_of(tokens)),
+            ("oauth_consumer_key", tokens.app_or(&self.app().id)),
             ("openid", openid.as_str()),
         ];
         query.extend_from_slice(params);

@@ -27,7 +27,7 @@ impl QqClient {
     pub async fn refresh(&self, tokens: &QqTokens) -> Result<QqTokens, LoginError> {
         let refused = |detail| LoginError::new(CodeRejected, detail).with_step(Step::Token);
         // The key of one app does not refresh the tokens of another.
-        if !tokens.app_id.is_empty() && tokens.app_id != self.app().id {
+        if tokens.app_or(&self.app().id) != &self.app().id {
             return Err(refused("the tokens belong to another app"));
         }
         let refresh_token = tokens.refresh_token();

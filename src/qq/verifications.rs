@@ -3,7 +3,7 @@
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::LoginError;
-use crate::events::log_refused_token;
+use crate::events::log_unverified_token;
 use crate::log_limit::LogLimit;
 
 const MAX_RUNNING: usize = 64;
@@ -31,6 +31,6 @@ impl Verifications {
     }
 
     pub(super) fn log(&self, error: &LoginError) {
-        log_refused_token(error, &self.log_limit);
+        log_unverified_token(error, &self.log_limit);
     }
 }

@@ -96,9 +96,6 @@ impl QqClient {
             refresh_token: None,
             expires_in: None,
         };
-        let profile = self
-            .request_profile(&tokens, &owner.openid, deadline)
-            .await?;
-        Ok(owner.into_login(tokens, profile))
+        self.finish_login(owner, tokens, deadline).await
     }
 }

@@ -93,7 +93,7 @@ async fn a_phone_s_token_is_in_no_output() {
     let count = |text: &str| output.matches(text).count();
     for text in [
         "outcome=\"ok\"",
-        "access token refused: ",
+        "access token not verified: ",
         "signing in without a profile",
         "\"code\":\"qq_unavailable\"",
         "\"code\":\"audience_mismatch\"",

@@ -187,7 +187,7 @@ async fn an_error_is_problem_json_with_the_code_of_the_log() {
             let line = lines
                 .next()
                 .unwrap_or_else(|| panic!("{support_code}: {}", log.text()));
-            assert!(line.contains("access token refused: "), "{line}");
+            assert!(line.contains("access token not verified: "), "{line}");
             assert!(line.contains(code), "{line}");
         }
     }

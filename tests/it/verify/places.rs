@@ -129,7 +129,7 @@ async fn a_flood_of_garbage_tokens_writes_a_few_lines_and_counts_the_rest() {
     let lines = |text: &str| {
         let lines = text
             .lines()
-            .filter(|line| line.contains("access token refused: "));
+            .filter(|line| line.contains("access token not verified: "));
         lines.map(String::from).collect::<Vec<_>>()
     };
     let logged = lines(&log.text());
