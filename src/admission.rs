@@ -6,7 +6,7 @@ use http::request;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
+use crate::error::kind::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::hooks::on_login::{RefusedLogin, Verdict};
 use crate::hooks::panics::catch_panic;
 use crate::login::QqLogin;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::clock::as_millis;
-use crate::error::LoginErrorKind::{
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::{
     AppFailed, AudienceMismatch, Cancelled, CodeRejected, CrossSite, InvalidCallback, InvalidState,
     Misconfigured, NotANavigation, Refused,
 };
-use crate::error::{LoginError, StateCause};
+use crate::error::place::StateCause;
 use crate::log_limit::LogLimit;
 use crate::meter;
 

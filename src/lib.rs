@@ -414,7 +414,7 @@ mod user;
 pub use self::{
     builder::QqAuthLayerBuilder,
     config::ConfigError,
-    error::{LoginError, LoginErrorKind},
+    error::{LoginError, kind::LoginErrorKind},
     hooks::on_login::Verdict,
     identity::Identity,
     ids::{InvalidId, OpenId, UnionId},

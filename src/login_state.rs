@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 
 use crate::clock::{CLOCK_SKEW, unix_millis};
-use crate::error::StateCause;
+use crate::error::place::StateCause;
 use crate::random::{random_bytes, url_safe};
 use crate::return_to::ReturnTo;
 use crate::session::cookie;

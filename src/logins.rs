@@ -19,7 +19,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::AppFailed;
+use crate::error::kind::LoginErrorKind::AppFailed;
 use crate::identity::Identity;
 use crate::login_state::StateKey;
 use crate::meter::InFlight;

@@ -3,7 +3,8 @@
 //! The first sentence names the likely cause, the last one the remedy. The remedy fits both a new
 //! login and the way back to a page, to either of which the button may lead.
 
-use crate::error::{LoginErrorKind, StateCause};
+use crate::error::kind::LoginErrorKind;
+use crate::error::place::StateCause;
 use crate::language::Language;
 
 /// The subject of a page.

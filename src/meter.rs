@@ -6,12 +6,12 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use crate::error::LoginErrorKind::{
+use crate::error::kind::LoginErrorKind::{
     self, AppFailed, AudienceMismatch, Cancelled, CodeRejected, CrossSite, InvalidCallback,
     InvalidState, Misconfigured, NotANavigation, NotApproved, Overloaded, QqBusy, QqTimeout,
     QqUnavailable, Refused, SessionUnverified,
 };
-use crate::error::{StateCause, Step};
+use crate::error::place::{StateCause, Step};
 
 const STARTS: &str = "qq_auth_login_starts_total";
 const LOGINS: &str = "qq_auth_logins_total";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Step;
+use crate::error::place::Step;
 
 pub(crate) fn register() {}
 

@@ -2,7 +2,8 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::error::{LoginError, LoginErrorKind};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind;
 use crate::hooks::failure_page::{Failure, FailurePage};
 use crate::language::Language;
 use crate::request::requester::{Requester, RequesterKind};

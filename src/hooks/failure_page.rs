@@ -11,7 +11,9 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::panics::catch_panic;
-use crate::error::{LoginError, LoginErrorKind, StateCause};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind;
+use crate::error::place::StateCause;
 use crate::language::Language;
 use crate::messages::{Labels, Message, Topic};
 

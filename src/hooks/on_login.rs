@@ -7,7 +7,7 @@ use tower::BoxError;
 
 use super::panics::catch_panics;
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::Refused;
+use crate::error::kind::LoginErrorKind::Refused;
 use crate::login::QqLogin;
 
 /// The app's answer to a login that QQ confirmed, for

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::QqAuthLayer;
 use crate::admission::{Admission, ConfirmedLogin};
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::Misconfigured;
+use crate::error::kind::LoginErrorKind::Misconfigured;
 use crate::events::{log_failure, log_success};
 use crate::login::QqLogin;
 use crate::qq_session::QqSession;

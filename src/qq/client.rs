@@ -16,8 +16,9 @@ use super::{
 };
 #[cfg(feature = "reqwest")]
 use super::{http_client::HttpClient, warm_up};
-use crate::error::LoginErrorKind::Misconfigured;
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::Misconfigured;
+use crate::error::place::Step;
 use crate::meter;
 use crate::percent::RESERVED;
 

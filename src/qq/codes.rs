@@ -5,7 +5,7 @@
 use self::Meaning::{
     Busy, Misconfigured, NotApproved, NotGranted, Other, Rejected, UnionIdNotGranted,
 };
-use crate::error::LoginErrorKind;
+use crate::error::kind::LoginErrorKind;
 use crate::language::Language;
 
 /// An error code of QQ: its meaning, the party that can fix it, and advice.

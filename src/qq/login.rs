@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{client::QqClient, profile::build_user, token_owner::TokenOwner};
-use crate::error::LoginErrorKind::{CodeRejected, QqUnavailable};
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::{CodeRejected, QqUnavailable};
+use crate::error::place::Step;
 use crate::identity::Identity;
 use crate::ids::OpenId;
 use crate::login::QqLogin;

@@ -12,8 +12,9 @@ use super::{
     reply::{Reply, integer},
     response::{accept, finish_call, unreadable_reply},
 };
-use crate::error::LoginErrorKind::Misconfigured;
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::Misconfigured;
+use crate::error::place::Step;
 use crate::identity::Identity;
 use crate::ids::OpenId;
 use crate::tokens::QqTokens;

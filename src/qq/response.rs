@@ -9,8 +9,9 @@ use super::{
     reply::{Reply, integer},
     upstream::UpstreamError,
 };
-use crate::error::LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable};
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::{QqBusy, QqTimeout, QqUnavailable};
+use crate::error::place::Step;
 use crate::language::Language;
 use crate::meter;
 

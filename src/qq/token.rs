@@ -9,8 +9,9 @@ use super::{
     reply::{Reply, integer},
     response::{accept, finish_call, unreadable_reply},
 };
-use crate::error::LoginErrorKind::CodeRejected;
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::CodeRejected;
+use crate::error::place::Step;
 use crate::ids::OpenId;
 use crate::tokens::QqTokens;
 

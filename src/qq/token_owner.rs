@@ -11,8 +11,9 @@ use super::{
     reply::Reply,
     response::{accept, finish_call, unreadable_reply},
 };
-use crate::error::LoginErrorKind::AudienceMismatch;
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::AudienceMismatch;
+use crate::error::place::Step;
 use crate::ids::{OpenId, UnionId};
 use crate::tokens::QqTokens;
 

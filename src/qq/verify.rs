@@ -11,8 +11,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::client::QqClient;
-use crate::error::LoginErrorKind::{CodeRejected, Misconfigured};
-use crate::error::{LoginError, Step};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::{CodeRejected, Misconfigured};
+use crate::error::place::Step;
 use crate::login::QqLogin;
 use crate::meter;
 use crate::random::generate_support_code;

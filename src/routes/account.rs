@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::user::parts_for_hook;
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{AppFailed, Misconfigured};
+use crate::error::kind::LoginErrorKind::{AppFailed, Misconfigured};
 use crate::hooks::account_of::AccountOf;
 use crate::request::head::RequestHead;
 use crate::session::current::CurrentSession;

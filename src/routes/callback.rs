@@ -20,8 +20,9 @@ use super::{
     account::has_account, action::Action, code::read_code, failure::Reporter, run::LoginRun,
     user::parts_for_hook,
 };
-use crate::error::LoginErrorKind::InvalidState;
-use crate::error::{LoginError, StateCause};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind::InvalidState;
+use crate::error::place::StateCause;
 use crate::hooks::failure_page::Retry;
 use crate::login_state::pending::PendingLogin;
 use crate::login_state::{OpenedLogin, UnknownState};

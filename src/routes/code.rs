@@ -1,7 +1,7 @@
 //! The authorization code in the query of a callback, or the error that QQ reports in its place.
 
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{Cancelled, InvalidCallback};
+use crate::error::kind::LoginErrorKind::{Cancelled, InvalidCallback};
 use crate::qq::response::reported_error;
 use crate::request::query::{Param, Query};
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use http::{HeaderValue, header};
 
 use super::popup;
-use crate::error::{LoginError, LoginErrorKind};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind;
 use crate::events::log_stray;
 use crate::hooks::failure_page::{Failure, Retry};
 use crate::language::Language;

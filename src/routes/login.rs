@@ -19,7 +19,7 @@ use super::{
     failure::{Reporter, show_failure},
 };
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
+use crate::error::kind::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
 use crate::events::log_foreign;
 use crate::hooks::failure_page::Retry;
 use crate::login_state::pending::{Intent, PendingLogin};

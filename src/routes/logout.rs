@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{action::Action, failure::show_failure};
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::CrossSite;
+use crate::error::kind::LoginErrorKind::CrossSite;
 use crate::events::{log_foreign, log_logout};
 use crate::hooks::failure_page::Retry;
 use crate::request::head::RequestHead;

@@ -4,7 +4,8 @@
 use http::{HeaderMap, header};
 
 use super::{context::RequestContext, failure::show_failure};
-use crate::error::{LoginError, LoginErrorKind};
+use crate::error::LoginError;
+use crate::error::kind::LoginErrorKind;
 use crate::hooks::failure_page::Retry;
 use crate::request::requester::{Purpose, RequesterKind};
 use crate::respond::response::{LayerResponse, see_other, with_htmx_redirect};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::error::LoginError;
-use crate::error::LoginErrorKind::{
+use crate::error::kind::LoginErrorKind::{
     AppFailed, CodeRejected, InvalidCallback, InvalidState, Misconfigured, Overloaded, Refused,
     SessionUnverified,
 };
