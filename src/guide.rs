@@ -1,7 +1,20 @@
 //! The guide: one question a page. 中文：[`zh_cn`].
 //!
-//! The pages are those of `docs/en`. `.ci/links` writes the files of links, by which they link to
-//! each other and to the items of the crate here as well.
+//! 1. [Getting an app id](app_id)
+//! 2. [What the web sees](web)
+//! 3. [Users table and accounts](accounts)
+//! 4. [Your own sessions, axum-login, linking](own_sessions)
+//! 5. [Front ends](front_ends)
+//! 6. [Phone apps](phone_apps)
+//! 7. [Sessions, keys and revocation](sessions)
+//! 8. [Tests, and developing without QQ](testing)
+//! 9. [Deployment](deploy)
+//! 10. [Troubleshooting](troubleshooting)
+//! 11. [Security](security)
+//! 12. [How it works inside, and how it compares](inside)
+
+// The pages are those of `docs/en`. `.ci/links` writes the files of links, by which they link to
+// each other and to the items of the crate in this place as well.
 
 pub mod zh_cn;
 
