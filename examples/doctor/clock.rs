@@ -24,7 +24,7 @@ pub(crate) fn check(report: &mut Report, headers: &HeaderMap) {
     );
     let advice = say(
         "set it by NTP: certificates and sessions shared with other machines depend on it",
-        "请用 NTP 校时：校验证书、多台服务器互认登录态都依赖时钟",
+        "请用 NTP 校时：校验证书、多台服务器互认会话都依赖时钟",
     );
     match seconds {
         0..=10 => report.ok(Check::Clock, finding),

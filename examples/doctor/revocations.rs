@@ -26,7 +26,7 @@ async fn check_server(report: &mut Report, _url: &str) {
         Check::Redis,
         say(
             "REDIS_URL is set, but this doctor cannot check it",
-            "设置了 REDIS_URL，但当前程序编译时没有带 redis，无法检查",
+            "设置了 REDIS_URL，但编译 qq-doctor 时没有启用 feature redis，无法检查",
         ),
         say(
             "build it with `--features redis`",

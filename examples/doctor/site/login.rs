@@ -24,7 +24,7 @@ pub(super) async fn check(report: &mut Report, site: &Site, visitor: &Visitor) {
         );
         let advice = say(
             "apply the layer after every route, fallback and merge; or ignore this if the app sets another login_path",
-            "把 layer 加在所有 route、fallback 和 merge 之后；如果应用用 login_path 设置了其他路径，可以忽略",
+            "请把 layer 写在所有 route、fallback 和 merge 之后；如果应用用 login_path 设置了其他路径，可以忽略",
         );
         return report.warning(Check::Site, finding, advice);
     }

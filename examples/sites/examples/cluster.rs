@@ -51,7 +51,7 @@ fn home(name: &str, user: Option<QqUser>) -> Response {
         }
     };
     page(&format!(
-        r#"<p>实例 <span lang="en">instance</span> {name}</p>{content}"#
+        r#"<p>服务器 <span lang="en">instance</span> {name}</p>{content}"#
     ))
 }
 

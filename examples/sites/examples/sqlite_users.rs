@@ -110,7 +110,7 @@ async fn home(member: Result<Member, LoginRequired>) -> Response {
         return page(SIGNED_OUT);
     };
     let user = session.user();
-    let about = format!("用户编号 user id {id}");
+    let about = format!("用户 ID user id {id}");
     let card = user_card(user.nickname(), user.avatar(), &about);
     let ban = if id == ADMIN { BAN } else { "" };
     page(&format!("{card}{FORMS}{ban}"))
@@ -250,5 +250,5 @@ const FORMS: &str = r#"<form method="post" action="/auth/qq/logout">
 <p><button>注销账号 <span lang="en">Delete account</span></button></p></form>"#;
 
 const BAN: &str = r#"<form method="post" action="/ban">
-<p><label>用户编号 <span lang="en">User id</span> <input name="id" type="number" required></label></p>
+<p><label>用户 ID <span lang="en">User id</span> <input name="id" type="number" required></label></p>
 <button>封禁 <span lang="en">Ban</span></button></form>"#;

@@ -130,7 +130,7 @@ async fn home(auth: Auth, State(link_url): State<Arc<str>>) -> Response {
         (Some(openid), Some(_)) => (format!("openid {openid}"), UNLINK.into()),
         (Some(openid), None) => (format!("openid {openid}"), String::new()),
     };
-    let about = format!("用户编号 user id {} · {qq}", me.id);
+    let about = format!("用户 ID user id {} · {qq}", me.id);
     let card = user_card(&me.nickname, None, &about);
     page(&format!("{card}{action}{LOGOUT}"))
 }

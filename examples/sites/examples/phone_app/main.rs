@@ -213,7 +213,7 @@ fn print_tokens(mock: &MockQq, phone_apps: &[String]) -> Result<(), Box<dyn Erro
 const SIGNED_OUT: &str = r#"<p>你还没有登录。<br><span lang="en">You are not signed in.</span></p>
 <p><a class="button" href="/auth/qq/login">QQ 登录 <span lang="en">Sign in with QQ</span></a></p>"#;
 
-const IDENTITIES: &str = r#"<p>该账号的 QQ 身份（应用:openid）：<br>
+const IDENTITIES: &str = r#"<p>该账号的 QQ 身份（APP ID:openid）：<br>
 <span lang="en">QQ identities of this account (app:openid):</span></p>"#;
 
 const SIGN_OUT: &str = r#"<p><a href="/api/me">当前会话 <span lang="en">This session</span></a></p>
