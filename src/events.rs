@@ -148,6 +148,15 @@ pub(crate) fn log_foreign(headers: &HeaderMap, limit: &LogLimit) {
     }
 }
 
+/// Logs that a session of the app is not set, within the limit if there is one.
+#[cold]
+pub(crate) fn log_session_not_set(reason: &str, limit: Option<&LogLimit>) {
+    let left_out = limit.map_or(Some(None), |limit| admit(limit, "session_not_set"));
+    if let Some(left_out) = left_out {
+        tracing::error!(left_out, "the app's QqSession is not set: {reason}");
+    }
+}
+
 /// Logs a logout. Without a revocation list the same cookie can be sent again and again.
 pub(crate) fn log_logout(limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "logout") {

@@ -9,7 +9,7 @@ use super::QqAuthLayer;
 use crate::admission::{Admission, ConfirmedLogin};
 use crate::error::LoginError;
 use crate::error::kind::LoginErrorKind::Misconfigured;
-use crate::events::{log_failure, log_success};
+use crate::events::{log_stray, log_success};
 use crate::login::QqLogin;
 use crate::qq_session::QqSession;
 use crate::random::generate_support_code;
@@ -57,7 +57,8 @@ impl QqAuthLayer {
             }
             Err(error) => {
                 let error = error.with_support_code(support_code);
-                log_failure(&error, arrived_at.elapsed());
+                // The same token can be sent again and again.
+                log_stray(&error, arrived_at.elapsed(), None, &self.site.log_limit);
                 Err(error)
             }
         }

@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::task::JoinHandle;
 
 use super::context::{CompletedLogin, RequestContext};
-use crate::events::log_logout;
+use crate::events::{log_logout, log_session_not_set};
 use crate::login_required::LoginRequired;
 use crate::qq_session::QqSession;
 use crate::request::requester::Purpose;
@@ -140,7 +140,11 @@ impl RequestContext {
         let may_change_user = is_callback || self.requester.initiator.may_change_user();
         let accepted = given.accept(&self.site, seen, may_change_user);
         accepted
-            .inspect_err(|reason| tracing::error!("the app's QqSession is not set: {reason}"))
+            .inspect_err(|reason| {
+                // Only another site can be the cause again and again.
+                let limit = (!may_change_user).then_some(&self.site.log_limit);
+                log_session_not_set(reason, limit);
+            })
             .ok()
     }
 

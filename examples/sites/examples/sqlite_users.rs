@@ -9,10 +9,10 @@
 //! refuses banned users. Sign in with two browsers, as two users: the first one is the
 //! administrator, and can ban the second one, who is signed out at once. Sign in with two browsers
 //! as one user, and sign out the other device or delete the account: both take effect at once, too.
-//! Without `DATABASE_URL` the table is in memory. It reads `LISTEN` and the variables of QQ like
+//! Without `DATABASE_URL` the table is in memory, with the mock only. It reads `LISTEN` and the variables of QQ like
 //! the quickstart.
 
-use std::{env, error::Error, fmt::Display, str::FromStr};
+use std::{error::Error, fmt::Display, str::FromStr};
 
 use axum::{
     Form, Router,
@@ -32,7 +32,7 @@ use tower_qq_auth::{
     revocation::{InMemoryRevocations, RevocationError},
 };
 
-/// SQLite gives no id twice, so that a session whose row is gone never belongs to another user.
+/// A file gives no id twice, so that a session whose row is gone never belongs to another user.
 ///
 /// The openid is the key because all users come from one QQ app. With a phone app it is
 /// `QqUser::identity`.
@@ -197,7 +197,7 @@ impl App {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::from_env().await?;
-    let pool = open_database()
+    let pool = open_database(&server.database_url()?)
         .await
         .map_err(|error| format!("DATABASE_URL: {error}"))?;
     let table = pool.clone();
@@ -224,13 +224,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Uses one connection and keeps it: a database in memory is lost with its connection, and SQLite
 /// writes one thing at a time anyway.
-async fn open_database() -> Result<SqlitePool, sqlx::Error> {
-    let url = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite::memory:".into());
+async fn open_database(url: &str) -> Result<SqlitePool, sqlx::Error> {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(SqliteConnectOptions::from_str(&url)?.create_if_missing(true))
+        .connect_with(SqliteConnectOptions::from_str(url)?.create_if_missing(true))
         .await?;
     sqlx::query(TABLE).execute(&pool).await?;
     Ok(pool)

@@ -111,6 +111,20 @@ impl Server {
         self.mock.as_ref()
     }
 
+    /// Returns `DATABASE_URL`. With the mock it is in memory by default.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is not set and users sign in at the real QQ: a database in memory gives
+    /// the same ids again after a restart, while the sessions go on.
+    pub fn database_url(&self) -> Result<String, Box<dyn Error>> {
+        match (env::var("DATABASE_URL"), &self.mock) {
+            (Ok(url), _) => Ok(url),
+            (Err(_), Some(_)) => Ok("sqlite::memory:".into()),
+            (Err(_), None) => Err("DATABASE_URL is not set, such as sqlite:users.db".into()),
+        }
+    }
+
     /// Returns the session keys for the layer.
     pub fn keys(&self) -> SessionKeys {
         self.keys.clone()

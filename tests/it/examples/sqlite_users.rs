@@ -242,3 +242,22 @@ async fn exits_with_one_line_if_the_database_is_unavailable() {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.starts_with("Error: \"DATABASE_URL: "), "{stderr}");
 }
+
+/// A table in memory gives the same ids again after a restart, but the sessions of a real site go on.
+#[tokio::test]
+async fn a_real_site_needs_a_database_that_lasts() {
+    let callback = callback_at(free_address());
+    let environment = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("QQ_APP_ID", APP_ID),
+        ("QQ_APP_KEY", APP_KEY),
+        ("QQ_REDIRECT_URI", &callback),
+        ("QQ_SESSION_KEY", SESSION_KEY),
+    ];
+    for name in ["sqlite_users", "phone_app"] {
+        let output = example(name, &environment).output().await.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(stderr.contains("DATABASE_URL is not set"), "{stderr}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::{
     log::Log,
     phone::{self, LOG_IN, PHONE_APP, log_in_with, site, site_with, token},
     shown::session,
-    site::SESSION,
+    site::{Browser, SESSION, Site},
 };
 
 #[tokio::test]
@@ -99,6 +99,7 @@ async fn another_site_cannot_sign_a_browser_in_with_its_own_token() {
     let site = site();
     let signed_in = site.signed_in().await;
     let attackers = token(&site, PHONE_APP, 1);
+    let log = Log::start();
     for (name, value) in [
         ("origin", "https://evil.example"),
         ("origin", "null"),
@@ -106,18 +107,13 @@ async fn another_site_cannot_sign_a_browser_in_with_its_own_token() {
         ("sec-fetch-site", "same-site"),
     ] {
         for before in [site.browser(), signed_in.clone()] {
-            let log = Log::start();
             let mut browser = before.clone().header(name, value);
             let reply = log_in_with(&mut browser, &attackers).await;
             assert!(reply.cookies().is_empty(), "{name}: {value}: {reply:?}");
             assert_eq!(browser.jar, before.jar);
-            assert!(
-                log.text().contains("QqSession is not set"),
-                "{}",
-                log.text()
-            );
         }
     }
+    assert!(log.text().contains("QqSession is not set"));
     let mut own = site.browser().header("origin", "https://site.example");
     log_in_with(&mut own, &attackers).await;
     assert!(own.jar.contains_key(SESSION));
@@ -190,5 +186,29 @@ async fn an_error_is_problem_json_with_the_code_of_the_log() {
             assert!(line.contains("access token not verified: "), "{line}");
             assert!(line.contains(code), "{line}");
         }
+    }
+}
+
+/// Anyone can send their own token again and again, to a site that refuses them or from a page of
+/// another site.
+#[tokio::test]
+async fn a_token_that_is_sent_again_and_again_does_not_fill_the_log() {
+    let refuse = async |_, _| Ok(Verdict::refuse("banned"));
+    let (refusing, _) = site_with(|app| app, |layer| layer.on_login(refuse));
+    let site = site();
+    let elsewhere = || site.browser().header("origin", "https://elsewhere.example");
+    let banned = || refusing.browser();
+    let cases: [(&str, &Site, &dyn Fn() -> Browser); 2] = [
+        ("QqSession is not set", &site, &elsewhere),
+        ("login ended: refused", &refusing, &banned),
+    ];
+    for (line, at, phone) in cases {
+        let log = Log::start();
+        let token = token(at, PHONE_APP, 0);
+        for _ in 0..20 {
+            log_in_with(&mut phone(), &token).await;
+        }
+        let lines = log.text().lines().filter(|it| it.contains(line)).count();
+        assert!((1..20).contains(&lines), "{line}: {lines}");
     }
 }

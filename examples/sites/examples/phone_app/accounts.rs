@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tower_qq_auth::{Identity, OpenId, QqLogin, UnionId, Verdict};
 
-/// SQLite gives no id twice, so that a session whose account is gone never belongs to another user.
+/// A file gives no id twice, so that a session whose account is gone never belongs to another user.
 /// To it each NULL is different, so accounts without a UnionID do not collide.
 const TABLES: &str = "\
     CREATE TABLE IF NOT EXISTS accounts (
@@ -56,12 +56,13 @@ pub(crate) async fn admit(pool: &SqlitePool, login: &QqLogin) -> Result<Verdict,
             .fetch_optional(&mut *transaction)
             .await?;
     // A NULL equals nothing, so a login without a UnionID finds no account here.
-    let linked: Option<i64> = sqlx::query_scalar("SELECT id FROM accounts WHERE unionid = ?")
-        .bind(unionid)
-        .fetch_optional(&mut *transaction)
-        .await?;
+    let linked: Option<(i64, bool)> =
+        sqlx::query_as("SELECT id, banned FROM accounts WHERE unionid = ?")
+            .bind(unionid)
+            .fetch_optional(&mut *transaction)
+            .await?;
 
-    let account = match known.or(linked) {
+    let account = match known.or(linked.map(|(account, _)| account)) {
         Some(account) => account,
         None => {
             sqlx::query_scalar("INSERT INTO accounts DEFAULT VALUES RETURNING id")
@@ -77,9 +78,10 @@ pub(crate) async fn admit(pool: &SqlitePool, login: &QqLogin) -> Result<Verdict,
             .execute(&mut *transaction)
             .await?;
     }
-    if linked.is_some_and(|other| other != account) {
+    let is_linked_banned = linked.is_some_and(|(_, banned)| banned);
+    if let Some((other, _)) = linked.filter(|&(other, _)| other != account) {
         // Both may have orders or a balance, so a merge is for the operator to decide.
-        tracing::warn!("a login has the identity of one account and the UnionID of another");
+        tracing::warn!(account, other, "a login has the UnionID of another account");
     }
     // Neither replaces a UnionID, nor takes it from another account.
     let new_unionid = unionid.filter(|_| linked.is_none());
@@ -94,7 +96,7 @@ pub(crate) async fn admit(pool: &SqlitePool, login: &QqLogin) -> Result<Verdict,
     .await?;
     // Also if it is banned: the new identity of a banned account stays out even without a UnionID.
     transaction.commit().await?;
-    Ok(match banned {
+    Ok(match banned || is_linked_banned {
         true => Verdict::refuse("该账号已被停用。This account is closed."),
         false => Verdict::allow().with_account(account.to_string()),
     })

@@ -13,7 +13,7 @@
 //!
 //! `QQ_PHONE_APP_ID` is the app id of the phone app, or several separated by commas. At the real QQ,
 //! without it, no phone signs in; the mock's default is 1106123456. Without `DATABASE_URL`, such as
-//! `sqlite:users.db`, the tables are in memory. It reads `LISTEN` and the variables of QQ like the
+//! `sqlite:users.db`, the tables are in memory, with the mock only. It reads `LISTEN` and the variables of QQ like the
 //! quickstart.
 
 use std::{env, error::Error, fmt::Display};
@@ -157,7 +157,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::with_app(listener, |app| {
         app.request_union_id().accept_tokens_of(&phone_apps)
     })?;
-    let url = env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite::memory:".into());
+    let url = server.database_url()?;
     let pool = accounts::open(&url).await;
     let pool = pool.map_err(|error| format!("DATABASE_URL: {error}"))?;
     let hook = pool.clone();

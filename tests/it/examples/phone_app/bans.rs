@@ -7,6 +7,21 @@ use super::super::{assert_shows, sign_in, sqlite_users::DatabaseFile, text};
 use super::{OTHER_PHONE_APP, PHONE_APP, Site, read, serve_qq, token};
 use crate::process::free_address;
 
+/// Before QQ granted UnionIDs, the user got an account on the web and one on the phone.
+#[tokio::test]
+async fn a_ban_counts_for_a_login_with_the_union_id_of_the_banned_account() {
+    let (site, qq) = Site::start().await;
+    let admin = site.web(0).await;
+    let phone = site.phone(&token(&qq, PHONE_APP, 1)).await;
+    qq.grant_union_id(true);
+    assert_eq!(site.account(&site.web(1).await).await, 3);
+    assert_eq!(site.ban(&admin, "account=3").await, StatusCode::OK);
+    assert_eq!(site.account(&phone).await, 2, "QQ has not said who it is");
+
+    let refused = site.phone_login(&phone, &token(&qq, PHONE_APP, 1)).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}
+
 #[tokio::test]
 async fn a_user_banned_on_the_web_is_out_on_the_phone() {
     let (site, qq) = Site::start().await;
