@@ -108,7 +108,7 @@ fn chinese(topic: Topic) -> Texts {
     use LoginErrorKind as Kind;
     use StateCause as Cause;
     match topic {
-        Topic::NoCookies => ("登录未完成", "这次登录可能是在其他浏览器、App 或本站的另一个网址中开始的，也可能是当前浏览器禁用了 Cookie。请在这里重新登录；如果还是不行，请允许本站使用 Cookie 后再试。"),
+        Topic::NoCookies => ("登录未完成", "这次登录可能已经完成或过期，或是在其他浏览器、App 或本站的另一个网址中开始的，也可能是当前浏览器禁用了 Cookie。请在这里重新登录；如果还是不行，请允许本站使用 Cookie 后再试。"),
         Topic::Failure(Kind::InvalidState)
         | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("登录已失效", "这次登录可能已经完成或过期，也可能是在其他浏览器、App 或本站的另一个网址中开始的。请重新登录；如果总是看到这个提示，请检查浏览器是否允许本站使用 Cookie。"),
         Topic::InvalidState(Cause::NoState) => ("没有正在进行的登录", "这个网址可能是从收藏夹或链接直接打开的，它只在从 QQ 跳转回来时有效。请重新登录。"),
@@ -147,7 +147,7 @@ fn english(topic: Topic) -> Texts {
     use LoginErrorKind as Kind;
     use StateCause as Cause;
     match topic {
-        Topic::NoCookies => ("Login not finished", "This login was probably started in another browser or app, or at another address of this site, or your browser blocks cookies. Please sign in again here. If that fails too, allow cookies for this site."),
+        Topic::NoCookies => ("Login not finished", "This login is probably finished or has expired, or was started in another browser or app, or at another address of this site, or your browser blocks cookies. Please sign in again here. If that fails too, allow cookies for this site."),
         Topic::Failure(Kind::InvalidState)
         | Topic::InvalidState(Cause::NoCookie | Cause::OtherHost) => ("This login is no longer valid", "It is probably finished or has expired, or was started in another browser or app, or at another address of this site. Please sign in again. If this keeps happening, check that your browser accepts cookies."),
         Topic::InvalidState(Cause::NoState) => ("No login under way", "This address works only on the way back from QQ, not from a bookmark or a link. Please sign in again."),

@@ -26,6 +26,7 @@ use crate::login_state::pending::{Intent, PendingLogin};
 use crate::meter;
 use crate::qq::app::QqPage;
 use crate::request::head::RequestHead;
+use crate::request::initiator::Initiator;
 use crate::request::query::{Param, Query};
 use crate::request::requester::{Purpose, Requester, RequesterKind, accepts_json, is_phone};
 use crate::respond::response::{LayerResponse, htmx_redirect, json, redirect_to_qq, with_cookies};
@@ -45,7 +46,8 @@ pub(super) fn start_login(
     match intent.and_then(|intent| check_start(requester, head).map(|()| intent)) {
         Ok(intent) => login.intent = intent,
         Err(error) => {
-            if error.kind() == CrossSite {
+            // A trusted origin of another site has a line of its own.
+            if error.kind() == CrossSite && requester.initiator != Initiator::TrustedElsewhere {
                 log_foreign(head.headers, &site.log_limit);
             }
             // A button of this page would make a stranger's link one of the site's own.

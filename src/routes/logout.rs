@@ -12,6 +12,7 @@ use crate::error::kind::LoginErrorKind::CrossSite;
 use crate::events::{log_foreign, log_logout};
 use crate::hooks::failure_page::Retry;
 use crate::request::head::RequestHead;
+use crate::request::initiator::Initiator;
 use crate::request::query::Query;
 use crate::request::requester::{Requester, RequesterKind, preferred_language};
 use crate::respond::response::{htmx_redirect, no_content, see_other, with_cookies};
@@ -25,7 +26,10 @@ pub(super) fn end_session(
     current: CurrentSession,
 ) -> Action {
     if !requester.initiator.may_sign_out() {
-        log_foreign(head.headers, &site.log_limit);
+        // A trusted origin of another site has a line of its own.
+        if requester.initiator != Initiator::TrustedElsewhere {
+            log_foreign(head.headers, &site.log_limit);
+        }
         let error = LoginError::new(CrossSite, "another site asked for the logout");
         let (language, home) = (preferred_language(head.headers), site.paths.home());
         let retry = Retry::Page(&home);

@@ -184,8 +184,8 @@ async fn the_page_of_an_invalid_state_names_the_likely_cause() {
     let cases: [(Change, &str, &str); 7] = [
         (
             |_, browser, _| browser.jar.clear(),
-            "登录可能是在其他浏览器、App",
-            "This login was probably started in another browser",
+            "登录可能已经完成或过期，或是在其他浏览器、App",
+            "is probably finished or has expired, or was started in another browser",
         ),
         (
             |_, browser, _| browser.jar = [("theme".into(), "dark".into())].into(),
