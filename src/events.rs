@@ -134,6 +134,19 @@ pub(crate) fn log_unstripped_prefix(limit: &LogLimit) {
     }
 }
 
+/// Logs that a login starts at another host than the one to which QQ sends the browser back.
+#[cold]
+pub(crate) fn log_start_elsewhere(host: &str, limit: &LogLimit) {
+    if let Some(left_out) = admit(limit, "start_elsewhere") {
+        tracing::info!(
+            left_out,
+            host,
+            "a login starts at another host than that of the redirect URI, where its cookie will be \
+             missing: redirect users first, or let the proxy pass `Host`"
+        );
+    }
+}
+
 /// Logs the refusal of a logout or a login that another site may have caused.
 pub(crate) fn log_foreign(headers: &HeaderMap, limit: &LogLimit) {
     if let Some(left_out) = admit(limit, "foreign") {

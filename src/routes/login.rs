@@ -20,7 +20,7 @@ use super::{
 };
 use crate::error::LoginError;
 use crate::error::kind::LoginErrorKind::{CrossSite, LoginRequired, NotANavigation, Refused};
-use crate::events::log_foreign;
+use crate::events::{log_foreign, log_start_elsewhere};
 use crate::hooks::failure_page::Retry;
 use crate::login_state::pending::{Intent, PendingLogin};
 use crate::meter;
@@ -77,6 +77,9 @@ pub(super) fn start_login(
     let url = site.client.authorize_url(&state, is_mobile);
     site.client.warm_up();
     meter::login_started();
+    if let Some(host) = head.foreign_host(site.origins.site()) {
+        log_start_elsewhere(&host, &site.log_limit);
+    }
     let response = if requester.kind == RequesterKind::Htmx {
         htmx_redirect(&url)
     } else if is_json_start(requester, head) {

@@ -27,6 +27,7 @@ use tracing_subscriber::{
 
 use crate::{
     load::now,
+    log::Log,
     site::{Browser, Reply, Site, path},
 };
 
@@ -467,4 +468,26 @@ async fn a_flood_of_forged_callbacks_writes_a_few_lines_and_counts_the_rest() {
     assert_eq!(events.take()[0].1["cause"], "no_state");
     site.signed_in().await;
     assert_eq!(events.take()[0].1["outcome"], "ok");
+}
+
+#[tokio::test]
+async fn a_login_that_starts_at_another_host_is_in_the_log() {
+    for (host, is_logged) in [
+        ("site.example", false),
+        ("SITE.example:443", false),
+        ("localhost:3000", true),
+    ] {
+        let log = Log::start();
+        let site = Site::new();
+        let mut browser = site.browser().header("host", host);
+        let start = browser.get("/auth/qq/login").await;
+        assert_eq!(start.status, 303);
+        let text = log.text();
+        assert_eq!(
+            text.contains("a login starts at another host"),
+            is_logged,
+            "{host}: {text}"
+        );
+        assert_eq!(text.contains("localhost:3000"), is_logged);
+    }
 }
