@@ -30,6 +30,8 @@ mod reply;
 pub(crate) mod response;
 #[cfg(feature = "reqwest")]
 mod send_error;
+#[cfg(feature = "reqwest")]
+mod taken_body;
 mod token;
 mod token_owner;
 mod upstream;

@@ -5,22 +5,32 @@
 //! request is sent again only if QQ says that it did not process it. Features that other crates
 //! turn on in reqwest change none of this: every setting that one of them could flip is set here.
 
-use std::time::Duration;
+use std::{pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use tokio::time::timeout;
 use tower::{BoxError, service_fn};
 
 use super::{
     app::QqApp,
     send_error::{SendError, root_cause},
+    taken_body::TakenBody,
     upstream::{Upstream, UpstreamError},
 };
 use crate::absolute_url::AbsoluteUrl;
 
 const MAX_RESENDS: usize = 2;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The time after which a request that no connection has taken is sent again.
+///
+/// hyper 1.12 hands a request over through a channel. One that arrives in the instant in which its
+/// connection ends stays there for ever.
+const STUCK_AFTER: Duration = Duration::from_millis(3100);
 
 /// An HTTP client for the host of one base URL.
 #[derive(Clone)]
@@ -50,17 +60,30 @@ impl HttpClient {
         })
     }
 
-    /// Sends a request, and up to twice again if QQ did not process it.
+    /// Sends a GET, and up to twice again if QQ did not process it.
     pub(super) async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<()>,
     ) -> Result<Response<reqwest::Body>, SendError> {
         let mut was_refused = false;
         let mut client = &self.client;
         let mut resends = 0;
         loop {
-            let response = match reqwest::Request::try_from(request.clone()) {
-                Ok(request) => client.execute(request).await,
+            let (body, taken) = TakenBody::new();
+            let request = request.clone().map(|()| reqwest::Body::wrap(body));
+            let response = match reqwest::Request::try_from(request) {
+                Ok(request) => {
+                    let mut call = pin!(client.execute(request));
+                    match timeout(STUCK_AFTER, &mut call).await {
+                        Ok(response) => response,
+                        Err(_) if resends < MAX_RESENDS && !taken.load(Relaxed) => {
+                            client = &self.resender;
+                            resends += 1;
+                            continue;
+                        }
+                        Err(_) => call.await,
+                    }
+                }
                 Err(error) => Err(error),
             };
             let error = match response {
@@ -80,14 +103,8 @@ impl HttpClient {
         let send = move |request: Request<Full<Bytes>>| {
             let client = self.clone();
             async move {
-                let (head, body) = request.into_parts();
-                // A `Full` is one frame that is there already.
-                let body = body
-                    .collect()
-                    .await
-                    .map(|body| body.to_bytes())
-                    .unwrap_or_default();
-                client.send(Request::from_parts(head, body)).await
+                // Every call to QQ is a GET.
+                client.send(request.map(drop)).await
             }
         };
         Upstream::new(service_fn(send), explain)
@@ -115,7 +132,7 @@ fn build(proxy: Option<&Intercept>, max_idle: usize) -> reqwest::Result<reqwest:
         .no_deflate()
         .no_hickory_dns()
         .no_proxy()
-        .connect_timeout(Duration::from_secs(3))
+        .connect_timeout(CONNECT_TIMEOUT)
         // Most users come back from QQ within this time, to the connection opened when they left.
         .pool_idle_timeout(Duration::from_secs(90))
         .pool_max_idle_per_host(max_idle)

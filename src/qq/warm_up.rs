@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use http::{Request, Uri, uri::Scheme};
 use tokio::{runtime::Handle, time::timeout};
 
@@ -31,7 +30,7 @@ pub(super) fn build(app: &QqApp, client: HttpClient) -> Option<Arc<dyn Fn() + Se
         .authority(base.authority()?.clone())
         .path_and_query("/");
     let request = Request::head(origin.build().ok()?);
-    let request = request.body(Bytes::new()).ok()?;
+    let request = request.body(()).ok()?;
     let last = Mutex::new(None::<Instant>);
     Some(Arc::new(move || {
         let Ok(runtime) = Handle::try_current() else {

@@ -11,8 +11,11 @@ use std::{
 };
 
 use h2::Reason;
-use tokio::{task::JoinSet, time::timeout};
-use tower_qq_auth::mock::{Endpoint, MockQq};
+use tokio::{
+    task::JoinSet,
+    time::{interval, timeout},
+};
+use tower_qq_auth::mock::{Endpoint, Fault, MockQq};
 
 use crate::{
     http2::{Http2Qq, Refusal},
@@ -184,4 +187,33 @@ async fn a_request_that_qq_may_have_processed_is_never_sent_again() {
         assert_eq!((is_signed_in, sent), (false, 0), "{refusal:?}: {line}");
         assert!(setup.log_in(&[]).await.0, "after {refusal:?}");
     }
+}
+
+/// A connection with a single stream takes one request and holds another. hyper leaves the next ones
+/// in a channel, as it does with one that arrives in the instant in which its connection ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_no_connection_takes_is_sent_again() {
+    let authority = Authority::new("untaken");
+    let mut setup = Setup::new(&authority, usize::MAX, "info").await;
+    setup.server.limit_streams(1);
+    // Opens the connection that all logins share.
+    assert!(setup.log_in(&[]).await.0);
+    setup.qq.fault(Endpoint::Token, 1, Fault::Silence);
+    let mut logins = JoinSet::new();
+    for _ in 0..4 {
+        let mut browser = Browser::at(setup.site);
+        let callback = browser.callback_from(&setup.qq, "/auth/qq/login").await;
+        logins.spawn(async move { browser.get(&callback).await.status });
+    }
+    let mut ticks = interval(Duration::from_millis(20));
+    while setup.server.codes().len() < 4 {
+        ticks.tick().await;
+        let ended = logins.try_join_next();
+        assert!(ended.is_none(), "the first login has given up: {ended:?}");
+    }
+    let ends = timeout(PATIENCE, logins.join_all()).await.unwrap();
+    let succeeded = ends.iter().filter(|status| **status == 303).count();
+    assert!(succeeded >= 2, "{ends:?}");
+    let codes = setup.server.codes();
+    assert!(codes.values().all(|&times| times == 1), "{codes:?}");
 }
