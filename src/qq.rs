@@ -13,7 +13,8 @@
 //! 6. A body up to 64 KiB is read whatever the status: one of QQ's error numbers in it counts.
 //!    Without one, a reply counts only if its status is 200.
 //! 7. After a transient failure `/me` and the profile are retried once, the token never. Below
-//!    that, the built-in HTTP client sends any request again that QQ says it did not process.
+//!    that, the built-in HTTP client sends any request again that no connection has taken, or that
+//!    QQ says it did not process.
 
 pub(crate) mod app;
 pub(crate) mod app_builder;

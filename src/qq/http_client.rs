@@ -2,8 +2,9 @@
 //!
 //! It follows no redirect and sends no `Referer`, since URLs contain the app key. It decompresses
 //! nothing, since half a megabyte of gzip can become a gigabyte. A code works only once, so a
-//! request is sent again only if QQ says that it did not process it. Features that other crates
-//! turn on in reqwest change none of this: every setting that one of them could flip is set here.
+//! request is sent again only if no connection has taken it, or if QQ says that it did not process
+//! it. Features that other crates turn on in reqwest change none of this: every setting that one of
+//! them could flip is set here.
 
 use std::{pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
