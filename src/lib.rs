@@ -438,15 +438,10 @@ pub use self::{
     feature = "redis",
     feature = "reqwest"
 ))]
-#[doc = include_str!("../README.md")]
-mod readme {}
+mod readmes {
+    #[doc = include_str!("../README.md")]
+    mod english {}
 
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "mock",
-    feature = "redis",
-    feature = "reqwest"
-))]
-#[doc = include_str!("../README.zh-CN.md")]
-mod readme_zh_cn {}
+    #[doc = include_str!("../README.zh-CN.md")]
+    mod chinese {}
+}

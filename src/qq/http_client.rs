@@ -27,11 +27,12 @@ const MAX_RESENDS: usize = 2;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The time after which a request that no connection has taken is sent again.
+/// The time after which a request that no connection has taken is sent again: that of a connection
+/// is over.
 ///
 /// hyper 1.12 hands a request over through a channel. One that arrives in the instant in which its
 /// connection ends stays there for ever.
-const STUCK_AFTER: Duration = Duration::from_millis(3100);
+const STUCK_AFTER: Duration = CONNECT_TIMEOUT.saturating_add(Duration::from_millis(100));
 
 /// An HTTP client for the host of one base URL.
 #[derive(Clone)]

@@ -72,6 +72,7 @@ impl Default for SessionSettings {
 pub(crate) struct NewSession<'t> {
     pub(crate) id: SessionId,
     pub(crate) user_digest: Option<[u8; 16]>,
+    /// A user with an app id.
     pub(crate) user: QqUser,
     pub(crate) account: Option<String>,
     pub(crate) tokens: Option<&'t QqTokens>,
@@ -120,7 +121,7 @@ impl Sessions {
             sealed_end: now.saturating_add(as_millis(lifetime)),
             renewed_at: now,
             is_remembered: new.is_remembered,
-            user: new.user.or_app(&self.app_id),
+            user: new.user,
             account: new.account,
             tokens: tokens.map(|tokens| SessionTokens::new(tokens, now)),
             is_stale: false,
